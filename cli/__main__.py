@@ -1,0 +1,5 @@
+"""Runs the command line as `python -m tfipgan.cli`."""
+
+from tfipgan.cli.main import main
+
+main(prog_name="tfipgan")

@@ -1,0 +1,141 @@
+"""What the commands share: their options, and the set-up of logging and TensorFlow."""
+
+import contextlib
+import functools
+import logging
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from tfipgan.config import Config, load_config
+from tfipgan.data.filenames import FORMATS
+
+FOLDER = click.Path(path_type=Path)
+
+
+def config_options(command):
+    """Add --config and --set; the command gets `config`, a `Config`."""
+
+    @click.option(
+        "--config",
+        "config_path",
+        metavar="FILE|NAME",
+        required=True,
+        help="A YAML file, or a packaged config such as synthetic/ipgan.",
+    )
+    @click.option(
+        "--set",
+        "overrides",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="Override a value, such as gan.batch_size=8. May be repeated.",
+    )
+    @functools.wraps(command)
+    def wrapper(*args, config_path: str, overrides: tuple[str, ...], **kwargs):
+        config: Config = load_config(config_path, overrides)
+        return command(*args, config=config, **kwargs)
+
+    return wrapper
+
+
+def dataset_options(prefix=""):
+    """Add --format and --pattern, or with a prefix --source-format and so on."""
+    dash, under = (f"{prefix}-", f"{prefix}_") if prefix else ("", "")
+    of_what = f" of the {prefix}" if prefix else ""
+
+    def decorate(command):
+        named = click.option(
+            f"--{dash}format",
+            f"{under}format",
+            type=click.Choice(["auto", *FORMATS]),
+            default="auto",
+            help=f"How the names{of_what} are read.  [default: recognised]",
+        )
+        pattern = click.option(
+            f"--{dash}pattern",
+            f"{under}pattern",
+            metavar="REGEX",
+            help=f"For names{of_what} of your own: a regular expression with groups "
+            "person and camera.",
+        )
+        return named(pattern(command))
+
+    return decorate
+
+
+def runtime_options(command):
+    """Add --threads and --no-progress; TensorFlow is set up before the command runs.
+
+    The command gets `progress`, a bool.
+    """
+
+    @click.option(
+        "--threads",
+        type=click.IntRange(min=1),
+        help="CPU threads to compute with.  [default: all cores]",
+    )
+    @click.option("--no-progress", is_flag=True, help="Show no progress bar.")
+    @functools.wraps(command)
+    def wrapper(*args, threads: int | None, no_progress: bool, **kwargs):
+        set_up_tensorflow(threads)
+        return command(*args, progress=not no_progress, **kwargs)
+
+    return wrapper
+
+
+def training_options(command):
+    """Add --devices and --resume; the command gets `devices` and `resume`."""
+    devices = click.option(
+        "--devices",
+        callback=lambda context, parameter, value: value.split(",") if value else None,
+        metavar="NAMES",
+        help="Devices to train on, such as GPU:0,GPU:1.  [default: all GPUs, or CPU]",
+    )
+    resume = click.option(
+        "--resume", is_flag=True, help="Go on with the run in --out, if there is one."
+    )
+    return devices(resume(command))
+
+
+def set_up_logging():
+    """Send the project's log to stderr; results go to stdout."""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s"
+    )
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    logging.getLogger("absl").setLevel(logging.ERROR)
+
+
+def set_up_tensorflow(threads: int | None) -> None:
+    """Import TensorFlow without its chatter and bound its threads."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _quiet_stderr():
+        import tensorflow as tf
+
+        # Devices are looked for here, with more chatter on machines without a GPU.
+        tf.config.list_physical_devices()
+    if threads is not None:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+
+@contextlib.contextmanager
+def _quiet_stderr():
+    """Hold back what native code writes to stderr; let it through after an error."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(kept, 2)
+            held.seek(0)
+            os.write(2, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

@@ -1,0 +1,34 @@
+"""tfipgan identity-accuracy: how many images a classifier still names (Table 2)."""
+
+import click
+
+from tfipgan.cli.common import FOLDER, dataset_options, runtime_options
+
+
+@click.command("identity-accuracy")
+@click.option("--classifier", type=FOLDER, required=True, help="Run of train-reid.")
+@click.option("--images", type=FOLDER, required=True, help="Folder of images.")
+@dataset_options()
+@runtime_options
+def identity_accuracy(classifier, images, format, pattern, progress):
+    """Print the share of images whose identity the classifier names (paper Table 2).
+
+    The images are the classifier's own training set, real or translated.
+    """
+    from tfipgan.data.datasets import read_images, training_samples
+    from tfipgan.data.inspection import require_readable
+    from tfipgan.evaluation.features import identity_accuracy as measure
+    from tfipgan.runs import load_reid_network, open_run
+
+    run = open_run(classifier, "reid")
+    samples = training_samples(read_images(images, format=format, pattern=pattern))
+    require_readable(samples)
+    accuracy = measure(
+        load_reid_network(run),
+        run.labels,
+        samples,
+        run.config.reid.image_size,
+        run.config.evaluation.batch_size,
+        progress,
+    )
+    click.echo(f"{accuracy:.4f}")

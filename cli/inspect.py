@@ -1,0 +1,92 @@
+"""tfipgan inspect: what is in a dataset, and what looks wrong."""
+
+import json
+from pathlib import Path
+
+import click
+
+from tfipgan.data.filenames import FORMATS
+
+
+@click.command("inspect")
+@click.argument("dataset", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(["auto", *FORMATS]),
+    default="auto",
+    show_default=True,
+    help="How the names are read; auto recognises all but pattern.",
+)
+@click.option(
+    "--pattern",
+    metavar="REGEX",
+    help="For names of your own: a regular expression with the groups person and "
+    "camera, like '(?P<person>[0-9]+)_cam(?P<camera>[0-9]+)'.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option("--no-images", is_flag=True, help="Look at names only, open no image.")
+@click.option("--strict", is_flag=True, help="Exit with 1 if there are problems.")
+@click.pass_context
+def inspect(
+    context: click.Context,
+    dataset: Path,
+    format_name: str,
+    pattern: str | None,
+    as_json: bool,
+    no_images: bool,
+    strict: bool,
+) -> None:
+    """Count DATASET's images, identities and cameras, and list what looks wrong.
+
+    DATASET is a folder in the form of Market-1501, DukeMTMC-reID, MSMT17 or
+    CUHK03-NP, or one of your own with a pattern. Every image is opened and decoded.
+    """
+    from tfipgan.data.inspection import inspect_dataset
+
+    result = inspect_dataset(
+        dataset, format=format_name, pattern=pattern, check_images=not no_images
+    )
+    if as_json:
+        click.echo(json.dumps(result.to_dict(), indent=2))
+    else:
+        click.echo(f"{result.root}: {result.format}\n")
+        click.echo(_table(result.splits))
+        for heading, lines in (
+            ("Problems", result.problems),
+            ("Notes", result.notes),
+        ):
+            if lines:
+                click.echo(f"\n{heading}")
+                for line in lines:
+                    click.echo(f"- {line}")
+        if not result.problems:
+            click.echo("\nNo problems found.")
+    if strict and result.problems:
+        context.exit(1)
+
+
+def _table(splits: dict) -> str:
+    """Counts, a row per split, and images per camera, a row per camera."""
+    kinds = ("images", "identities", "junk", "distractors", "unlabelled")
+    counts = [["split", *kinds, "cameras"]]
+    for split, summary in splits.items():
+        row = [f"{getattr(summary, kind):,}" for kind in kinds]
+        counts.append([split, *row, f"{len(summary.cameras.keys() - {-1})}"])
+    cameras = sorted({c for summary in splits.values() for c in summary.cameras})
+    per_camera = [["images of camera", *splits]]
+    for camera in cameras:
+        row = [f"{s.cameras.get(camera, 0):,}" for s in splits.values()]
+        per_camera.append(["none" if camera == -1 else str(camera), *row])
+    return f"{_align(counts)}\n\n{_align(per_camera)}"
+
+
+def _align(rows: list[list[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if place else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )

@@ -1,0 +1,53 @@
+"""The `tfipgan` command: a group of one command a module."""
+
+import click
+
+from tfipgan import __version__
+from tfipgan.cli.common import set_up_logging
+from tfipgan.cli.demo import demo
+from tfipgan.cli.evaluate import evaluate
+from tfipgan.cli.extract import extract
+from tfipgan.cli.identity_accuracy import identity_accuracy
+from tfipgan.cli.inspect import inspect
+from tfipgan.cli.synthesize import synthesize
+from tfipgan.cli.train_gan import train_gan
+from tfipgan.cli.train_reid import train_reid
+from tfipgan.cli.translate import translate
+from tfipgan.errors import ConfigError, InputError
+
+
+class _OneLineErrors(click.Group):
+    """Prints the errors that a user can mend as one line and sets the exit code."""
+
+    def invoke(self, context):
+        try:
+            return super().invoke(context)
+        except ConfigError as error:
+            failure = click.ClickException(str(error))
+            failure.exit_code = 2
+            raise failure from error
+        except (InputError, OSError) as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(
+    cls=_OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(__version__)
+def main():
+    """Take a person re-identification network to cameras that nobody has labelled."""
+    set_up_logging()
+
+
+for command in (
+    demo,
+    synthesize,
+    inspect,
+    train_reid,
+    train_gan,
+    translate,
+    extract,
+    evaluate,
+    identity_accuracy,
+):
+    main.add_command(command)

@@ -1,0 +1,76 @@
+"""tfipgan train-gan: the generator and the domain discriminator."""
+
+from pathlib import Path
+
+import click
+
+from tfipgan.cli.common import (
+    FOLDER,
+    config_options,
+    dataset_options,
+    runtime_options,
+    training_options,
+)
+
+
+@click.command("train-gan")
+@config_options
+@click.option("--source", type=FOLDER, required=True, help="Dataset with identities.")
+@click.option(
+    "--target",
+    type=FOLDER,
+    required=True,
+    help="Dataset, or folder of images, with cameras; identities are not read.",
+)
+@click.option(
+    "--semantic",
+    type=FOLDER,
+    help="Run of train-reid on the source; not needed with gan.lambda_semantic=0.",
+)
+@click.option("--out", type=FOLDER, required=True, help="Run folder to make.")
+@dataset_options("source")
+@dataset_options("target")
+@training_options
+@runtime_options
+def train_gan(
+    config,
+    source: Path,
+    target: Path,
+    semantic: Path | None,
+    out: Path,
+    source_format,
+    source_pattern,
+    target_format,
+    target_pattern,
+    devices,
+    resume,
+    progress,
+):
+    """Train IPGAN: one generator from the source to every camera of the target."""
+    from tfipgan.data.datasets import camera_samples, read_dataset, training_samples
+    from tfipgan.data.inspection import require_readable
+    from tfipgan.runs import open_run
+    from tfipgan.training.gan_run import train_gan as train
+
+    source_samples = training_samples(
+        read_dataset(
+            source, format=source_format, pattern=source_pattern, splits=("train",)
+        )
+    )
+    target_samples = camera_samples(
+        read_dataset(
+            target, format=target_format, pattern=target_pattern, splits=("train",)
+        )
+    )
+    require_readable([*source_samples, *target_samples])
+    run = train(
+        config,
+        source_samples,
+        target_samples,
+        open_run(semantic, "reid") if semantic else None,
+        out,
+        devices=devices,
+        resume=resume,
+        progress=progress,
+    )
+    click.echo(run.path)

@@ -1,0 +1,64 @@
+"""tfipgan train-reid: the re-ID network, or the semantic discriminator."""
+
+from pathlib import Path
+
+import click
+
+from tfipgan.cli.common import (
+    FOLDER,
+    config_options,
+    dataset_options,
+    runtime_options,
+    training_options,
+)
+
+
+@click.command("train-reid")
+@config_options
+@click.option("--data", type=FOLDER, required=True, help="Dataset with identities.")
+@click.option(
+    "--translated",
+    type=FOLDER,
+    help="Train on these images, translated from the dataset's, instead.",
+)
+@click.option("--out", type=FOLDER, required=True, help="Run folder to make.")
+@dataset_options()
+@training_options
+@runtime_options
+def train_reid(
+    config,
+    data,
+    translated: Path | None,
+    out,
+    format,
+    pattern,
+    devices,
+    resume,
+    progress,
+):
+    """Train a re-ID network on a labelled dataset, or on its translated images.
+
+    Trained at the GAN's image size it is the semantic discriminator of train-gan.
+    """
+    from tfipgan.data.datasets import read_dataset, read_images, training_samples
+    from tfipgan.data.inspection import require_readable
+    from tfipgan.training.reid_run import train_reid as train
+
+    dataset = read_dataset(data, format=format, pattern=pattern, splits=("train",))
+    samples = training_samples(dataset)
+    translated_samples = None
+    if translated is not None:
+        translated_samples = training_samples(
+            read_images(translated, format=dataset.format, pattern=dataset.pattern)
+        )
+    require_readable(samples if translated is None else translated_samples)
+    run = train(
+        config,
+        samples,
+        out,
+        translated=translated_samples,
+        devices=devices,
+        resume=resume,
+        progress=progress,
+    )
+    click.echo(run.path)

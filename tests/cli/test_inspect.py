@@ -1,0 +1,95 @@
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from tfipgan.cli.inspect import inspect
+from tfipgan.errors import InputError
+
+NAMES = {
+    "bounding_box_train": ["0001_c1s1_000001_01.jpg", "0001_c2s1_000001_01.jpg"],
+    "query": ["0003_c1s1_000001_00.jpg"],
+    "bounding_box_test": ["0003_c2s1_000001_01.jpg", "-1_c12s1_000001_01.jpg"],
+}
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    shade = 0
+    for folder, names in NAMES.items():
+        (tmp_path / folder).mkdir()
+        for name in names:
+            shade += 40
+            Image.new("RGB", (4, 8), (shade, 0, 0)).save(tmp_path / folder / name)
+    return tmp_path
+
+
+def run(*arguments):
+    return CliRunner().invoke(inspect, list(map(str, arguments)))
+
+
+def test_a_table_is_printed(dataset):
+    result = run(dataset, "--strict")
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    assert lines[0] == f"{dataset}: market1501"
+    assert lines[2:6] == [
+        "split    images  identities  junk  distractors  unlabelled  cameras",
+        "train         2           1     0            0           0        2",
+        "query         1           1     0            0           0        1",
+        "gallery       2           1     1            0           0        2",
+    ]
+    assert lines[7:11] == [
+        "images of camera  train  query  gallery",
+        "1                     1      1        0",
+        "2                     1      0        1",
+        "12                    0      0        1",
+    ]
+    assert "Notes" in lines
+    assert lines[-1] == "No problems found."
+
+
+def test_problems_are_listed_and_fail_only_when_strict(dataset):
+    (dataset / "query" / "0004_c1s1_000001_00.jpg").write_bytes(b"")
+    result = run(dataset)
+    assert result.exit_code == 0
+    assert "Problems\n- query: images with no match" in result.output
+    assert "\n- files that can't be read (1)" in result.output
+    assert "No problems" not in result.output
+    assert run(dataset, "--strict").exit_code == 1
+    assert "can't be read" not in run(dataset, "--no-images").output
+
+
+def test_json_is_the_whole_result(dataset):
+    result = run(dataset, "--json")
+    content = json.loads(result.output)
+    assert content["format"] == "market1501"
+    assert content["splits"]["gallery"]["cameras"] == {"2": 1, "12": 1}
+    assert content["problems"] == []
+
+
+def test_a_pattern_reads_names_of_ones_own(tmp_path):
+    for name in ("anna_1.png", "bert_2.png"):
+        Image.new("RGB", (4, 8)).save(tmp_path / name)
+    result = run(tmp_path, "--pattern", r"_(?P<camera>\d)", "--no-images")
+    assert result.exit_code == 0
+    assert f"{tmp_path}: pattern" in result.output
+    assert "no query split found" in result.output
+
+
+def test_errors_rise_to_the_command_line(tmp_path):
+    result = run(tmp_path / "nowhere")
+    assert isinstance(result.exception, InputError)
+    assert run(tmp_path, "--format", "other").exit_code == 2
+
+
+def test_help_does_not_import_tensorflow():
+    code = (
+        "import sys; from tfipgan.cli.inspect import inspect; import "
+        "tfipgan.data.inspection, tfipgan.data.labels; "
+        "sys.exit('tensorflow' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,223 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfipgan.data import inspection
+from tfipgan.data.inspection import inspect_dataset
+from tfipgan.errors import InputError
+
+# Two people in both cameras, each to be found.
+GOOD = {
+    "bounding_box_train": [f"000{p}_c{c}s1_000001_01" for p in (1, 2) for c in (1, 2)],
+    "query": ["0003_c1s1_000001_00", "0004_c2s1_000001_00"],
+    "bounding_box_test": [
+        "0003_c2s1_000001_01",
+        "0004_c1s1_000001_01",
+        "0000_c1s1_000001_01",
+        "-1_c2s1_000001_01",
+    ],
+}
+
+
+def picture(seed, size=(8, 16)):
+    values = np.random.default_rng(seed).integers(0, 256, (*size[::-1], 3))
+    return Image.fromarray(values.astype(np.uint8))
+
+
+def make(root, folders, ending=".jpg"):
+    for folder, names in folders.items():
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        for name in names:
+            seed = list(f"{folder}/{name}".encode())
+            picture(seed).save(root / folder / (name + ending))
+    return root
+
+
+@pytest.fixture
+def good(tmp_path):
+    return make(tmp_path / "good", GOOD)
+
+
+def the(lines, words):
+    """The one line with these words."""
+    found = [line for line in lines if words in line]
+    assert len(found) == 1, lines
+    return found[0]
+
+
+def test_a_good_dataset_is_counted_and_has_no_problems(good):
+    result = inspect_dataset(good)
+    assert result.format == "market1501"
+    assert result.problems == ()
+    train, query, gallery = (result.splits[s] for s in ("train", "query", "gallery"))
+    assert (train.images, train.identities, train.cameras) == (4, 2, {1: 2, 2: 2})
+    assert (query.images, query.identities) == (2, 2)
+    assert (gallery.images, gallery.identities) == (4, 2)
+    assert (gallery.junk, gallery.distractors, gallery.unlabelled) == (1, 1, 0)
+    note = the(result.notes, "published for market1501")
+    assert "train 4 images, not 12,936; train 2 identities, not 751" in note
+    assert "gallery 4 images, not 19,732" in note
+    assert json.loads(json.dumps(result.to_dict()))["splits"]["query"]["images"] == 2
+
+
+def test_published_counts_leave_no_note(good, monkeypatch):
+    counts = {"other": ((9, 9), (9, 9), (9, 9)), "this": ((4, 2), (2, 2), (4, None))}
+    monkeypatch.setitem(inspection._PUBLISHED, "market1501", counts)
+    assert inspect_dataset(good).notes == ()
+    # Of two versions the closer one is compared.
+    counts["this"] = ((4, 2), (2, 2), (5, None))
+    note = the(inspect_dataset(good).notes, "published")
+    assert "market1501 this" in note and note.endswith(": gallery 4 images, not 5")
+
+
+def test_identities_and_queries_that_cannot_be_matched(good):
+    make(
+        good,
+        {
+            "bounding_box_train": ["0009_c1s1_000001_01", "0003_c2s1_000009_01"],
+            "query": ["0008_c1s1_000001_00", "0007_c1s1_000001_00"],
+            "bounding_box_test": ["0007_c1s1_000001_01"],
+        },
+    )
+    problems = inspect_dataset(good).problems
+    assert the(problems, "train:").endswith("one camera only (2 of 4): 3, 9")
+    line = the(problems, "no match in the gallery")
+    assert line.endswith(
+        "(2 of 4): query/0007_c1s1_000001_00.jpg, query/0008_c1s1_000001_00.jpg"
+    )
+    assert the(problems, "identities in train and again").endswith("people (1): 3")
+    assert len(problems) == 3
+
+
+def test_msmt17_may_number_its_test_people_as_it_numbers_its_train_people(tmp_path):
+    for folder, camera in [("train", 1), ("train", 2), ("query", 1), ("gallery", 2)]:
+        name = f"0000_000_{camera:02}_0303morning_0008_0"
+        make(tmp_path, {folder: [name]})
+    result = inspect_dataset(tmp_path)
+    assert (result.format, result.problems) == ("msmt17", ())
+
+
+def test_one_camera_or_none(tmp_path):
+    make(tmp_path / "one", {"": ["0001_c3_f01", "0002_c3_f01"]})
+    problems = inspect_dataset(tmp_path / "one").problems
+    assert "train: images of one camera only (camera 3)" in problems
+    assert [p for p in problems if "no " in p] == [
+        "no query split found",
+        "no gallery split found",
+    ]
+    assert len(problems) == 3
+    names = ["5_x", "6_x"]
+    make(tmp_path / "none", {"train": names, "query": names, "gallery": names})
+    problems = inspect_dataset(
+        tmp_path / "none", pattern=r"(?P<person>\d+)_", check_images=False
+    ).problems
+    assert the(problems, "train: no camera numbers")
+    assert the(problems, "query and gallery: no camera numbers")
+
+
+def test_unlabelled_images_are_a_note(tmp_path):
+    make(tmp_path, {"": ["cam1_a", "cam2_a"]})
+    result = inspect_dataset(tmp_path, pattern=r"cam(?P<camera>\d)")
+    assert result.splits["train"].unlabelled == 2
+    assert "without an identity (2)" in the(result.notes, "train: ")
+
+
+def test_a_split_that_cannot_be_read_does_not_hide_the_others(good):
+    (good / "query" / "portrait.jpg").write_bytes(b"")
+    result = inspect_dataset(good)
+    assert list(result.splits) == ["train", "gallery"]
+    assert "portrait.jpg: 1 of 3 image names" in the(result.problems, "query can't be")
+
+
+def test_nothing_to_read_is_an_error(tmp_path):
+    with pytest.raises(InputError, match="no images found"):
+        inspect_dataset(tmp_path)
+    (tmp_path / "query").mkdir()
+    with pytest.raises(InputError, match="no images found for split query"):
+        inspect_dataset(tmp_path, format="market1501")
+    (tmp_path / "list_train.txt").write_text("")
+    (tmp_path / "train").mkdir()
+    with pytest.raises(InputError, match="list_val.txt is missing"):
+        inspect_dataset(tmp_path)
+
+
+def test_unreadable_files_are_named(good):
+    folder = good / "bounding_box_train"
+    whole = (folder / "0001_c1s1_000001_01.jpg").read_bytes()
+    broken = {
+        "0001_c1s1_000001_02.jpg": b"",
+        "0001_c1s1_000001_03.jpg": b"plain text",
+        "0001_c1s1_000001_04.jpg": whole[: len(whole) // 2],
+    }
+    for name, data in broken.items():
+        (folder / name).write_bytes(data)
+    line = the(inspect_dataset(good).problems, "can't be read")
+    assert line.startswith("files that can't be read (3): ")
+    assert "_02.jpg (empty)" in line
+    assert "_03.jpg (not an image)" in line
+    assert "_04.jpg (" in line and "truncated" in line.lower()
+    assert inspect_dataset(good, check_images=False).problems == ()
+    (folder / "0001_c1s1_000001_05.jpg").symlink_to("gone.jpg")
+    assert "(4): " in the(inspect_dataset(good).problems, "...")
+
+
+def test_damage_that_pillow_answers_with_another_error_is_named(good, monkeypatch):
+    def fail(data):
+        raise SyntaxError("broken PNG file")
+
+    monkeypatch.setattr(Image, "open", fail)
+    line = the(inspect_dataset(good).problems, "can't be read")
+    assert "can't be read (10): " in line and "broken PNG" in line
+
+
+def test_what_tensorflow_reads_otherwise_is_named(good):
+    folder = good / "bounding_box_train"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture(1).save(folder / "0001_c1s1_000002_01.jpg", exif=exif)
+    wide = np.arange(128, dtype=np.uint16).reshape(16, 8) * 500
+    Image.fromarray(wide).save(folder / "0001_c1s1_000003_01.png")
+    picture(2).save(
+        folder / "0001_c1s1_000004_01.png", save_all=True, append_images=[picture(3)]
+    )
+    picture(4).convert("P").save(folder / "0001_c1s1_000005_01.bmp")
+    picture(5).save(folder / "0001_c1s1_000006_01.jpg", format="TIFF")
+    problems = inspect_dataset(good).problems
+    assert len(problems) == 5
+    for words, name in [
+        ("EXIF orientation", "000002_01.jpg"),
+        ("16 bits", "000003_01.png"),
+        ("more than one frame", "000004_01.png"),
+        ("palette", "000005_01.bmp"),
+        ("TIFF inside", "000006_01.jpg"),
+    ]:
+        line = the(problems, words)
+        assert "(1): " in line and line.endswith(name)
+
+
+def test_other_modes_are_a_note(good):
+    folder = good / "query"
+    picture(1).convert("L").save(folder / "0003_c1s1_000002_00.jpg")
+    picture(1).convert("RGBA").save(folder / "0003_c1s1_000003_00.png")
+    result = inspect_dataset(good)
+    assert result.problems == ()
+    assert "000002_00.jpg" in the(result.notes, "images of mode L,")
+    assert "000003_00.png" in the(result.notes, "mode RGBA")
+
+
+def test_the_same_bytes_in_train_and_test_or_with_two_labels_are_named(good):
+    source = good / "query" / "0003_c1s1_000001_00.jpg"
+    for copy in (
+        "bounding_box_train/0001_c1s1_000007_01.jpg",
+        "bounding_box_test/0004_c2s1_000007_01.jpg",
+    ):
+        (good / copy).write_bytes(source.read_bytes())
+    # The same label again is only more of the same.
+    same = good / "bounding_box_test" / "0003_c1s1_000007_01.jpg"
+    same.write_bytes(source.read_bytes())
+    problems = inspect_dataset(good).problems
+    assert the(problems, "byte for byte, in query or gallery (1): ")
+    assert the(problems, "as another person or camera (1): ")
+    assert len(problems) == 2

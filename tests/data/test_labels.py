@@ -1,0 +1,113 @@
+import json
+
+import pytest
+
+from tfipgan.data.filenames import JUNK, NO_CAMERA, UNLABELLED, Sample
+from tfipgan.data.labels import DomainMap, LabelMap
+from tfipgan.errors import InputError
+
+
+def samples(*pairs):
+    return [Sample(f"{p}_{c}.jpg", p, c) for p, c in pairs]
+
+
+def test_labels_are_the_places_of_sorted_identities():
+    labels = LabelMap.from_samples(samples((30, 1), (2, 1), (30, 2), (7, 4)))
+    assert labels.person_ids == (2, 7, 30)
+    assert len(labels) == 3
+    assert [labels.index(p) for p in (2, 7, 30)] == [0, 1, 2]
+    assert LabelMap.from_samples(samples((0, 1))).person_ids == (0,)
+
+
+@pytest.mark.parametrize("person", [-3, 3, 31])
+def test_an_unknown_person_is_an_error(person):
+    with pytest.raises(InputError, match=f"person {person} is not among the 3"):
+        LabelMap((2, 7, 30)).index(person)
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        Sample("a.jpg", JUNK, 1),
+        Sample("a.jpg", UNLABELLED, 1),
+        Sample("a.jpg", 0, 1, distractor=True),
+    ],
+)
+def test_only_identities_get_labels(sample):
+    with pytest.raises(InputError, match="a.jpg: person .* is not an identity"):
+        LabelMap.from_samples([sample])
+
+
+def test_no_identity_at_all_is_an_error():
+    with pytest.raises(InputError, match="0 person_ids; expected at least 1"):
+        LabelMap.from_samples([])
+
+
+def test_domains_are_the_sorted_cameras_and_then_the_source():
+    domains = DomainMap.from_samples(samples((1, 8), (1, 2), (-1, 5), (3, 2)))
+    assert domains.cameras == (2, 5, 8)
+    assert [domains.index(c) for c in (2, 5, 8)] == [0, 1, 2]
+    assert (domains.source_domain, domains.num_domains) == (3, 4)
+    with pytest.raises(InputError, match="camera 3 is not .* one of 2, 5, 8"):
+        domains.index(3)
+
+
+def test_a_target_needs_two_cameras():
+    with pytest.raises(InputError, match="at least two cameras, found only camera 6"):
+        DomainMap.from_samples(samples((1, 6), (2, 6)))
+    with pytest.raises(InputError, match="at least two cameras, found no image"):
+        DomainMap.from_samples([])
+    with pytest.raises(InputError, match="9_-1.jpg has no camera number"):
+        DomainMap.from_samples(samples((1, 6), (9, NO_CAMERA)))
+
+
+def test_maps_come_back_from_their_files(tmp_path):
+    labels, domains = LabelMap((0, 5, 9)), DomainMap((1, 4))
+    labels.save(tmp_path / "labels.json")
+    domains.save(tmp_path / "domains.json")
+    assert LabelMap.load(tmp_path / "labels.json") == labels
+    assert DomainMap.load(str(tmp_path / "domains.json")) == domains
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["domains.json", "labels.json"]
+
+
+def test_a_failed_save_leaves_nothing_and_keeps_what_was_there(tmp_path, monkeypatch):
+    path = tmp_path / "labels.json"
+    LabelMap((1,)).save(path)
+
+    def full_disk(source, target):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("os.replace", full_disk)
+    with pytest.raises(OSError, match="no space"):
+        LabelMap((2,)).save(path)
+    assert [p.name for p in tmp_path.iterdir()] == ["labels.json"]
+    assert LabelMap.load(path) == LabelMap((1,))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "damaged"),
+        ("[1, 2]", "no list 'cameras'"),
+        (json.dumps({"person_ids": [1, 2]}), "no list 'cameras'"),
+        (json.dumps({"cameras": 3}), "no list 'cameras'"),
+        (json.dumps({"cameras": [3]}), "1 cameras; expected at least 2"),
+        (json.dumps({"cameras": [3, 3]}), "3 after 3"),
+        (json.dumps({"cameras": [4, 3]}), "3 after 4"),
+        (json.dumps({"cameras": [-1, 3]}), "-1 after"),
+        (json.dumps({"cameras": [1, "2"]}), "'2' after 1"),
+        (json.dumps({"cameras": [1, 2.0]}), "2.0 after 1"),
+        (json.dumps({"cameras": [0, True]}), "True after 0"),
+        ("\xff\xfe", "damaged"),
+    ],
+)
+def test_a_damaged_file_is_an_error_that_names_it(tmp_path, text, message):
+    path = tmp_path / "domains.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match=f"domains.json.*{message}"):
+        DomainMap.load(path)
+
+
+def test_a_missing_file_is_an_error_that_names_it(tmp_path):
+    with pytest.raises(InputError, match="labels.json not found"):
+        LabelMap.load(tmp_path / "labels.json")

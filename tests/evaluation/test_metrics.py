@@ -1,0 +1,289 @@
+import json
+
+import numpy as np
+import pytest
+
+from tfipgan.errors import InputError
+from tfipgan.evaluation import FeatureSet, evaluate_ranking
+
+
+def line(*images):
+    """A set of images on a line: (position, person, camera[, path])."""
+    positions, persons, cameras, *paths = zip(*images, strict=True)
+    return FeatureSet(np.array(positions)[:, None], persons, cameras, *paths)
+
+
+QUERY = line((0, 1, 1))
+
+
+def test_hand_computed():
+    gallery = line((4, 1, 2), (1, 2, 2), (2, 1, 3), (3, 3, 1))
+    result = evaluate_ranking(QUERY, gallery)
+    # The order is person 2, 1, 3, 1: hits at ranks 2 and 4.
+    assert result["cmc"] == [0, 1, 1, 1]
+    assert (result["rank-1"], result["rank-5"], result["rank-20"]) == (0, 1, 1)
+    assert result["mAP"] == pytest.approx((1 / 2 + 2 / 4) / 2)
+    result = evaluate_ranking(QUERY, gallery, ap="trapezoid")
+    assert result["mAP"] == pytest.approx(((0 + 1 / 2) / 2 + (1 / 3 + 2 / 4) / 2) / 2)
+
+
+def test_trapezoid_before_rank_1_is_1():
+    gallery = line((1, 1, 2), (2, 2, 2), (3, 1, 2))
+    result = evaluate_ranking(QUERY, gallery, ap="trapezoid")
+    assert result["mAP"] == pytest.approx(((1 + 1) / 2 + (1 / 2 + 2 / 3) / 2) / 2)
+
+
+def test_same_camera_and_junk_are_not_counted():
+    gallery = line((1, 1, 1), (2, -1, 2), (3, 1, 2), (4, 0, 2))
+    result = evaluate_ranking(QUERY, gallery)
+    assert result["rank-1"] == result["mAP"] == 1
+    assert (result["num_gallery"], result["num_gallery_junk"]) == (4, 1)
+    assert len(result["cmc"]) == 3
+
+
+def test_distractors_are_counted():
+    gallery = line((1, 0, 2), (2, 1, 2))
+    assert evaluate_ranking(QUERY, gallery)["mAP"] == pytest.approx(1 / 2)
+
+
+@pytest.mark.parametrize(("first", "rank_1"), [(1, 1), (2, 0)])
+def test_ties_are_broken_by_gallery_order(first, rank_1):
+    gallery = line((1, first, 2), (-1, 3 - first, 2), (1, 3, 2))
+    result = evaluate_ranking(QUERY, gallery)
+    assert result["rank-1"] == rank_1
+    assert result["mAP"] == 1 / (2 - rank_1)
+
+
+def test_identical_images_tie_whatever_their_place():
+    # 101 columns: more than one kind of kernel in a matrix product's columns.
+    generator = np.random.default_rng(0)
+    image = generator.normal(size=(1, 67)).astype(np.float32)
+    persons = np.full(101, 2)
+    persons[100] = 1
+    query = FeatureSet(generator.normal(size=(1, 67)), [1], [1])
+    gallery = FeatureSet(image.repeat(101, 0), persons, np.full(101, 2))
+    for metric in ("euclidean", "cosine"):
+        result = evaluate_ranking(query, gallery, metric=metric)
+        assert result["mAP"] == pytest.approx(1 / 101)
+
+
+def test_queries_without_a_match_are_left_out_and_counted():
+    query = line((0, 1, 1), (0, 7, 1), (0, 2, 2), (0, -1, 1))
+    gallery = line((1, 1, 2), (2, 2, 2), (3, -1, 2))
+    result = evaluate_ranking(query, gallery)
+    assert result["mAP"] == result["rank-1"] == 1
+    assert result["num_queries"] == 4
+    assert result["num_queries_evaluated"] == 1
+    assert result["num_queries_without_match"] == 3
+
+
+def test_cross_camera_off_leaves_out_the_query_itself():
+    query = line((0, 1, 1, "a.jpg"), (5, 2, 1, "c.jpg"))
+    gallery = line((0, 1, 1, "a.jpg"), (1, 2, 1, "c.jpg"), (2, 1, 1, "b.jpg"))
+    result = evaluate_ranking(query, gallery, protocol="cross-camera-off")
+    assert result["num_queries_evaluated"] == 1
+    assert result["mAP"] == pytest.approx(1 / 2)
+    gallery.paths = None
+    result = evaluate_ranking(query, gallery, protocol="cross-camera-off")
+    assert result["num_queries_evaluated"] == 2
+    assert result["mAP"] == pytest.approx(((1 + 2 / 3) / 2 + 1 / 2) / 2)
+
+
+def test_cosine_looks_at_directions_only():
+    query = FeatureSet([[1.0, 0]], [1], [1])
+    gallery = FeatureSet([[1.0, 1], [90, 1]], [2, 1], [2, 2])
+    assert evaluate_ranking(query, gallery)["rank-1"] == 0
+    assert evaluate_ranking(query, gallery, metric="cosine")["rank-1"] == 1
+
+
+def test_output_form():
+    result = evaluate_ranking(QUERY, line(*[(i, 1 + i % 2, 2) for i in range(70)]))
+    assert list(result) == [
+        "rank-1",
+        "rank-5",
+        "rank-10",
+        "rank-20",
+        "mAP",
+        "cmc",
+        "metric",
+        "ap",
+        "protocol",
+        "num_queries",
+        "num_queries_evaluated",
+        "num_queries_without_match",
+        "num_gallery",
+        "num_gallery_junk",
+    ]
+    assert len(result["cmc"]) == 50
+    assert json.loads(json.dumps(result)) == result
+    assert all(type(result[f"rank-{k}"]) is float for k in (1, 5, 10, 20))
+    assert type(result["mAP"]) is float and type(result["num_gallery_junk"]) is int
+
+
+def slow_ranking(query, gallery, distance, ap, protocol):
+    """Sorts every query's gallery in full, one item at a time."""
+    curves, means = [], []
+    for q in range(len(query)):
+        ranking = []
+        for g in range(len(gallery)):
+            same_person = query.person_ids[q] == gallery.person_ids[g]
+            if gallery.person_ids[g] == -1:
+                continue
+            if protocol == "market1501":
+                if same_person and query.camera_ids[q] == gallery.camera_ids[g]:
+                    continue
+            elif query.paths is not None and query.paths[q] == gallery.paths[g]:
+                continue
+            far = distance(query.features[q], gallery.features[g])
+            ranking.append((far, g, bool(same_person)))
+        hits = [hit for _, _, hit in sorted(ranking)]
+        if not any(hits):
+            continue
+        area, old_precision, found = 0.0, 1.0, 0
+        for place, hit in enumerate(hits, start=1):
+            found += hit
+            precision = found / place
+            if hit:
+                half = (old_precision + precision) / 2
+                area += half if ap == "trapezoid" else precision
+            old_precision = precision
+        means.append(area / found)
+        kept = int((gallery.person_ids != -1).sum())
+        curves.append([any(hits[: k + 1]) for k in range(min(50, kept))])
+    return np.mean(curves, axis=0), np.mean(means), len(means)
+
+
+def squared_distance(a, b):
+    return float(((a - b) ** 2).sum())
+
+
+def cosine_distance(a, b):
+    return 1 - float(a @ b) / float(np.sqrt((a @ a) * (b @ b)))
+
+
+# Their lengths are powers of 2, so that their cosines are exact, and many are equal.
+EXACT_DIRECTIONS = np.array(
+    [[1, 0, 0, 0], [0, -2, 0, 0], [1, 1, 1, 1], [1, -1, 1, -1], [2, 2, -2, 2]]
+)
+
+
+def random_set(generator, size, metric, people, cameras, with_paths):
+    if metric == "cosine":
+        features = EXACT_DIRECTIONS[generator.integers(0, 5, size)]
+    else:
+        features = generator.integers(-2, 3, (size, generator.integers(1, 2) + 1))
+    return FeatureSet(
+        features,
+        generator.integers(-1, people, size),
+        generator.integers(1, cameras + 1, size),
+        [f"{number}.jpg" for number in generator.integers(0, 9, size)]
+        if with_paths
+        else None,
+    )
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("ap", ["standard", "trapezoid"])
+@pytest.mark.parametrize("protocol", ["market1501", "cross-camera-off"])
+def test_agrees_with_sorting(metric, ap, protocol):
+    distance = squared_distance if metric == "euclidean" else cosine_distance
+    compared = 0
+    for seed in range(100):
+        generator = np.random.default_rng(seed)
+        people, cameras = generator.integers(1, 6), generator.integers(1, 4)
+        with_paths = bool(seed % 2)
+        sizes = generator.integers(1, 25), generator.integers(1, 61)
+        query, gallery = (
+            random_set(generator, size, metric, people, cameras, with_paths)
+            for size in sizes
+        )
+        try:
+            result = evaluate_ranking(
+                query, gallery, metric, ap, protocol, memory_bytes=1 << (seed % 16)
+            )
+        except InputError:
+            continue
+        compared += 1
+        cmc, mean, evaluated = slow_ranking(query, gallery, distance, ap, protocol)
+        np.testing.assert_allclose(result["cmc"], cmc, atol=1e-12)
+        assert result["mAP"] == pytest.approx(mean, abs=1e-12)
+        assert result["num_queries_evaluated"] == evaluated
+    assert compared > 60
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_the_size_of_a_block_does_not_matter(metric):
+    generator = np.random.default_rng(1)
+    query = random_set(generator, 203, metric, 20, 3, False)
+    gallery = random_set(generator, 150, metric, 20, 3, False)
+    results = [
+        evaluate_ranking(query, gallery, metric, memory_bytes=size)
+        for size in (1, 17 * 150 * 4, 100 * 150 * 4, 2**28)
+    ]
+    assert all(result == results[0] for result in results)
+
+
+def test_inputs_are_left_as_they_were():
+    query, gallery = QUERY, line((1, 1, 1), (2, -1, 2), (3, 1, 2))
+    before = [np.copy(array) for array in vars(gallery).values() if array is not None]
+    for metric in ("euclidean", "cosine"):
+        evaluate_ranking(FeatureSet([[2.0]], [1], [1]), gallery, metric)
+    after = [array for array in vars(gallery).values() if array is not None]
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(old, new)
+    np.testing.assert_array_equal(query.features, [[0]])
+
+
+MATCH = line((1, 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("query", "gallery", "options", "message"),
+    [
+        (QUERY, MATCH, {"metric": "l2"}, "metric is 'l2', expected .* euclidean"),
+        (QUERY, MATCH, {"ap": "mean"}, "ap is 'mean', expected .* standard"),
+        (QUERY, MATCH, {"protocol": "x"}, "protocol is 'x', expected .* market1501"),
+        (QUERY, MATCH, {"memory_bytes": 0}, "memory_bytes is 0"),
+        (
+            QUERY,
+            FeatureSet([[1.0, 2]], [1], [2]),
+            {},
+            "query features have 1 values, gallery features 2",
+        ),
+        (QUERY, line((1, 1, 2), (1, -2, 2)), {}, "1 of 2 gallery .* no person id"),
+        (line((0, -2, 1)), MATCH, {}, "1 of 1 query .* no person id"),
+        (line((0, 1, -1)), MATCH, {}, "1 of 1 query images have no camera id"),
+        (QUERY, line((1, -1, 2)), {}, "all 1 gallery images are junk"),
+        (QUERY, line((1e20, 1, 2)), {}, "features are too large"),
+        (QUERY, MATCH, {"metric": "cosine"}, "query row 0 is all zeros"),
+        (
+            QUERY,
+            line((1, 2, 2)),
+            {},
+            "none of the 1 queries .* no person in common; check",
+        ),
+        (
+            line((0, 1, 1), (1, 2, 1)),
+            line((1, 1, 1), (1, 2, 1)),
+            {},
+            r"none of the 2 queries .* \(query cameras: 1\); a dataset of one camera",
+        ),
+        (
+            line((0, 1, 1, "a")),
+            line((0, 1, 1, "a")),
+            {"protocol": "cross-camera-off"},
+            "only images of a query's person are the query images themselves",
+        ),
+    ],
+)
+def test_errors(query, gallery, options, message):
+    with pytest.raises(InputError, match=message) as caught:
+        evaluate_ranking(query, gallery, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_cameras_may_be_unknown_where_they_do_not_matter():
+    query, gallery = line((0, 1, -1)), line((1, 1, -1))
+    result = evaluate_ranking(query, gallery, protocol="cross-camera-off")
+    assert result["mAP"] == 1
+    assert evaluate_ranking(QUERY, line((0, -1, -1), (1, 1, 2)))["mAP"] == 1

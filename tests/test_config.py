@@ -1,0 +1,354 @@
+"""Reading, checking and writing configs."""
+
+import dataclasses
+import re
+
+import pytest
+import yaml
+
+from tfipgan.config import (
+    Config,
+    GanConfig,
+    ReidConfig,
+    config_from_dict,
+    load_config,
+    packaged_configs,
+    save_config,
+    to_dict,
+)
+from tfipgan.errors import ConfigError
+
+ROWS = ("supervised", "direct_transfer", "stargan", "ipgan")
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes a config file's text and gives its path."""
+
+    def write_file(text, name="mine.yaml"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write_file
+
+
+def message(error):
+    """The text of a raised error, which must be one line."""
+    text = str(error.value)
+    assert "\n" not in text
+    return text
+
+
+# ------------------------------------------------------------------- packaged configs
+
+
+@pytest.mark.parametrize("name", packaged_configs())
+def test_packaged_config_loads(name):
+    assert isinstance(load_config(name), Config)
+
+
+@pytest.mark.parametrize("folder", ["market_to_duke", "duke_to_market", "synthetic"])
+def test_packaged_rows_differ_where_they_should(folder):
+    for row in ROWS:
+        for suffix, ibn in (("", None), ("_ibn", "b")):
+            config = load_config(f"{folder}/{row}{suffix}")
+            assert config.gan.lambda_semantic == (0.0 if row == "stargan" else 1.0)
+            assert config.reid.ibn == ibn
+            if folder == "synthetic":
+                assert config.reid.weights == "none"
+            else:
+                assert (config.reid.weights == "imagenet") == (ibn is None)
+    semantic = load_config(f"{folder}/semantic")
+    assert semantic.reid.image_size == semantic.gan.image_size
+    assert semantic.reid.ibn is None
+
+
+def test_base_holds_every_key_at_its_default():
+    assert load_config("base") == Config()
+    assert load_config("base.yaml") == Config()
+    packaged = yaml.safe_load((packaged_folder() / "base.yaml").read_text())
+    assert {k: v if k == "seed" else set(v) for k, v in packaged.items()} == {
+        k: v if k == "seed" else set(v) for k, v in to_dict(Config()).items()
+    }
+
+
+def packaged_folder():
+    from importlib.resources import files
+
+    return files("tfipgan.configs")
+
+
+def test_paper_values():
+    gan = Config().gan
+    assert gan.image_size == (128, 64)
+    weights = gan.lambda_domain, gan.lambda_reconstruction, gan.lambda_semantic
+    assert weights == (1.0, 10.0, 1.0)
+    assert (gan.learning_rate, gan.constant_epochs, gan.decay_epochs) == (
+        1e-4,
+        100,
+        100,
+    )
+    assert Config().reid.fc_units == 1024
+
+
+# ---------------------------------------------------------------------- files and bases
+
+
+def test_file_over_base_over_packaged(write):
+    write("base: synthetic/ipgan\ngan: {batch_size: 4, width: 8}\n", "shared/b.yaml")
+    path = write("base: shared/b.yaml\nseed: 7\ngan: {width: 12}\nreid:\n")
+    config = load_config(path)
+    assert config.seed == 7
+    assert (config.gan.width, config.gan.batch_size) == (12, 4)
+    assert config.gan.image_size == load_config("synthetic/ipgan").gan.image_size
+    assert config.reid == load_config("synthetic/ipgan").reid
+
+
+def test_empty_file_is_the_defaults(write):
+    assert load_config(str(write("# nothing yet\n"))) == Config()
+
+
+def test_file_goes_before_packaged_name(write, monkeypatch, tmp_path):
+    write("seed: 9\n", "base.yaml")
+    monkeypatch.chdir(tmp_path)
+    assert load_config("base.yaml").seed == 9
+    assert load_config("base").seed == 0
+
+
+def test_numbers_as_people_write_them(write):
+    gan = load_config(write("gan: {learning_rate: 2e-4, lambda_domain: 2}\n")).gan
+    assert gan.learning_rate == 2e-4
+    assert gan.lambda_domain == 2.0
+    assert isinstance(gan.lambda_domain, float)
+
+
+def test_round_trip(tmp_path):
+    config = load_config("market_to_duke/ipgan_ibn", ["seed=3", "gan.epsilon=1e-7"])
+    path = tmp_path / "config.yaml"
+    save_config(config, path)
+    save_config(config, path)  # over an older one
+    assert [p.name for p in tmp_path.iterdir()] == ["config.yaml"]
+    assert load_config(path) == config
+    assert config_from_dict(yaml.safe_load(path.read_text())) == config
+    assert config_from_dict(to_dict(Config())) == Config()
+    assert to_dict(Config())["gan"]["image_size"] == [128, 64]
+    assert to_dict(Config())["reid"]["ibn"] == "none"
+
+
+def test_failed_save_leaves_nothing(tmp_path):
+    target = tmp_path / "config.yaml"
+    target.mkdir()
+    with pytest.raises(OSError):
+        save_config(Config(), target)
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_old_run_takes_defaults_for_new_keys():
+    assert config_from_dict({"reid": {"depth": 18}}).reid == ReidConfig(depth=18)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("gan:\n  batch_sise: 4\n", r"gan\.batch_sise; did you mean gan\.batch_size\?"),
+        ("reid: {n_critic: 1}\n", r"reid\.n_critic; did you mean gan\.n_critic\?"),
+        ("n_critic: 1\n", r"unknown key n_critic; did you mean gan\.n_critic\?"),
+        ("gann: {}\n", r"unknown key gann; did you mean gan\?"),
+        ("xyzzy: 1\n", r"unknown key xyzzy; known keys are seed, gan, reid"),
+        ("evaluation: {xyzzy: 1}\n", r"known keys are batch_size, "),
+        ("1: 2\n", r"unknown key 1; known keys are"),
+        ("gan: 3\n", r"gan: expected a section of keys, found 3"),
+        ("- gan\n", r"expected keys and values \(a mapping\), found \['gan'\]"),
+        ("base: [a]\n", r"base: expected one file's path, found \['a'\]"),
+        ("gan: [1\n", r"can't be read as YAML: line 2: "),
+        ("gan: {width: 1, width: 2}\n", r"line 1: the key width is given twice"),
+        (
+            "gan: {image_size: [100, 64]}\n",
+            r"gan\.image_size: expected multiples of 64",
+        ),
+    ],
+)
+def test_bad_file_is_named(write, text, expected):
+    path = write(text)
+    with pytest.raises(ConfigError, match=expected) as error:
+        load_config(path)
+    assert message(error).startswith(f"{path}: ")
+
+
+def test_value_is_blamed_on_the_file_that_holds_it(write):
+    base = write("gan: {width: no}\n", "b.yaml")
+    path = write("base: b.yaml\n")
+    with pytest.raises(ConfigError, match=rf"^{re.escape(str(base))}: gan\.width"):
+        load_config(path)
+
+
+def test_not_utf8(tmp_path):
+    path = tmp_path / "latin.yaml"
+    path.write_bytes(b"# caf\xe9\n")
+    with pytest.raises(ConfigError, match="expected a YAML file in UTF-8"):
+        load_config(path)
+
+
+def test_circle_of_bases(write):
+    write("base: c.yaml\n", "b.yaml")
+    write("base: mine.yaml\n", "c.yaml")
+    expected = r"circle, .*mine\.yaml -> .*b\.yaml -> .*c\.yaml -> .*mine\.yaml"
+    with pytest.raises(ConfigError, match=expected) as error:
+        load_config(write("base: b.yaml\n"))
+    message(error)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("synthetic/ipgam", r"not found, .*; did you mean synthetic/ipgan\?"),
+        ("zzzz.yaml", r"config zzzz\.yaml not found, .*; for example synthetic/"),
+        (".", r"config \. is a folder, expected a YAML file; for example"),
+    ],
+)
+def test_missing_config(name, expected):
+    with pytest.raises(ConfigError, match=expected) as error:
+        load_config(name)
+    message(error)
+
+
+def test_missing_base(write):
+    path = write("base: nowhere.yaml\n")
+    with pytest.raises(ConfigError, match="base: config nowhere.yaml not found") as e:
+        load_config(path)
+    assert message(e).startswith(str(path))
+
+
+# ----------------------------------------------------------------------------- values
+
+A_NUMBER = "expected a number of at least 0"
+BELOW_1 = r"expected a number of at least 0 and below 1"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("gan.batch_size", "x", "expected a whole number of at least 1, found 'x'"),
+        ("gan.batch_size", "0", "expected a whole number of at least 1, found 0"),
+        ("gan.batch_size", "true", "at least 1, found True"),
+        ("gan.batch_size", "2.0", "at least 1, found 2.0"),
+        ("gan.batch_size", "", "at least 1, found None"),
+        ("gan.num_layers", "13", "expected a whole number from 1 to 12, found 13"),
+        ("gan.learning_rate", "0", "expected a number greater than 0, found 0"),
+        ("gan.learning_rate", ".inf", "expected a number greater than 0, found inf"),
+        ("gan.lambda_domain", "-1", A_NUMBER),
+        ("gan.lambda_domain", ".nan", A_NUMBER),
+        ("gan.lambda_domain", "true", A_NUMBER),
+        ("gan.beta_1", "1", BELOW_1),
+        ("gan.random_flip", "1", "expected true or false, found 1"),
+        ("gan.adversarial", "lsgan", "expected one of wgan-gp, vanilla, found 'lsgan'"),
+        ("gan.image_size", "128", r"expected two whole numbers .*\[height, width\]"),
+        ("gan.image_size", "[128]", r"\[height, width\], found \[128\]"),
+        ("gan.image_size", "[0, 64]", r"found \[0, 64\]"),
+        ("reid.depth", "20", "expected one of 18, 34, 50, 101, found 20"),
+        ("reid.depth", "50.0", "expected one of 18, 34, 50, 101, found 50.0"),
+        ("reid.ibn", "c", "expected one of none, a, b, found 'c'"),
+        ("reid.ibn", "[a]", "expected one of none, a, b, found"),
+        ("reid.weights", "3", "expected none, imagenet or a path, found 3"),
+        ("reid.weights", "' '", "expected none, imagenet or a path, found ' '"),
+        ("reid.mean", "[0, 0]", "expected three numbers, found"),
+        ("reid.std", "[1, 1, 0]", "expected three numbers greater than 0, found"),
+        ("translation.quality", "101", "expected a whole number from 1 to 100"),
+        ("evaluation.metric", "l1", "expected one of euclidean, cosine, found 'l1'"),
+        ("seed", "-1", "expected a whole number from 0 to 2147483647, found -1"),
+    ],
+)
+def test_bad_value(key, value, expected):
+    pattern = rf"^--set {re.escape(f'{key}={value}')}: {re.escape(key)}: .*{expected}"
+    with pytest.raises(ConfigError, match=pattern) as error:
+        load_config("base", [f"{key}={value}"])
+    message(error)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (
+            ["gan.image_size=[64, 64]", "gan.num_layers=7"],
+            r"multiples of 128 .*= 7 times",
+        ),
+        (["gan.image_size=[30, 30]", "gan.num_layers=1"], "multiples of 4 "),
+        (["gan.constant_epochs=0", "gan.decay_epochs=0"], "at least 1 epoch"),
+        (["reid.weights=imagenet", "reid.depth=18"], "found depth 18.*import-weights"),
+        (["reid.weights=imagenet", "reid.ibn=b"], "found depth 50, ibn b and width 64"),
+        (["reid.weights=imagenet", "reid.width=32"], "found .* ibn none and width 32"),
+    ],
+)
+def test_values_that_do_not_fit_together(overrides, expected):
+    with pytest.raises(ConfigError, match=expected) as error:
+        load_config("base", overrides)
+    message(error)
+
+
+def test_checked_when_made_in_python():
+    with pytest.raises(ConfigError, match=r"gan\.width: expected a whole number"):
+        GanConfig(width=0)
+    with pytest.raises(ConfigError, match=r"reid\.dropout: expected"):
+        dataclasses.replace(ReidConfig(), dropout=1.5)
+    with pytest.raises(ConfigError, match="seed: expected"):
+        Config(seed="x")
+    with pytest.raises(ConfigError, match="gan: expected GanConfig, found dict"):
+        Config(gan={})
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config().gan.width = 3
+    assert GanConfig(image_size=[64, 64]).image_size == (64, 64)
+
+
+# -------------------------------------------------------------------------- overrides
+
+
+def test_overrides():
+    config = load_config(
+        "base",
+        [
+            "gan.batch_size=8",
+            "gan.batch_size=4",
+            "gan.learning_rate=3e-4",
+            "gan.image_size=[64, 64]",
+            " reid.random_flip =off",
+            "reid.weights=runs/resnet=1",
+            "reid.ibn=null",
+            "evaluation={metric: cosine}",
+            "seed=5",
+        ],
+    )
+    assert (config.gan.batch_size, config.gan.learning_rate) == (4, 3e-4)
+    assert config.gan.image_size == (64, 64)
+    assert config.reid.random_flip is False
+    assert config.reid.weights == "runs/resnet=1"
+    assert load_config("base", ["reid.weights=null"]).reid.weights == "none"
+    assert config.reid.ibn is None
+    assert (config.evaluation.metric, config.evaluation.ap) == ("cosine", "standard")
+    assert config.seed == 5
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("gan.batch_size", "expected section.key=value, for example gan.batch_size=8"),
+        ("=3", "expected section.key=value"),
+        ("", "expected section.key=value"),
+        ("gan.image_size=[64", "can't be read as YAML: line 1: "),
+        (
+            "gna.batch_size=3",
+            r"unknown key gna.batch_size; did you mean gan.batch_size",
+        ),
+        ("gan.bach_size=3", r"unknown key gan.bach_size; did you mean gan.batch_size"),
+        ("gan.width.x=3", r"unknown key gan.width.x"),
+        ("gan.=3", r"unknown key gan\."),
+        ("gan=3", "gan: expected a section of keys, found 3"),
+        ("base=other", "unknown key base"),
+        ("seed.x=1", "unknown key seed.x"),
+    ],
+)
+def test_bad_override(override, expected):
+    with pytest.raises(ConfigError, match=expected) as error:
+        load_config("base", [override])
+    assert message(error).startswith(f"--set {override}: ")

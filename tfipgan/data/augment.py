@@ -1,0 +1,49 @@
+"""Augmentation by stateless random numbers: the same seed gives the same image."""
+
+import tensorflow as tf
+
+# CamStyle's crop: this share of the image's area, and height over width in this range.
+CROP_AREA = (0.64, 1.0)
+CROP_ASPECT = (2.0, 3.0)
+CROP_ATTEMPTS = 10
+
+
+def random_flip(image, seed):
+    """Mirror left and right with probability one half.
+
+    Args:
+        image: (height, width, channels).
+        seed: int32 (2,).
+    """
+    return tf.image.stateless_random_flip_left_right(image, seed)
+
+
+def random_sized_crop(image, image_size, seed):
+    """Crop a random part of a random shape and resize it (CamStyle's training input).
+
+    Args:
+        image: float32 (height, width, 3).
+        image_size: (height, width) of the result in pixels.
+        seed: int32 (2,).
+
+    Returns:
+        float32 (*image_size, 3). The whole image, resized, if none of ten drawn shapes
+        fits into it.
+    """
+    shape = tf.cast(tf.shape(image)[:2], tf.float32)
+    draws = tf.random.stateless_uniform((CROP_ATTEMPTS, 4), seed)
+    area = _between(draws[:, 0], CROP_AREA) * shape[0] * shape[1]
+    aspect = _between(draws[:, 1], CROP_ASPECT)
+    sizes = tf.round(tf.stack([tf.sqrt(area * aspect), tf.sqrt(area / aspect)], axis=1))
+    fits = tf.reduce_all(sizes <= shape, axis=1)
+    first = tf.argmax(fits)
+    size = tf.where(tf.reduce_any(fits), sizes[first], shape)
+    start = tf.floor(draws[first, 2:] * (shape - size + 1.0))
+    start, size = tf.cast(start, tf.int32), tf.cast(size, tf.int32)
+    crop = tf.slice(image, [start[0], start[1], 0], [size[0], size[1], 3])
+    return tf.image.resize(crop, image_size)
+
+
+def _between(draw, limits):
+    low, high = limits
+    return low + draw * (high - low)

@@ -1,0 +1,274 @@
+"""A dataset's folder, read into its three splits of samples."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from re import Pattern
+
+from tfipgan.data.filenames import (
+    JUNK,
+    NO_CAMERA,
+    UNLABELLED,
+    Sample,
+    expected_names,
+    is_image_name,
+    matching_format,
+    parse_sample,
+)
+from tfipgan.data.layouts import (
+    LISTS,
+    SPLITS,
+    Layout,
+    existing_folder,
+    find_layout,
+    find_naming,
+    image_paths,
+    missing_split,
+    recognise,
+)
+from tfipgan.errors import ConfigError, InputError
+
+
+@dataclass(frozen=True)
+class ReidDataset:
+    """A dataset's samples, each split sorted by path.
+
+    Attributes:
+      root: the folder as it was given.
+      format: one of `filenames.FORMATS`.
+      train, query, gallery: the samples; empty if the split was not asked for.
+      pattern: the pattern in use with format "pattern", else None; with it
+        `read_images` reads images that were translated from this dataset.
+    """
+
+    root: Path
+    format: str
+    train: tuple[Sample, ...] = ()
+    query: tuple[Sample, ...] = ()
+    gallery: tuple[Sample, ...] = ()
+    pattern: str | None = None
+
+
+def read_dataset(
+    root: str | os.PathLike[str],
+    *,
+    format: str = "auto",
+    pattern: str | None = None,
+    splits: Sequence[str] = SPLITS,
+) -> ReidDataset:
+    """Reads a dataset's splits.
+
+    Read are MSMT17 by its list files, any other by split folders:
+    bounding_box_train, query, bounding_box_test, or train, query, gallery, or as a
+    `dataset.yaml` in the root names them (keys format, pattern, train, query,
+    gallery). If only the train split is asked for, a folder of images without split
+    folders is read as that split. A pattern is searched for in the path below the
+    split's folder, subfolders included.
+
+    Args:
+      root: the dataset's folder.
+      format: one of `filenames.FORMATS`, or "auto" to recognise it.
+      pattern: a regular expression with groups `person` and `camera`; makes the
+        format "pattern". These two go before `dataset.yaml`.
+      splits: which of train, query and gallery to read; each must have images.
+
+    Raises:
+      InputError: a folder or split is missing or empty, a name doesn't match, the
+        format is not recognised, `dataset.yaml` or a list file is damaged.
+      ConfigError: an unknown format or a pattern that can't be used.
+    """
+    unknown = [split for split in splits if split not in SPLITS]
+    if unknown or not splits:
+        raise ConfigError(f"splits {tuple(splits)}: expected some of {SPLITS}")
+    flat = tuple(splits) == ("train",)
+    layout = find_layout(root, format=format, pattern=pattern, splits=splits, flat=flat)
+    return ReidDataset(
+        root=layout.root,
+        format=layout.format,
+        pattern=layout.pattern.pattern if layout.pattern else None,
+        **{split: read_split(layout, split) for split in splits},
+    )
+
+
+def read_split(layout: Layout, split: str) -> tuple[Sample, ...]:
+    """Reads one split's samples, sorted by path; see `read_dataset`."""
+    if split not in layout.folders:
+        raise InputError(missing_split(layout.root, split))
+    folder = layout.folders[split]
+    recursive = layout.format in ("pattern", "msmt17")
+    if layout.listed:
+        samples = _listed_samples(layout, split)
+    else:
+        names = image_paths(folder, recursive)
+        samples = _parse(names, folder, layout.format, layout.pattern)
+    if not samples:
+        place = "in it or below" if recursive else "in the folder itself"
+        raise InputError(
+            f"{folder}: no images found for split {split}; expected files ending in "
+            f".jpg, .jpeg, .png or .bmp {place}"
+        )
+    return samples
+
+
+def read_images(
+    folder: str | os.PathLike[str],
+    *,
+    format: str = "auto",
+    pattern: str | None = None,
+    labelled: bool = True,
+) -> tuple[Sample, ...]:
+    """Reads all images below a folder: a translated set, one split, any folder.
+
+    A `dataset.yaml` in the folder, or beside it if it names this folder as a split,
+    gives format and pattern where the arguments don't.
+
+    Args:
+      folder: searched with its subfolders.
+      format, pattern: as for `read_dataset`.
+      labelled: if False, an image whose name doesn't match is read with person
+        UNLABELLED and camera NO_CAMERA, and with "auto" each name is read in
+        whichever known format it has.
+
+    Returns:
+      The samples sorted by path.
+
+    Raises:
+      InputError: the folder is missing or has no images, or `labelled` and a name
+        doesn't match.
+      ConfigError: an unknown format or a pattern that can't be used.
+    """
+    folder = existing_folder(folder)
+    format, compiled = find_naming(folder, format=format, pattern=pattern)
+    names = list(image_paths(folder, recursive=True))
+    if not names:
+        raise InputError(
+            f"{folder}: no images found; expected files ending in .jpg, .jpeg, .png "
+            "or .bmp"
+        )
+    if labelled:
+        if format == "auto":
+            format = recognise(names, folder)
+        return _parse(names, folder, format, compiled)
+    samples = []
+    for name in names:
+        path = str(folder / name)
+        known = matching_format(name) if format == "auto" else format
+        sample = parse_sample(path, name, known, compiled) if known else None
+        samples.append(sample or Sample(path, UNLABELLED, NO_CAMERA))
+    return _sorted(samples)
+
+
+def training_samples(data: ReidDataset | Iterable[Sample]) -> tuple[Sample, ...]:
+    """The samples to train identities with: no junk and no distractors.
+
+    Person 0 is left out where it is a distractor (Market-1501, DukeMTMC-reID), and
+    kept where it is a person (MSMT17, CUHK03-NP, a user's pattern).
+
+    Raises:
+      InputError: an image has no identity, or none is left.
+    """
+    samples = _samples_of(data)
+    unlabelled = [s for s in samples if s.person_id == UNLABELLED]
+    if unlabelled:
+        raise InputError(
+            f"{unlabelled[0].path}: {len(unlabelled)} of {len(samples)} images have no "
+            "identity, and training needs one for each; use a pattern with a group "
+            "named person"
+        )
+    kept = tuple(s for s in samples if s.person_id != JUNK and not s.distractor)
+    if not kept:
+        raise InputError(
+            f"no image to train with: all {len(samples)} are junk or distractors; "
+            "expected images of identities"
+        )
+    return kept
+
+
+def camera_samples(data: ReidDataset | Iterable[Sample]) -> tuple[Sample, ...]:
+    """The samples to learn cameras from (the GAN's target): all of them.
+
+    Identities are not used, so junk, distractors and unlabelled people stay.
+
+    Raises:
+      InputError: an image has no camera, or there are no images.
+    """
+    samples = _samples_of(data)
+    lost = [s for s in samples if s.camera_id == NO_CAMERA]
+    if lost:
+        raise InputError(
+            f"{lost[0].path}: {len(lost)} of {len(samples)} images have no camera, "
+            "and a target needs one for each; use a pattern with a group named camera"
+        )
+    if not samples:
+        raise InputError("no image to learn a camera from; expected some per camera")
+    return samples
+
+
+def _samples_of(data: ReidDataset | Iterable[Sample]) -> tuple[Sample, ...]:
+    return data.train if isinstance(data, ReidDataset) else tuple(data)
+
+
+def _parse(
+    names: Iterable[str], folder: Path, format: str, pattern: Pattern[str] | None
+) -> tuple[Sample, ...]:
+    samples, failed, count = [], [], 0
+    for name in names:
+        count += 1
+        sample = parse_sample(str(folder / name), name, format, pattern)
+        if sample is None:
+            failed.append(name)
+        else:
+            samples.append(sample)
+    if failed:
+        raise InputError(
+            f"{folder / failed[0]}: {len(failed)} of {count} image names don't match; "
+            f"expected {expected_names(format, pattern)}; rename or remove, or give "
+            "another format or pattern"
+        )
+    return _sorted(samples)
+
+
+def _listed_samples(layout: Layout, split: str) -> tuple[Sample, ...]:
+    """Reads MSMT17's lists; a line is `folder/name label`."""
+    folder = layout.folders[split]
+    samples = []
+    for list_name in LISTS[split]:
+        path = layout.root / list_name
+        if not path.is_file():
+            raise InputError(
+                f"{path} is missing; MSMT17's {split} split is "
+                f"{' and '.join(LISTS[split])} (an empty file if there is nothing)"
+            )
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError:
+            raise InputError(f"{path} is not text; expected MSMT17's list") from None
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            name, _, label = line.strip().rpartition(" ")
+            sample = parse_sample(str(folder / name), name, "msmt17")
+            if sample is None or not is_image_name(PurePosixPath(name).name):
+                raise InputError(
+                    f"{path}, line {number}: {line.strip()!r}; expected a line like "
+                    "'0000/0000_000_01_0303morning_0015_0.jpg 0'"
+                )
+            # The name is what a translated image will carry, so the two must agree.
+            if not label.isdecimal() or int(label) != sample.person_id:
+                raise InputError(
+                    f"{path}, line {number}: person {label!r} for {name}, whose name "
+                    f"says {sample.person_id}; expected the same number"
+                )
+            samples.append(sample)
+    missing = [s.path for s in samples if not os.path.isfile(s.path)]
+    if missing:
+        raise InputError(
+            f"{missing[0]}: {len(missing)} of {len(samples)} files of "
+            f"{' and '.join(LISTS[split])} are missing; unpack the images again"
+        )
+    return _sorted(samples)
+
+
+def _sorted(samples: Iterable[Sample]) -> tuple[Sample, ...]:
+    return tuple(sorted(samples, key=lambda sample: sample.path))

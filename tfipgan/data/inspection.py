@@ -1,0 +1,379 @@
+"""What is in a dataset, and what looks wrong in it."""
+
+import hashlib
+import io
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from tfipgan.data.datasets import read_split
+from tfipgan.data.filenames import JUNK, NO_CAMERA, UNLABELLED, Sample
+from tfipgan.data.layouts import SPLITS, find_layout
+from tfipgan.errors import InputError
+
+# Images and identities of train, query and gallery as their authors published them;
+# Market-1501's gallery folder counts junk and distractors too, and None is a number
+# that is not compared. CUHK03-NP comes in two versions.
+_PUBLISHED: dict[str, dict[str, tuple[tuple[int, int | None], ...]]] = {
+    "market1501": {"": ((12936, 751), (3368, 750), (19732, None))},
+    "dukemtmc": {"": ((16522, 702), (2228, 702), (17661, None))},
+    "msmt17": {"": ((32621, 1041), (11659, 3060), (82161, 3060))},
+    "cuhk03-np": {
+        "labeled": ((7368, 767), (1400, 700), (5328, 700)),
+        "detected": ((7365, 767), (1400, 700), (5332, 700)),
+    },
+}
+# What tf.io.decode_image takes by content, whatever the file's ending says. MPO is a
+# JPEG with more pictures after the first.
+_DECODABLE = {"JPEG", "MPO", "PNG", "BMP", "GIF", "WEBP"}
+_ORIENTATION = 0x0112
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True)
+class SplitSummary:
+    """Counts of one split.
+
+    Attributes:
+      images: all images, junk and distractors included.
+      identities: people that are neither junk, distractor nor unlabelled.
+      junk, distractors, unlabelled: images.
+      cameras: images of each camera, sorted; camera -1 is images without one.
+    """
+
+    images: int
+    identities: int
+    junk: int
+    distractors: int
+    unlabelled: int
+    cameras: dict[int, int]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """The result of `inspect_dataset`.
+
+    Attributes:
+      root: the folder as it was given.
+      format: one of `filenames.FORMATS`.
+      splits: the splits that could be read.
+      problems: a line for each thing that should be put right or understood.
+      notes: a line for each thing that is only worth knowing.
+    """
+
+    root: str
+    format: str
+    splits: dict[str, SplitSummary]
+    problems: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict:
+        """The same as plain values for JSON; camera numbers become text keys."""
+        return asdict(self)
+
+
+def inspect_dataset(
+    root: str | os.PathLike[str],
+    format: str = "auto",
+    pattern: str | None = None,
+    check_images: bool = True,
+) -> Inspection:
+    """Counts a dataset's images and looks for what is wrong with them.
+
+    Args:
+      root, format, pattern: as for `read_dataset`. A folder of images without split
+        folders is taken as a train split.
+      check_images: decode every image too (about a millisecond each).
+
+    Raises:
+      InputError: nothing of it can be read as a dataset.
+      ConfigError: an unknown format or a pattern that can't be used.
+    """
+    problems: list[str] = []
+    notes: list[str] = []
+    splits: dict[str, tuple[Sample, ...]] = {}
+    layout = find_layout(root, format=format, pattern=pattern, flat=True)
+    first_error = None
+    for split in SPLITS:
+        if split not in layout.folders:
+            problems.append(f"no {split} split found")
+            continue
+        try:
+            splits[split] = read_split(layout, split)
+        except InputError as error:
+            first_error = first_error or error
+            problems.append(f"{split} can't be read: {error}")
+    if not splits:
+        raise first_error or InputError(f"{root}: no split found")
+    problems += _camera_problems(splits)
+    for split, samples in splits.items():
+        unlabelled = sum(sample.person_id == UNLABELLED for sample in samples)
+        if unlabelled:
+            notes.append(
+                f"{split}: images without an identity ({unlabelled}): a GAN's target "
+                "can do without, re-ID training and evaluation can't"
+            )
+    problems += _one_camera_identities(splits.get("train", ()))
+    if "query" in splits and "gallery" in splits:
+        problems += _unmatched_queries(splits["query"], splits["gallery"])
+    if layout.format != "msmt17":  # its test people are numbered from 0 again
+        problems += _shared_identities(splits)
+    if check_images:
+        check = _check_files(splits)
+        problems += check[0]
+        notes += check[1]
+    summaries = {split: _summary(samples) for split, samples in splits.items()}
+    notes += _published_notes(layout.format, summaries)
+    return Inspection(
+        str(root), layout.format, summaries, tuple(problems), tuple(notes)
+    )
+
+
+def _summary(samples: Sequence[Sample]) -> SplitSummary:
+    cameras = Counter(sample.camera_id for sample in samples)
+    return SplitSummary(
+        images=len(samples),
+        identities=len(_identities(samples)),
+        junk=sum(sample.person_id == JUNK for sample in samples),
+        distractors=sum(sample.distractor for sample in samples),
+        unlabelled=sum(sample.person_id == UNLABELLED for sample in samples),
+        cameras=dict(sorted(cameras.items())),
+    )
+
+
+def _identities(samples: Iterable[Sample]) -> dict[int, set[int]]:
+    """The cameras of each identity."""
+    identities = defaultdict(set)
+    for sample in samples:
+        if sample.person_id not in (JUNK, UNLABELLED) and not sample.distractor:
+            identities[sample.person_id].add(sample.camera_id)
+    return identities
+
+
+def _some(things: Iterable[object]) -> str:
+    """The first few of them, for a line that has counted them all."""
+    things = list(things)
+    more = ", ..." if len(things) > _EXAMPLES else ""
+    return ", ".join(map(str, things[:_EXAMPLES])) + more
+
+
+def _camera_problems(splits: dict[str, tuple[Sample, ...]]) -> list[str]:
+    problems = []
+    # A query split of one camera is in order if the gallery has others.
+    for part in (("train",), ("query", "gallery")):
+        cameras = {s.camera_id for split in part for s in splits.get(split, ())}
+        name = " and ".join(split for split in part if split in splits)
+        if cameras == {NO_CAMERA}:
+            problems.append(
+                f"{name}: no camera numbers in the names; a GAN's target and an "
+                "evaluation need them"
+            )
+        elif len(cameras) == 1:
+            problems.append(
+                f"{name}: images of one camera only (camera {cameras.pop()})"
+            )
+    return problems
+
+
+def _one_camera_identities(train: Sequence[Sample]) -> list[str]:
+    if len({sample.camera_id for sample in train}) < 2:
+        return []  # said already, and true of every identity
+    identities = _identities(train)
+    single = sorted(p for p, cameras in identities.items() if len(cameras) == 1)
+    if not single:
+        return []
+    return [
+        f"train: identities with images of one camera only ({len(single)} of "
+        f"{len(identities)}): {_some(single)}"
+    ]
+
+
+def _unmatched_queries(query: Sequence[Sample], gallery: Sequence[Sample]) -> list[str]:
+    identities = _identities(gallery)
+    unmatched = [
+        sample.path
+        for sample in query
+        if sample.person_id != UNLABELLED
+        and not identities.get(sample.person_id, set()) - {sample.camera_id}
+    ]
+    if not unmatched:
+        return []
+    return [
+        "query: images with no match in the gallery, the same person in another "
+        f"camera ({len(unmatched)} of {len(query)}): {_some(map(_name, unmatched))}"
+    ]
+
+
+def _shared_identities(splits: dict[str, tuple[Sample, ...]]) -> list[str]:
+    test = (*splits.get("query", ()), *splits.get("gallery", ()))
+    train = _identities(splits.get("train", ()))
+    shared = sorted(train.keys() & _identities(test).keys())
+    if not shared:
+        return []
+    return [
+        "identities in train and again in query or gallery, so that the test is not "
+        f"one of unseen people ({len(shared)}): {_some(shared)}"
+    ]
+
+
+def _published_notes(format: str, splits: dict[str, SplitSummary]) -> list[str]:
+    """A line if the counts are not the published ones of a dataset of this form."""
+    closest: tuple[str, list[str]] | None = None
+    for version, published in _PUBLISHED.get(format, {}).items():
+        differences = []
+        for split, (images, identities) in zip(SPLITS, published, strict=True):
+            if split not in splits:
+                continue
+            found = splits[split]
+            if found.images != images:
+                differences.append(f"{split} {found.images:,} images, not {images:,}")
+            if identities is not None and found.identities != identities:
+                differences.append(
+                    f"{split} {found.identities:,} identities, not {identities:,}"
+                )
+        if closest is None or len(differences) < len(closest[1]):
+            closest = (f"{format} {version}".rstrip(), differences)
+    if closest is None or not closest[1]:
+        return []
+    return [
+        f"counts are not those published for {closest[0]} (in order for a part of it, "
+        f"or for a dataset that only has its form): {'; '.join(closest[1])}"
+    ]
+
+
+def _check_files(
+    splits: dict[str, tuple[Sample, ...]],
+) -> tuple[list[str], list[str]]:
+    """Problems and notes from reading every file once."""
+    samples = [(split, s) for split in SPLITS for s in splits.get(split, ())]
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        results = list(pool.map(lambda pair: _check_file(pair[1].path), samples))
+    broken: list[str] = []
+    otherwise: dict[str, list[str]] = defaultdict(list)
+    modes: dict[str, list[str]] = defaultdict(list)
+    same: dict[bytes, list[tuple[str, Sample]]] = defaultdict(list)
+    for (split, sample), result in zip(samples, results, strict=True):
+        name = _name(sample.path)
+        if result.broken:
+            broken.append(f"{name} ({result.broken})")
+            continue
+        for kind in result.otherwise:
+            otherwise[kind].append(name)
+        if result.mode != "RGB":
+            modes[result.mode].append(name)
+        same[result.digest].append((split, sample))
+    problems = []
+    if broken:
+        problems.append(f"files that can't be read ({len(broken)}): {_some(broken)}")
+    for kind, names in sorted(otherwise.items()):
+        problems.append(f"files {kind} ({len(names)}): {_some(names)}")
+    problems += _duplicates(same.values())
+    notes = [
+        f"images of mode {mode}, which is read as RGB ({len(names)}): {_some(names)}"
+        for mode, names in sorted(modes.items())
+    ]
+    return problems, notes
+
+
+@dataclass(frozen=True)
+class _FileCheck:
+    """One file: why it can't be read, or what it is.
+
+    Attributes:
+      otherwise: words for what TensorFlow reads otherwise than other programs.
+    """
+
+    broken: str = ""
+    otherwise: tuple[str, ...] = ()
+    mode: str = ""
+    digest: bytes = b""
+
+
+def _check_file(path: str) -> _FileCheck:
+    try:
+        data = Path(path).read_bytes()
+        if not data:
+            return _FileCheck(broken="empty")
+        with Image.open(io.BytesIO(data)) as image:
+            image.load()
+            orientation = image.getexif().get(_ORIENTATION, 1)
+            frames = getattr(image, "n_frames", 1)
+            kind, mode = image.format or "", image.mode
+    except Image.UnidentifiedImageError:
+        return _FileCheck(broken="not an image")
+    except OSError as error:
+        return _FileCheck(broken=error.strerror or str(error))
+    except Exception as error:
+        # Pillow's readers let many kinds through for damaged bytes: SyntaxError,
+        # ValueError, struct.error, zlib.error, DecompressionBombError.
+        return _FileCheck(broken=str(error) or type(error).__name__)
+    otherwise = []
+    if kind not in _DECODABLE:
+        otherwise.append(f"that are {kind} inside, which TensorFlow may not read")
+    if kind == "BMP" and mode in ("1", "P"):
+        otherwise.append("that are BMP with a palette, which TensorFlow misreads")
+    if orientation in range(2, 9):
+        otherwise.append("with an EXIF orientation, which TensorFlow does not apply")
+    png_16_bit = data.startswith(b"\x89PNG") and data[24] == 16
+    if png_16_bit or mode.startswith(("I", "F")):
+        otherwise.append("of 16 bits a channel or more, cut to 8 in training")
+    if frames > 1:
+        otherwise.append("of more than one frame, of which the first is read")
+    digest = hashlib.blake2b(data, digest_size=16).digest()
+    return _FileCheck("", tuple(otherwise), mode, digest)
+
+
+def _duplicates(groups: Iterable[list[tuple[str, Sample]]]) -> list[str]:
+    """Files of the same bytes where that spoils a test."""
+    leaked, relabelled = [], []
+    for group in groups:
+        train = [sample for split, sample in group if split == "train"]
+        test = [sample for split, sample in group if split != "train"]
+        if train and test:
+            leaked.append(f"{_name(train[0].path)} and {_name(test[0].path)}")
+        if len({(sample.person_id, sample.camera_id) for sample in test}) > 1:
+            names = [_name(sample.path) for sample in test]
+            relabelled.append(f"{names[0]} and {names[-1]}")
+    problems = []
+    if leaked:
+        problems.append(
+            "images in train and, byte for byte, in query or gallery "
+            f"({len(leaked)}): {_some(leaked)}"
+        )
+    if relabelled:
+        problems.append(
+            "images of query and gallery that are there again, byte for byte, as "
+            f"another person or camera ({len(relabelled)}): {_some(relabelled)}"
+        )
+    return problems
+
+
+def _name(path: str) -> str:
+    """Folder and file: enough to find it, short enough for a list."""
+    return "/".join(Path(path).parts[-2:])
+
+
+def require_readable(samples: Iterable[Sample]) -> None:
+    """Opens and decodes every image, in parallel, before long work begins.
+
+    Raises:
+      InputError: some can't be read; the message names the first few.
+    """
+    paths = [sample.path for sample in samples]
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        results = pool.map(_check_file, paths)
+        broken = [
+            f"{path} ({result.broken})"
+            for path, result in zip(paths, results, strict=True)
+            if result.broken
+        ]
+    if broken:
+        raise InputError(
+            f"images that can't be read ({len(broken)} of {len(paths)}): "
+            f"{_some(broken)}; mend or remove them (`tfipgan inspect` lists them)"
+        )

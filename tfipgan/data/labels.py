@@ -1,0 +1,173 @@
+"""From identities and cameras to the numbers 0..N-1 that networks are trained with."""
+
+import json
+import os
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from tfipgan.data.filenames import NO_CAMERA, Sample
+from tfipgan.errors import InputError
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """Identities in sorted order; an identity's label is its place.
+
+    Attributes:
+      person_ids: strictly rising, at least one, none negative.
+    """
+
+    person_ids: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        _check_rising(self.person_ids, "person_ids", 1)
+
+    @classmethod
+    def from_samples(cls, samples: Iterable[Sample]) -> Self:
+        """Collects identities; junk, distractors or unlabelled are an InputError."""
+        person_ids = set()
+        for sample in samples:
+            if sample.person_id < 0 or sample.distractor:
+                raise InputError(
+                    f"{sample.path}: person {sample.person_id} is not an identity "
+                    "(junk, distractor or unlabelled); expected training samples"
+                )
+            person_ids.add(sample.person_id)
+        return cls(tuple(sorted(person_ids)))
+
+    def __len__(self) -> int:
+        return len(self.person_ids)
+
+    def index(self, person_id: int) -> int:
+        """The label of an identity, 0..len-1; InputError if it is not in the map."""
+        place = _place(self.person_ids, person_id)
+        if place is None:
+            raise InputError(
+                f"person {person_id} is not among the {len(self)} identities of this "
+                "label map; expected images of the dataset it was made from"
+            )
+        return place
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the map as JSON (a run's labels.json)."""
+        _write(path, {"person_ids": list(self.person_ids)})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Reads what `save` wrote; InputError if it is missing or damaged."""
+        return cls(_read(path, "person_ids", 1))
+
+
+@dataclass(frozen=True)
+class DomainMap:
+    """The GAN's domains: the target's cameras in sorted order, then the source.
+
+    Attributes:
+      cameras: strictly rising, at least two, none negative.
+    """
+
+    cameras: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        _check_rising(self.cameras, "cameras", 2)
+
+    @classmethod
+    def from_samples(cls, samples: Iterable[Sample]) -> Self:
+        """Collects the cameras of the target's samples.
+
+        Raises:
+          InputError: a sample without a camera, or fewer than two cameras.
+        """
+        cameras = set()
+        for sample in samples:
+            if sample.camera_id == NO_CAMERA:
+                raise InputError(
+                    f"{sample.path} has no camera number; expected one for every image "
+                    "of the target: use a pattern with a group named camera"
+                )
+            cameras.add(sample.camera_id)
+        if len(cameras) < 2:
+            found = f"only camera {min(cameras)}" if cameras else "no image"
+            raise InputError(
+                f"a target needs images of at least two cameras, found {found}; check "
+                "that all cameras are in its train split and that the camera number "
+                "is read from the right place of the name (tfipgan inspect)"
+            )
+        return cls(tuple(sorted(cameras)))
+
+    @property
+    def num_domains(self) -> int:
+        """L + 1."""
+        return len(self.cameras) + 1
+
+    @property
+    def source_domain(self) -> int:
+        """The source's domain, L."""
+        return len(self.cameras)
+
+    def index(self, camera: int) -> int:
+        """The domain of a target camera, 0..L-1; InputError if it is not in the map."""
+        place = _place(self.cameras, camera)
+        if place is None:
+            raise InputError(
+                f"camera {camera} is not a camera of this target; expected one of "
+                f"{', '.join(map(str, self.cameras))}"
+            )
+        return place
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the map as JSON (a run's domains.json)."""
+        _write(path, {"cameras": list(self.cameras)})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Reads what `save` wrote; InputError if it is missing or damaged."""
+        return cls(_read(path, "cameras", 2))
+
+
+def _place(numbers: tuple[int, ...], number: int) -> int | None:
+    place = bisect_left(numbers, number)
+    return place if place < len(numbers) and numbers[place] == number else None
+
+
+def _check_rising(numbers: Sequence[object], name: str, least: int) -> None:
+    if len(numbers) < least:
+        raise InputError(f"{len(numbers)} {name}; expected at least {least}")
+    before = -1
+    for number in numbers:
+        # bool is an int to Python, but true is not a number in a JSON file.
+        if type(number) is not int or number <= before:
+            raise InputError(
+                f"{number!r} after {before} in {name}; expected rising whole numbers "
+                "from 0"
+            )
+        before = number
+
+
+def _write(path: str | os.PathLike[str], content: dict[str, list[int]]) -> None:
+    path = Path(path)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        aside.write_text(json.dumps(content) + "\n", encoding="utf-8")
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _read(path: str | os.PathLike[str], name: str, least: int) -> tuple[int, ...]:
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path} not found; expected a run folder's {path.name}")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or not isinstance(content.get(name), list):
+            raise ValueError(f"no list {name!r} in it")
+        _check_rising(content[name], name, least)
+    except ValueError as error:
+        raise InputError(
+            f"{path} is damaged or not such a file: {error}; restore it, or train again"
+        ) from None
+    return tuple(content[name])

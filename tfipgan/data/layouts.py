@@ -1,0 +1,312 @@
+"""Where a dataset's splits are, and in which format its names are."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from re import Pattern
+
+import yaml
+
+from tfipgan.data.filenames import (
+    FORMATS,
+    compile_pattern,
+    is_image_name,
+    known_names,
+    matching_format,
+)
+from tfipgan.errors import ConfigError, InputError
+
+SPLITS = ("train", "query", "gallery")
+SETTINGS_FILE = "dataset.yaml"
+
+_FOLDERS = {
+    "train": ("bounding_box_train", "train"),
+    "query": ("query",),
+    "gallery": ("bounding_box_test", "gallery"),
+}
+LISTS = {
+    "train": ("list_train.txt", "list_val.txt"),
+    "query": ("list_query.txt",),
+    "gallery": ("list_gallery.txt",),
+}
+_LIST_FOLDERS = {
+    "train": ("train", "mask_train_v2"),
+    "query": ("test", "mask_test_v2"),
+    "gallery": ("test", "mask_test_v2"),
+}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a dataset's splits are, and how its names are read.
+
+    Attributes:
+      folders: the folder of each split that is there.
+      listed: True if MSMT17's list files say which images a split has.
+    """
+
+    root: Path
+    format: str
+    pattern: Pattern[str] | None
+    folders: dict[str, Path]
+    listed: bool = False
+
+
+def find_layout(
+    root: str | os.PathLike[str],
+    *,
+    format: str = "auto",
+    pattern: str | None = None,
+    splits: Sequence[str] = SPLITS,
+    flat: bool = False,
+) -> Layout:
+    """Finds a dataset's split folders and its format; see `read_dataset`.
+
+    Args:
+      root, format, pattern: as for `read_dataset`.
+      splits: the format is recognised from the names of the first of these that has
+        images. They need not all be there: `read_split` says which is not.
+      flat: a folder without split folders is a train split.
+
+    Raises:
+      InputError, ConfigError: as for `read_dataset`.
+    """
+    root = existing_folder(root)
+    settings = _settings(root)
+    format, compiled = _naming(format, pattern, settings)
+    if format in ("auto", "msmt17") and any(
+        (root / name).is_file() for names in LISTS.values() for name in names
+    ):
+        return Layout(root, "msmt17", None, _list_folders(root), listed=True)
+    folders = _split_folders(root, settings)
+    if not folders:
+        _raise_if_nested(root)
+        if not flat:
+            raise InputError(f"{root}: no split folders found; {_expected_folders()}")
+        folders = {"train": root}
+    if format == "auto":
+        format = _format_of(root, folders, [s for s in SPLITS if s in splits])
+    return Layout(root, format, compiled, folders)
+
+
+def find_naming(
+    folder: Path, *, format: str = "auto", pattern: str | None = None
+) -> tuple[str, Pattern[str] | None]:
+    """How the names in a folder of images are read, which need not be a dataset.
+
+    What the arguments leave open is taken from the folder's `dataset.yaml`, or from
+    the one beside the folder, if this folder is a split of that dataset.
+
+    Returns:
+      Format ("auto" if nothing says more) and, for "pattern", the compiled pattern.
+    """
+    settings = _settings(folder)
+    if not settings and format == "auto" and pattern is None:
+        folder = folder.absolute()
+        beside = _settings(folder.parent)
+        if beside and folder in _split_folders(folder.parent, beside).values():
+            settings = beside
+    return _naming(format, pattern, settings)
+
+
+def existing_folder(folder: str | os.PathLike[str]) -> Path:
+    """The folder as a Path; InputError if it is missing or a file."""
+    folder = Path(folder)
+    if folder.is_dir():
+        return folder
+    if folder.exists():
+        raise InputError(f"{folder} is a file; expected a folder of images")
+    raise InputError(f"{folder} does not exist; expected a folder of images")
+
+
+def missing_split(root: Path, split: str) -> str:
+    """Words for an error message."""
+    return f"{root}: no folder for split {split}; {_expected_folders()}"
+
+
+def image_paths(folder: Path, recursive: bool) -> Iterator[str]:
+    """Paths of images relative to the folder, with `/`; links are followed.
+
+    A link to nothing is an image too: leaving it out in silence would hide a loss.
+    """
+
+    def walk(path: str, prefix: str, above: frozenset[str]) -> Iterator[str]:
+        real = os.path.realpath(path)
+        if real in above:  # a link back up would never end
+            return
+        with os.scandir(path) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+        for entry in entries:
+            if entry.is_dir():
+                if recursive and not entry.name.startswith("."):
+                    yield from walk(
+                        entry.path, f"{prefix}{entry.name}/", above | {real}
+                    )
+            elif is_image_name(entry.name):
+                yield prefix + entry.name
+
+    return walk(str(folder), "", frozenset())
+
+
+def recognise(names: Sequence[str], folder: Path) -> str:
+    """The one format that all names have; InputError if there is none."""
+    votes = Counter(matching_format(name) for name in names)
+    known = [name for name in votes if name]
+    if known and len(votes) == 1:
+        return known[0]
+    if not known:
+        raise InputError(
+            f"{folder}: format not recognised from names like {names[0]}; known are "
+            f"{known_names()}; for other names give a pattern (--pattern or "
+            f"{SETTINGS_FILE})"
+        )
+    best = max(known, key=lambda name: votes[name])
+    other = next(name for name in names if matching_format(name) != best)
+    raise InputError(
+        f"{folder}: {votes[best]} of {len(names)} names are of format {best}, but not "
+        f"{other}; remove what doesn't belong there, or give a format or a pattern"
+    )
+
+
+def _format_of(root: Path, folders: dict[str, Path], splits: Sequence[str]) -> str:
+    """The format of the first split that has images."""
+    there = [split for split in splits if split in folders]
+    if not there:
+        raise InputError(missing_split(root, splits[0]))
+    for split in there:
+        folder = folders[split]
+        # A known dataset's split folder holds its images themselves, but MSMT17's a
+        # folder per person.
+        names = list(image_paths(folder, False)) or list(image_paths(folder, True))
+        if names:
+            return recognise(names, folder)
+    raise InputError(
+        f"{folders[there[0]]}: no images found for split {there[0]}; expected files "
+        "ending in .jpg, .jpeg, .png or .bmp"
+    )
+
+
+def _settings(root: Path) -> dict[str, str]:
+    """The content of the folder's dataset.yaml, {} if it has none."""
+    path = root / SETTINGS_FILE
+    if not path.is_file():
+        return {}
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} is not YAML: {reason}") from None
+    known = ("format", "pattern", *SPLITS)
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected keys out of {', '.join(known)}")
+    for key, value in content.items():
+        if key not in known:
+            raise InputError(
+                f"{path}: unknown key {key!r}; expected some of {', '.join(known)}"
+            )
+        if not isinstance(value, str) or not value:
+            raise InputError(f"{path}: {key} is {value!r}; expected a text")
+        if key == "format" and value not in ("auto", *FORMATS):
+            raise InputError(
+                f"{path}: format {value!r} is not known; expected auto, "
+                f"{', '.join(FORMATS)}"
+            )
+        outside = PurePosixPath(value).is_absolute() or ".." in value.split("/")
+        if key in SPLITS and outside:
+            raise InputError(
+                f"{path}: {key} is {value!r}; expected a folder inside the dataset"
+            )
+    own_format = content.get("format", "auto") not in ("auto", "pattern")
+    if "pattern" in content and own_format:
+        raise InputError(
+            f"{path}: a pattern with format {content['format']}, which has its own; "
+            "leave one of the two out"
+        )
+    return content
+
+
+def _naming(
+    format: str, pattern: str | None, settings: dict[str, str]
+) -> tuple[str, Pattern[str] | None]:
+    """The format ("auto" stays) and the compiled pattern of format "pattern"."""
+    if format == "auto" and pattern is None:
+        format = settings.get("format", "auto")
+    if pattern is None and format in ("auto", "pattern"):
+        pattern = settings.get("pattern")
+    if format not in ("auto", *FORMATS):
+        raise ConfigError(
+            f"format {format!r} is not known; expected auto, {', '.join(FORMATS)}"
+        )
+    if pattern is None:
+        if format == "pattern":
+            raise ConfigError(
+                "format pattern needs a pattern: --pattern or a dataset.yaml with the "
+                "key pattern"
+            )
+        return format, None
+    if format not in ("auto", "pattern"):
+        raise ConfigError(
+            f"a pattern was given for format {format}, which has its own; leave one "
+            "of the two out"
+        )
+    return "pattern", compile_pattern(pattern)
+
+
+def _split_folders(root: Path, settings: dict[str, str]) -> dict[str, Path]:
+    """The folders of the splits that are there."""
+    folders = {}
+    for split, candidates in _FOLDERS.items():
+        if split in settings:
+            candidates = (settings[split],)
+        for name in candidates:
+            if (root / name).is_dir():
+                folders[split] = root / name
+                break
+        else:
+            if split in settings:
+                raise InputError(
+                    f"{root / SETTINGS_FILE}: {split} is {settings[split]!r}, and "
+                    f"{root} has no such folder"
+                )
+    return folders
+
+
+def _list_folders(root: Path) -> dict[str, Path]:
+    folders = {}
+    for split, candidates in _LIST_FOLDERS.items():
+        if not any((root / name).is_file() for name in LISTS[split]):
+            continue
+        found = [root / name for name in candidates if (root / name).is_dir()]
+        if not found:
+            raise InputError(
+                f"{root / LISTS[split][0]} is there, but not its images; expected a "
+                f"folder {' or '.join(candidates)} in {root}"
+            )
+        folders[split] = found[0]
+    return folders
+
+
+def _raise_if_nested(root: Path) -> None:
+    """Says which subfolder is the dataset, if one is: CUHK03-NP has two of them."""
+    inside = []
+    for child in sorted(root.iterdir()):
+        if child.is_dir() and not child.name.startswith("."):
+            lists = any(
+                (child / n).is_file() for names in LISTS.values() for n in names
+            )
+            if lists or len(_split_folders(child, {})) >= 2:
+                inside.append(str(child))
+    if inside:
+        raise InputError(
+            f"{root} holds no split folders itself, but a dataset in "
+            f"{' and in '.join(inside)}; give that folder"
+        )
+
+
+def _expected_folders() -> str:
+    return (
+        "expected bounding_box_train, query and bounding_box_test, or train, query "
+        f"and gallery, or MSMT17's list files, or a {SETTINGS_FILE} that names folders"
+    )

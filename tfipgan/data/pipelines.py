@@ -1,0 +1,243 @@
+"""tf.data pipelines for the GAN, for re-ID training and for inference.
+
+Training pipelines are functions of (seed, step): element k of a pipeline that starts at
+step s is element s + k of one that starts at 0. So a resumed run sees what it would
+have seen, and every random number of a step belongs to a row of the global batch and
+not to the device that gets it.
+"""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from tfipgan.data.augment import random_flip, random_sized_crop
+from tfipgan.data.filenames import Sample
+from tfipgan.data.images import decode_image, to_signed, to_unit
+from tfipgan.data.labels import DomainMap, LabelMap
+from tfipgan.errors import InputError
+
+# One stream of random numbers for each use, so that none repeats another's.
+_FLIP, _CROP, _DROPOUT, _TARGETS, _INTERPOLATION = range(5)
+
+
+def steps_per_epoch(num_images: int, images_per_step: int) -> int:
+    """Return the whole steps in a pass over the images; the rest is left out.
+
+    Raises:
+        InputError: there are fewer images than one step takes.
+    """
+    if num_images < images_per_step:
+        raise InputError(
+            f"{num_images} training images, but one step takes {images_per_step}: "
+            "lower the batch size (or n_critic), or add images"
+        )
+    return num_images // images_per_step
+
+
+def gan_batches(
+    source: Sequence[Sample],
+    target: Sequence[Sample],
+    labels: LabelMap | None,
+    domains: DomainMap,
+    *,
+    image_size: tuple[int, int],
+    batch_size: int,
+    n_critic: int,
+    seed: int,
+    flip: bool = True,
+    start_step: int = 0,
+    end_step: int | None = None,
+) -> tf.data.Dataset:
+    """Make the batches of `IPGAN.train_step` from one joint shuffle of both sets.
+
+    Args:
+        source, target: training samples; the source's with identities, the target's
+            with cameras.
+        labels: of the source; None if no semantic loss reads the identities.
+        domains: of the target's cameras.
+        image_size: (height, width) in pixels.
+        batch_size: rows of the global batch.
+        n_critic: batches in a step.
+        seed: int.
+        flip: whether to mirror images at random.
+        start_step, end_step: the steps to make; None goes on for ever.
+
+    Returns:
+        Dataset of dicts with batch_size rows and the critic's batches on axis 1; see
+        `IPGAN.train_step`. Target rows have identity 0. Target domains are a
+        permutation of the batch's own domains.
+
+    Raises:
+        InputError: fewer images than one step takes.
+    """
+    samples = [*source, *target]
+    identities = [labels.index(s.person_id) if labels else 0 for s in source]
+    table = {
+        "domains": [domains.source_domain] * len(source)
+        + [domains.index(s.camera_id) for s in target],
+        "identities": identities + [0] * len(target),
+        "is_source": [True] * len(source) + [False] * len(target),
+    }
+    rows_per_step = batch_size * n_critic
+    order = _Order(len(samples), rows_per_step, seed)
+    paths = tf.constant([s.path for s in samples])
+    table = {
+        name: tf.constant(column, tf.bool if name == "is_source" else tf.int32)
+        for name, column in table.items()
+    }
+
+    def load(row):
+        index = order.sample_of(row)
+        image = to_signed(decode_image(tf.io.read_file(paths[index]), image_size))
+        if flip:
+            image = random_flip(image, _seed(seed, _FLIP, row))
+        return {
+            "images": image,
+            **{name: column[index] for name, column in table.items()},
+            "interpolation": tf.random.stateless_uniform(
+                (), _seed(seed, _INTERPOLATION, row)
+            ),
+        }
+
+    def assemble(step, rows):
+        # Rows come critic batch by critic batch; the batch axis goes first.
+        batch = {
+            name: tf.stack(tf.split(column, n_critic), axis=1)
+            for name, column in rows.items()
+        }
+        keys = tf.random.stateless_uniform(
+            (batch_size, n_critic), _seed(seed, _TARGETS, step)
+        )
+        picks = tf.argsort(keys, axis=0)
+        batch["target_domains"] = tf.stack(
+            [tf.gather(batch["domains"][:, k], picks[:, k]) for k in range(n_critic)],
+            axis=1,
+        )
+        return batch
+
+    rows = _rows(load, rows_per_step, start_step, end_step)
+    steps = tf.data.Dataset.range(start_step, _end(end_step))
+    return tf.data.Dataset.zip((steps, rows)).map(assemble).prefetch(2)
+
+
+def reid_batches(
+    samples: Sequence[Sample],
+    labels: LabelMap,
+    *,
+    image_size: tuple[int, int],
+    batch_size: int,
+    seed: int,
+    crop: bool = True,
+    flip: bool = True,
+    dropout_units: int = 0,
+    start_step: int = 0,
+    end_step: int | None = None,
+) -> tf.data.Dataset:
+    """Make the batches of `ReidTraining.train_step`.
+
+    Args:
+        samples: training samples with identities.
+        labels: of the identities.
+        image_size: (height, width) in pixels.
+        batch_size: rows of the global batch.
+        seed: int.
+        crop, flip: whether to crop at random sizes, to mirror at random.
+        dropout_units: units of the head that noise is drawn for.
+        start_step, end_step: the steps to make; None goes on for ever.
+
+    Returns:
+        Dataset of dicts: images float32 (batch_size, height, width, 3) in [0, 1],
+        identities int32 (batch_size,), dropout_noise float32 (batch_size,
+        dropout_units) in [0, 1).
+
+    Raises:
+        InputError: fewer images than one step takes.
+    """
+    order = _Order(len(samples), batch_size, seed)
+    paths = tf.constant([s.path for s in samples])
+    identities = tf.constant([labels.index(s.person_id) for s in samples], tf.int32)
+
+    def load(row):
+        index = order.sample_of(row)
+        contents = tf.io.read_file(paths[index])
+        image = decode_image(contents, image_size)
+        if crop:
+            image = random_sized_crop(image, image_size, _seed(seed, _CROP, row))
+        if flip:
+            image = random_flip(image, _seed(seed, _FLIP, row))
+        return {
+            "images": to_unit(image),
+            "identities": identities[index],
+            "dropout_noise": tf.random.stateless_uniform(
+                (dropout_units,), _seed(seed, _DROPOUT, row)
+            ),
+        }
+
+    return _rows(load, batch_size, start_step, end_step).prefetch(2)
+
+
+def inference_batches(
+    paths: Sequence[str], image_size: tuple[int, int], batch_size: int
+) -> tf.data.Dataset:
+    """Decode images in the order of their paths.
+
+    Args:
+        paths: image files.
+        image_size: (height, width) in pixels.
+        batch_size: rows of a batch; the last one may have fewer.
+
+    Returns:
+        Dataset of float32 (batch, height, width, 3), RGB in [0, 255].
+    """
+    return (
+        tf.data.Dataset.from_tensor_slices(tf.constant(list(paths), tf.string))
+        .map(
+            lambda path: decode_image(tf.io.read_file(path), image_size),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+        .batch(batch_size)
+        .prefetch(2)
+    )
+
+
+class _Order:
+    """Which sample stands at a row, when each epoch is shuffled anew."""
+
+    def __init__(self, num_samples, rows_per_step, seed):
+        self.num_samples = num_samples
+        self.rows_per_epoch = (
+            steps_per_epoch(num_samples, rows_per_step) * rows_per_step
+        )
+        self.seed = seed
+
+    def sample_of(self, row):
+        """Return the int64 index of the sample at the int64 row of the whole run."""
+        epoch = row // self.rows_per_epoch
+        place = row % self.rows_per_epoch
+        # A permutation computed one place at a time: no buffer, any start.
+        key = tf.stack([self.seed, tf.cast(epoch, tf.int32)])
+        return tf.random.experimental.index_shuffle(
+            place, tf.cast(key, tf.uint32), self.num_samples - 1
+        )
+
+
+def _rows(load, rows_per_step, start_step, end_step):
+    """Load the rows of the steps in parallel, in order, batched by step."""
+    last = _end(end_step)
+    stop = last * rows_per_step if end_step is not None else last
+    return (
+        tf.data.Dataset.range(start_step * rows_per_step, stop)
+        .map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .batch(rows_per_step, drop_remainder=True)
+    )
+
+
+def _end(end_step):
+    return tf.int64.max if end_step is None else end_step
+
+
+def _seed(seed, stream, counter):
+    """Return an int32 (2,) seed of its own for this stream and row or step."""
+    base = tf.stack([tf.constant(seed, tf.int32), tf.constant(stream, tf.int32)])
+    return tf.random.experimental.stateless_fold_in(base, counter)

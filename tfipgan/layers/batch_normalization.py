@@ -1,0 +1,14 @@
+"""Batch normalisation as PyTorch's networks have it, synchronised over replicas."""
+
+import keras
+
+
+def batch_normalization(name):
+    """Return a batch-normalisation layer with decay 0.9 and epsilon 1e-5.
+
+    Keras's own defaults are 0.99 and 1e-3; weights trained in PyTorch, and the paper's
+    schedules, assume the ones here. Statistics are those of the global batch.
+    """
+    return keras.layers.BatchNormalization(
+        momentum=0.9, epsilon=1e-5, synchronized=True, name=name
+    )

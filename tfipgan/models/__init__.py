@@ -1,0 +1,8 @@
+"""The networks of the paper as Keras subclassed models."""
+
+from tfipgan.models.discriminator import Discriminator
+from tfipgan.models.generator import Generator
+from tfipgan.models.reid import ReidHead, ReidNetwork
+from tfipgan.models.resnet import ResNet
+
+__all__ = ["Discriminator", "Generator", "ReidHead", "ReidNetwork", "ResNet"]

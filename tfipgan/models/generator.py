@@ -1,0 +1,134 @@
+"""The generator: one network that translates an image into any of the domains."""
+
+import keras
+import tensorflow as tf
+
+from tfipgan.errors import InputError
+from tfipgan.layers import Convolution2D, InstanceNormalization
+from tfipgan.layers.convolution import torch_uniform
+
+SIZE_MULTIPLE = 4  # two halvings on the way down
+
+
+@keras.saving.register_keras_serializable(package="tfipgan")
+class ResidualBlock(keras.layers.Layer):
+    """Two 3x3 convolutions with instance normalisation, added to their input."""
+
+    def __init__(self, filters, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.conv1 = Convolution2D(
+            filters, (3, 3), padding=1, use_bias=False, name="conv1"
+        )
+        self.norm1 = InstanceNormalization(name="norm1")
+        self.conv2 = Convolution2D(
+            filters, (3, 3), padding=1, use_bias=False, name="conv2"
+        )
+        self.norm2 = InstanceNormalization(name="norm2")
+
+    def build(self, input_shape):
+        for layer in (self.conv1, self.norm1, self.conv2, self.norm2):
+            layer.build(input_shape)
+        self.built = True
+
+    def call(self, inputs):
+        x = tf.nn.relu(self.norm1(self.conv1(inputs)))
+        return inputs + self.norm2(self.conv2(x))
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters}
+
+
+@keras.saving.register_keras_serializable(package="tfipgan")
+class Generator(keras.Model):
+    """StarGAN's generator G(x, c) (paper sections 3.3 and 4.2).
+
+    A 7x7 convolution, two 4x4 convolutions of stride 2, residual blocks, two transposed
+    4x4 convolutions, a 7x7 convolution and tanh; instance normalisation after every
+    convolution but the last.
+
+    Args:
+        num_domains: int, L + 1: the target's cameras, and the source.
+        width: int, channels of the first convolution.
+        num_blocks: int, residual blocks.
+
+    Call: `generator((images, domains))` with images float32 (batch, height, width, 3)
+    in [-1, 1], height and width multiples of 4, and domains float32 one-hot
+    (batch, num_domains). Returns images of the same shape in [-1, 1].
+
+    Raises:
+        InputError: the image size is not a multiple of 4.
+    """
+
+    def __init__(self, num_domains, width=64, num_blocks=6, **kwargs):
+        super().__init__(**kwargs)
+        self.num_domains = num_domains
+        self.width = width
+        self.num_blocks = num_blocks
+
+        def convolution(name, filters, kernel, strides=1, padding=0):
+            return Convolution2D(
+                filters, (kernel, kernel), strides, padding, use_bias=False, name=name
+            )
+
+        self.stem = convolution("stem", width, 7, padding=3)
+        self.stem_norm = InstanceNormalization(name="stem_norm")
+        self.down = [
+            convolution(f"down{i}", width * 2 ** (i + 1), 4, strides=2, padding=1)
+            for i in range(2)
+        ]
+        self.down_norms = [
+            InstanceNormalization(name=f"down{i}_norm") for i in range(2)
+        ]
+        self.blocks = [
+            ResidualBlock(width * 4, name=f"block{i}") for i in range(num_blocks)
+        ]
+        self.up = [self._upsampling(i) for i in range(2)]
+        self.up_norms = [InstanceNormalization(name=f"up{i}_norm") for i in range(2)]
+        self.to_image = convolution("to_image", 3, 7, padding=3)
+
+    def _upsampling(self, i):
+        filters = self.width * 2 ** (1 - i)
+        # "same" of a 4x4 transposed convolution of stride 2 is PyTorch's padding 1.
+        return keras.layers.Conv2DTranspose(
+            filters,
+            4,
+            strides=2,
+            padding="same",
+            use_bias=False,
+            kernel_initializer=torch_uniform(4 * 4 * filters),
+            name=f"up{i}",
+        )
+
+    def call(self, inputs):
+        images, domains = inputs
+        height, width = images.shape[1:3]
+        if (height or 0) % SIZE_MULTIPLE or (width or 0) % SIZE_MULTIPLE:
+            raise InputError(
+                f"images are {height}x{width} (height x width), the generator takes "
+                f"multiples of {SIZE_MULTIPLE}: change gan.image_size"
+            )
+        # Zero padding, not reflection: the label planes are constant, and the border is
+        # all that survives of them through instance normalisation.
+        shape = tf.shape(images)
+        planes = tf.broadcast_to(
+            tf.cast(domains, images.dtype)[:, None, None, :],
+            (shape[0], shape[1], shape[2], self.num_domains),
+        )
+        x = tf.concat([images, planes], axis=-1)
+        x = tf.nn.relu(self.stem_norm(self.stem(x)))
+        for convolution, norm in zip(self.down, self.down_norms, strict=True):
+            x = tf.nn.relu(norm(convolution(x)))
+        for block in self.blocks:
+            x = block(x)
+        for convolution, norm in zip(self.up, self.up_norms, strict=True):
+            x = tf.nn.relu(norm(convolution(x)))
+        return tf.tanh(tf.cast(self.to_image(x), tf.float32))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_domains": self.num_domains,
+            "width": self.width,
+            "num_blocks": self.num_blocks,
+        }

@@ -1,0 +1,131 @@
+"""The re-ID network: backbone, pooling and the classification head."""
+
+import keras
+import tensorflow as tf
+
+from tfipgan.layers import batch_normalization
+from tfipgan.models.resnet import ResNet
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@keras.saving.register_keras_serializable(package="tfipgan")
+class ReidHead(keras.layers.Layer):
+    """FC, batch norm, ReLU, dropout and FC N (paper section 3.1; CamStyle's IDE).
+
+    Args:
+        num_classes: int, training identities N.
+        fc_units: int, units of the first layer; the paper's is 1024.
+        dropout: float in [0, 1), the share of units dropped in training.
+
+    Input (batch, features), output logits float32 (batch, num_classes). Dropout keeps
+    the units where `dropout_noise` float32 (batch, fc_units) in [0, 1) is at least
+    `dropout`: the noise is given, not drawn, so that it belongs to the image and not to
+    the device. Without noise there is no dropout.
+    """
+
+    def __init__(self, num_classes, fc_units=1024, dropout=0.5, **kwargs):
+        super().__init__(**kwargs)
+        self.num_classes = num_classes
+        self.fc_units = fc_units
+        self.dropout = dropout
+        self.embedding = keras.layers.Dense(
+            fc_units,
+            kernel_initializer=keras.initializers.VarianceScaling(
+                2.0, "fan_out", "untruncated_normal"
+            ),
+            name="embedding",
+        )
+        self.norm = batch_normalization("norm")
+        self.classifier = keras.layers.Dense(
+            num_classes,
+            kernel_initializer=keras.initializers.RandomNormal(stddev=0.001),
+            name="classifier",
+        )
+
+    def build(self, input_shape):
+        hidden = (input_shape[0], self.fc_units)
+        self.embedding.build(input_shape)
+        self.norm.build(hidden)
+        self.classifier.build(hidden)
+        self.built = True
+
+    def call(self, inputs, training=False, dropout_noise=None):
+        x = tf.nn.relu(self.norm(self.embedding(inputs), training=training))
+        if training and dropout_noise is not None and self.dropout:
+            keep = tf.cast(dropout_noise >= self.dropout, x.dtype)
+            x = x * keep / (1.0 - self.dropout)
+        return tf.cast(self.classifier(x), tf.float32)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "fc_units": self.fc_units,
+            "dropout": self.dropout,
+        }
+
+
+@keras.saving.register_keras_serializable(package="tfipgan")
+class ReidNetwork(keras.Model):
+    """Identity classifier and feature extractor; frozen, it is the paper's D_sem.
+
+    Args:
+        num_classes: int, training identities N.
+        depth, ibn, width: of `ResNet`.
+        fc_units, dropout: of `ReidHead`.
+        mean, std: three floats each, of RGB values in [0, 1]; images are normalised
+            inside, so that every caller feeds the same thing.
+
+    Call: images float32 RGB (batch, height, width, 3) in [0, 1]; returns logits float32
+    (batch, num_classes). `embed` returns descriptors.
+    """
+
+    def __init__(
+        self,
+        num_classes,
+        depth=50,
+        ibn=None,
+        width=64,
+        fc_units=1024,
+        dropout=0.5,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.mean = tuple(mean)
+        self.std = tuple(std)
+        self.backbone = ResNet(depth, ibn, width, name="backbone")
+        self.head = ReidHead(num_classes, fc_units, dropout, name="head")
+
+    def call(self, images, training=False, dropout_noise=None):
+        return self.head(
+            self.pool(images, training=training),
+            training=training,
+            dropout_noise=dropout_noise,
+        )
+
+    def pool(self, images, training=False):
+        """Return pool5: float32 (batch, feature_size), not normalised."""
+        normalised = (images - tf.constant(self.mean)) / tf.constant(self.std)
+        maps = self.backbone(normalised, training=training)
+        return tf.reduce_mean(tf.cast(maps, tf.float32), axis=(1, 2))
+
+    def embed(self, images):
+        """Return the descriptor: pool5, L2-normalised, in inference mode."""
+        return tf.math.l2_normalize(self.pool(images), axis=-1)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_classes": self.head.num_classes,
+            "depth": self.backbone.depth,
+            "ibn": self.backbone.ibn,
+            "width": self.backbone.width,
+            "fc_units": self.head.fc_units,
+            "dropout": self.head.dropout,
+            "mean": self.mean,
+            "std": self.std,
+        }

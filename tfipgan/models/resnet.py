@@ -1,0 +1,205 @@
+"""ResNet and its two IBN variants: one residual block, normalisation by option."""
+
+import keras
+import tensorflow as tf
+
+from tfipgan.errors import InputError
+from tfipgan.layers import (
+    Convolution2D,
+    InstanceBatchNormalization,
+    InstanceNormalization,
+    batch_normalization,
+)
+
+BLOCK_COUNTS = {
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+}
+BOTTLENECK_DEPTHS = (50, 101)
+BOTTLENECK_EXPANSION = 4
+IBN_KINDS = (None, "a", "b")
+
+
+def _convolution(filters, kernel, stride, name):
+    return Convolution2D(
+        filters,
+        (kernel, kernel),
+        strides=stride,
+        padding=kernel // 2,
+        use_bias=False,
+        kernel_initializer=keras.initializers.VarianceScaling(
+            2.0, "fan_out", "untruncated_normal"
+        ),
+        name=name,
+    )
+
+
+@keras.saving.register_keras_serializable(package="tfipgan")
+class ResidualUnit(keras.layers.Layer):
+    """A residual block of ResNet: 3x3, 3x3, or the bottleneck 1x1, 3x3, 1x1.
+
+    Args:
+        filters: int, channels inside the block; a bottleneck puts out four times that.
+        stride: int, of the (first) 3x3 convolution, as in torchvision.
+        bottleneck: bool.
+        project: bool, whether a 1x1 convolution brings the input to the output's shape.
+        ibn: None; "a": the first normalisation splits its channels between instance
+            and batch normalisation; "b": instance normalisation after the addition.
+    """
+
+    def __init__(self, filters, stride, bottleneck, project, ibn=None, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.stride = stride
+        self.bottleneck = bottleneck
+        self.project = project
+        self.ibn = ibn
+        outputs = filters * (BOTTLENECK_EXPANSION if bottleneck else 1)
+        if bottleneck:
+            shapes = [(filters, 1, 1), (filters, 3, stride), (outputs, 1, 1)]
+        else:
+            shapes = [(filters, 3, stride), (outputs, 3, 1)]
+        self.convolutions = [
+            _convolution(*shape, name=f"conv{i}") for i, shape in enumerate(shapes, 1)
+        ]
+        self.norms = [
+            batch_normalization(f"norm{i}") for i in range(1, len(shapes) + 1)
+        ]
+        if ibn == "a":
+            self.norms[0] = InstanceBatchNormalization(name="norm1")
+        self.projection = self.projection_norm = self.output_norm = None
+        if project:
+            self.projection = _convolution(outputs, 1, stride, "projection")
+            self.projection_norm = batch_normalization("projection_norm")
+        if ibn == "b":
+            self.output_norm = InstanceNormalization(name="output_norm")
+
+    def build(self, input_shape):
+        shape = input_shape
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            convolution.build(shape)
+            shape = convolution.compute_output_shape(shape)
+            norm.build(shape)
+        if self.projection is not None:
+            self.projection.build(input_shape)
+            self.projection_norm.build(shape)
+        if self.output_norm is not None:
+            self.output_norm.build(shape)
+        self.built = True
+
+    def call(self, inputs, training=False):
+        x = inputs
+        last = len(self.convolutions) - 1
+        for i, convolution in enumerate(self.convolutions):
+            x = self.norms[i](convolution(x), training=training)
+            if i < last:
+                x = tf.nn.relu(x)
+        shortcut = inputs
+        if self.projection is not None:
+            shortcut = self.projection_norm(self.projection(inputs), training=training)
+        x = x + shortcut
+        if self.output_norm is not None:
+            x = self.output_norm(x)
+        return tf.nn.relu(x)
+
+    def compute_output_shape(self, input_shape):
+        shape = input_shape
+        for convolution in self.convolutions:
+            shape = convolution.compute_output_shape(shape)
+        return shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "stride": self.stride,
+            "bottleneck": self.bottleneck,
+            "project": self.project,
+            "ibn": self.ibn,
+        }
+
+
+@keras.saving.register_keras_serializable(package="tfipgan")
+class ResNet(keras.Model):
+    """ResNet without its classifier (paper section 3.1), and IBN-ResNet (section 3.4).
+
+    `ibn="b"` is the paper's IBN-reID backbone: instance normalisation in place of batch
+    normalisation after conv1, and after the last block of conv2_x and of conv3_x
+    (before the ReLU), as IBN-Net-b has it. `ibn="a"` is IBN-Net-a: split normalisation
+    in conv2_x, conv3_x and conv4_x.
+
+    Args:
+        depth: 18, 34, 50 or 101.
+        ibn: None, "a" or "b".
+        width: int, channels of conv1; 64 is the published network.
+
+    Call: images float32 (batch, height, width, 3), normalised by the dataset's mean and
+    deviation. Returns the feature map (batch, height / 32, width / 32, feature_size),
+    sizes rounded up. `feature_size` is 2048 for depth 50 and width 64.
+
+    Raises:
+        InputError: an unknown depth or ibn.
+    """
+
+    def __init__(self, depth=50, ibn=None, width=64, **kwargs):
+        super().__init__(**kwargs)
+        if depth not in BLOCK_COUNTS:
+            raise InputError(
+                f"depth is {depth!r}, known depths are {sorted(BLOCK_COUNTS)}"
+            )
+        if ibn not in IBN_KINDS:
+            raise InputError(f'ibn is {ibn!r}, expected None, "a" or "b"')
+        self.depth = depth
+        self.ibn = ibn
+        self.width = width
+        bottleneck = depth in BOTTLENECK_DEPTHS
+        expansion = BOTTLENECK_EXPANSION if bottleneck else 1
+        self.feature_size = width * 8 * expansion
+        self.stem = _convolution(width, 7, 2, "stem")
+        self.stem_norm = (
+            InstanceNormalization(name="stem_norm")
+            if ibn == "b"
+            else batch_normalization("stem_norm")
+        )
+        self.blocks = []
+        channels = width
+        for stack, count in enumerate(BLOCK_COUNTS[depth]):
+            filters = width * 2**stack
+            for block in range(count):
+                stride = 2 if stack > 0 and block == 0 else 1
+                self.blocks.append(
+                    ResidualUnit(
+                        filters,
+                        stride,
+                        bottleneck,
+                        project=stride > 1 or channels != filters * expansion,
+                        ibn=_block_ibn(ibn, stack, block == count - 1),
+                        name=f"stack{stack + 1}_block{block}",
+                    )
+                )
+                channels = filters * expansion
+
+    def call(self, images, training=False):
+        x = tf.nn.relu(self.stem_norm(self.stem(images), training=training))
+        # After a ReLU zeros pad a maximum as well as minus infinity does.
+        x = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])
+        x = tf.nn.max_pool2d(x, 3, 2, "VALID")
+        for block in self.blocks:
+            x = block(x, training=training)
+        return x
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "depth": self.depth,
+            "ibn": self.ibn,
+            "width": self.width,
+        }
+
+
+def _block_ibn(ibn, stack, is_last):
+    if ibn == "a":
+        return "a" if stack < 3 else None
+    return "b" if ibn == "b" and stack < 2 and is_last else None

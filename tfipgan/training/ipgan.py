@@ -1,0 +1,195 @@
+"""The IPGAN training step: updates of D_dom, then one of G (paper section 3.3)."""
+
+import keras
+import tensorflow as tf
+
+from tfipgan import losses
+from tfipgan.data.images import signed_to_unit
+from tfipgan.errors import InputError
+from tfipgan.training.replicas import mean_over_replicas, sum_over_replicas
+
+
+class IPGAN(keras.Model):
+    """Generator and domain discriminator in training, semantic discriminator frozen.
+
+    With `lambda_semantic=0` it is StarGAN. The step draws no random numbers: everything
+    random comes with the batch, so one device and several give the same update.
+
+    Args:
+        generator: `Generator`.
+        discriminator: `Discriminator`, D_dom.
+        semantic: `ReidNetwork` trained on the source, D_sem; None if lambda_semantic
+            is 0. It is only read.
+        adversarial: "wgan-gp" or "vanilla".
+        n_critic: int, D updates a step.
+        lambda_domain, lambda_reconstruction, lambda_semantic,
+        lambda_gradient_penalty: float weights of the loss terms (eq. 8 and 9).
+
+    Raises:
+        InputError: lambda_semantic without a semantic discriminator.
+    """
+
+    def __init__(
+        self,
+        generator,
+        discriminator,
+        semantic=None,
+        adversarial="wgan-gp",
+        n_critic=5,
+        lambda_domain=1.0,
+        lambda_reconstruction=10.0,
+        lambda_semantic=1.0,
+        lambda_gradient_penalty=10.0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if lambda_semantic and semantic is None:
+            raise InputError(
+                f"lambda_semantic is {lambda_semantic} but there is no semantic "
+                "discriminator: give one (--semantic RUN), or set "
+                "gan.lambda_semantic=0 for StarGAN"
+            )
+        if adversarial not in losses.ADVERSARIAL_KINDS:
+            raise InputError(
+                f"adversarial is {adversarial!r}, expected one of "
+                f"{', '.join(losses.ADVERSARIAL_KINDS)}"
+            )
+        self.generator = generator
+        self.discriminator = discriminator
+        self.semantic = semantic
+        if semantic is not None:
+            semantic.trainable = False
+        self.adversarial = adversarial
+        self.n_critic = n_critic
+        self.lambda_domain = lambda_domain
+        self.lambda_reconstruction = lambda_reconstruction
+        self.lambda_semantic = lambda_semantic
+        self.lambda_gradient_penalty = lambda_gradient_penalty
+        # The networks come built, and this model has no call of its own to build it.
+        self.built = True
+
+    def compile(self, generator_optimizer, discriminator_optimizer, **kwargs):
+        """Set both optimisers, make their slots; call it in the strategy's scope.
+
+        Slots made inside the first distributed step would fail (keras issue 19246).
+        """
+        super().compile(**kwargs)
+        generator_optimizer.build(self.generator.trainable_variables)
+        discriminator_optimizer.build(self.discriminator.trainable_variables)
+        self.generator_optimizer = generator_optimizer
+        self.discriminator_optimizer = discriminator_optimizer
+
+    def call(self, inputs):
+        """Translate: `inputs` as `Generator` takes them."""
+        return self.generator(inputs)
+
+    def train_step(self, batch):
+        """Run n_critic D updates and one G update on the last of their batches.
+
+        Args:
+            batch: dict of this replica's rows, the critic's batches on axis 1:
+                images float32 (batch, n_critic, height, width, 3) in [-1, 1];
+                domains, target_domains int32 (batch, n_critic), each image's own domain
+                and the one it is translated to; identities int32 (batch, n_critic);
+                is_source bool (batch, n_critic); interpolation float32
+                (batch, n_critic) in [0, 1), the share of the real image in the
+                gradient penalty's input.
+
+        Returns:
+            Dict of scalars, means over the global batch: every loss term under D/ and
+            G/, terms without their weights, D/loss and G/loss with them. D's are those
+            of its last update.
+        """
+        rounds = [
+            {name: value[:, k] for name, value in batch.items()}
+            for k in range(self.n_critic)
+        ]
+        for last in rounds[:-1]:
+            fake = self._translate(last["images"], last["target_domains"])
+            self._update_discriminator(last, fake)
+        last = rounds[-1]
+        variables = self.generator.trainable_variables
+        with tf.GradientTape() as tape:
+            # G has not changed since the last translation, so D's last update and G's
+            # own share one forward pass.
+            fake = self._translate(last["images"], last["target_domains"])
+            with tape.stop_recording():
+                discriminator_terms = self._update_discriminator(last, fake)
+            generator_terms = self._generator_terms(last, fake)
+        gradients = tape.gradient(generator_terms["G/loss"], variables)
+        self.generator_optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return sum_over_replicas({**discriminator_terms, **generator_terms})
+
+    def _translate(self, images, domains):
+        num_domains = self.generator.num_domains
+        return self.generator((images, tf.one_hot(domains, num_domains)))
+
+    def _update_discriminator(self, batch, fake):
+        """Update D_dom by eq. 8; return its terms, this replica's share of each."""
+        images = batch["images"]
+        share = batch["interpolation"][:, None, None, None]
+        mixed = share * images + (1.0 - share) * fake
+        rows = tf.shape(images)[0]
+        variables = self.discriminator.trainable_variables
+        with tf.GradientTape() as tape:
+            source_map, domain_logits = self.discriminator(
+                tf.concat([images, fake], axis=0)
+            )
+            terms = {
+                "D/loss_real": losses.real_loss(source_map[:rows], self.adversarial),
+                "D/loss_fake": losses.fake_loss(source_map[rows:], self.adversarial),
+                "D/loss_domain": losses.domain_loss(
+                    domain_logits[:rows], batch["domains"]
+                ),
+            }
+            if self.adversarial == "wgan-gp":
+                with tf.GradientTape(watch_accessed_variables=False) as inner:
+                    inner.watch(mixed)
+                    mixed_map, _ = self.discriminator(mixed)
+                terms["D/loss_gp"] = losses.gradient_penalty(
+                    inner.gradient(mixed_map, mixed)
+                )
+            terms["D/loss"] = (
+                terms["D/loss_real"]
+                + terms["D/loss_fake"]
+                + self.lambda_domain * terms["D/loss_domain"]
+                + self.lambda_gradient_penalty * terms.get("D/loss_gp", 0.0)
+            )
+            terms = mean_over_replicas(terms)
+        gradients = tape.gradient(terms["D/loss"], variables)
+        self.discriminator_optimizer.apply_gradients(
+            zip(gradients, variables, strict=True)
+        )
+        return terms
+
+    def _generator_terms(self, batch, fake):
+        """Return the terms of eq. 9, this replica's share of each."""
+        images = batch["images"]
+        source_map, domain_logits = self.discriminator(fake)
+        reconstructed = self._translate(fake, batch["domains"])
+        terms = mean_over_replicas(
+            {
+                "G/loss_fake": losses.generator_loss(source_map, self.adversarial),
+                "G/loss_domain": losses.domain_loss(
+                    domain_logits, batch["target_domains"]
+                ),
+                "G/loss_rec": losses.reconstruction_loss(images, reconstructed),
+            }
+        )
+        terms["G/loss"] = (
+            terms["G/loss_fake"]
+            + self.lambda_domain * terms["G/loss_domain"]
+            + self.lambda_reconstruction * terms["G/loss_rec"]
+        )
+        if self.lambda_semantic:
+            is_source = batch["is_source"]
+            # Counted over all replicas, and outside of any condition.
+            num_source = sum_over_replicas(
+                tf.reduce_sum(tf.cast(is_source, tf.float32))
+            )
+            identity_logits = self.semantic(signed_to_unit(fake), training=False)
+            terms["G/loss_sem"] = losses.semantic_loss(
+                identity_logits, batch["identities"], is_source, num_source
+            )
+            terms["G/loss"] += self.lambda_semantic * terms["G/loss_sem"]
+        return terms

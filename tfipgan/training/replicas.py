@@ -1,0 +1,30 @@
+"""Means over the global batch, from within one replica's step."""
+
+import tensorflow as tf
+
+
+def num_replicas():
+    """Return the number of replicas in step with this one; 1 without a strategy."""
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def mean_over_replicas(terms):
+    """Scale means over a replica's rows so that their sum is the global batch's mean.
+
+    Args:
+        terms: any nest of scalars. The replicas' batches have equal sizes.
+    """
+    return tf.nest.map_structure(lambda term: term / num_replicas(), terms)
+
+
+def sum_over_replicas(terms):
+    """Add up over replicas; every replica gets the sum.
+
+    Args:
+        terms: any nest of tensors, one or more to each replica.
+    """
+    if num_replicas() == 1:
+        return terms
+    return tf.distribute.get_replica_context().all_reduce(
+        tf.distribute.ReduceOp.SUM, terms
+    )
