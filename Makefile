@@ -22,7 +22,8 @@ demo: venv ## run the whole chain on the built-in world; the results go to OUT
 	@.venv/bin/tfipgan demo --out "$(OUT)"
 
 test: lint ## check style, run all tests with coverage
-	@$(VENV_PYTHON) -m pytest --cov=tfipgan --cov=cli --cov-fail-under=90
+	@$(VENV_PYTHON) -m pytest --numprocesses auto --dist loadfile \
+	  --cov=tfipgan --cov=cli --cov-fail-under=90
 
 lint: venv-test ## check style and types
 	@$(VENV_PYTHON) -m ruff check .

@@ -14,6 +14,8 @@ from tfipgan.config import Config, load_config
 from tfipgan.data.filenames import FORMATS
 
 FOLDER = click.Path(path_type=Path)
+# A file to write: a folder in its place would be noticed after the work only.
+NEW_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 def config_options(command):

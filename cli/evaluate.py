@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from tfipgan.cli.common import FOLDER, dataset_options, set_up_tensorflow
+from tfipgan.cli.common import FOLDER, NEW_FILE, dataset_options, set_up_tensorflow
 from tfipgan.evaluation.metrics import APS, METRICS, PROTOCOLS
 
 SHOWN = ("rank-1", "rank-5", "rank-10", "rank-20", "mAP")
@@ -19,7 +19,7 @@ SHOWN = ("rank-1", "rank-5", "rank-10", "rank-20", "mAP")
 @click.option("--metric", type=click.Choice(METRICS), help="Distance.")
 @click.option("--ap", type=click.Choice(APS), help="Average precision.")
 @click.option("--protocol", type=click.Choice(PROTOCOLS), help="What is left out.")
-@click.option("--json", "json_path", type=FOLDER, help="Write all numbers here.")
+@click.option("--json", "json_path", type=NEW_FILE, help="Write all numbers here.")
 @click.option("--figures", type=FOLDER, help="Write the CMC curve into this folder.")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads.")
 @click.option("--no-progress", is_flag=True, help="Show no progress bar.")

@@ -2,13 +2,13 @@
 
 import click
 
-from tfipgan.cli.common import FOLDER, dataset_options, runtime_options
+from tfipgan.cli.common import FOLDER, NEW_FILE, dataset_options, runtime_options
 
 
 @click.command("extract")
 @click.option("--model", type=FOLDER, required=True, help="Run of train-reid.")
 @click.option("--images", type=FOLDER, required=True, help="Folder of images.")
-@click.option("--out", type=FOLDER, required=True, help="The .npz file to write.")
+@click.option("--out", type=NEW_FILE, required=True, help="The .npz file to write.")
 @dataset_options()
 @runtime_options
 def extract(model, images, out, format, pattern, progress):

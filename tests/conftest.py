@@ -2,8 +2,10 @@
 
 import importlib.util
 import os
+import shutil
 import sys
 from importlib.abc import MetaPathFinder
+from pathlib import Path
 
 import pytest
 
@@ -67,3 +69,210 @@ def two_devices():
     names = [device.name for device in tf.config.list_logical_devices("CPU")]
     assert len(names) == 2, "TensorFlow was imported before tests/conftest.py"
     return names
+
+
+@pytest.fixture(autouse=True)
+def _collectives_of_ones_own():
+    """Keeps the sums over devices of a test apart from those of the tests before.
+
+    Strategies of one process number them alike, and TensorFlow takes a second one of
+    another shape for an error; its own tests raise this number too.
+    """
+    if "tensorflow" in sys.modules:
+        strategy = sys.modules["tensorflow"].distribute.MirroredStrategy
+        strategy._collective_key_base += 100_000
+
+
+# Small enough that a training takes seconds, and of sizes that all differ, so that a
+# mix-up of two shows: 5 identities, 3 cameras, 2 images of each in each.
+# Batches of 8 leave 6 of the 30 source images over in an epoch of 3 steps. A step of
+# the GAN takes 4 x 2 of the 60 images, so an epoch of 7 steps leaves 4 over.
+TINY = (
+    "seed=3",
+    "gan.image_size=[32, 16]",
+    "gan.width=4",
+    "gan.num_blocks=1",
+    "gan.num_layers=4",
+    "gan.batch_size=4",
+    "gan.n_critic=2",
+    "gan.constant_epochs=1",
+    "gan.decay_epochs=1",
+    "gan.checkpoint_every_epochs=1",
+    "gan.sample_every_epochs=1",
+    "reid.image_size=[32, 16]",
+    "reid.width=4",
+    "reid.fc_units=8",
+    "reid.batch_size=8",
+    "reid.epochs=2",
+    "reid.decay_epoch=1",
+    "translation.batch_size=4",
+    "evaluation.batch_size=7",
+)
+
+
+@pytest.fixture(scope="session")
+def tiny_overrides():
+    """Values for --set that make `synthetic/ipgan` a training of seconds."""
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def tiny_config():
+    """`Config` of the tiny runs."""
+    from tfipgan.config import load_config
+
+    return load_config("synthetic/ipgan", TINY)
+
+
+@pytest.fixture(scope="session")
+def tiny_world(tmp_path_factory):
+    """Folder of the built-in world's source and target, as small as it gets."""
+    from tfipgan.data.synthetic import synthesize
+
+    out = tmp_path_factory.mktemp("world")
+    synthesize(
+        out,
+        seed=3,
+        identities=5,
+        test_identities=2,
+        cameras=3,
+        images_per_camera=2,
+        image_size=(32, 16),
+    )
+    return out
+
+
+@pytest.fixture(scope="session")
+def tiny_samples(tiny_world):
+    """(source, target): training samples of the tiny world."""
+    from tfipgan.data.datasets import read_dataset
+
+    return tuple(
+        read_dataset(tiny_world / name, splits=("train",)).train
+        for name in ("source", "target")
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_reid_run(tiny_samples, tiny_config, tmp_path_factory):
+    """`Run` of a re-ID network on the tiny source, two epochs of three steps.
+
+    On one device, with a line of numbers for every step and a checkpoint for every
+    epoch; not to be changed.
+    """
+    from tfipgan.training import reid_run
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reid_run, "METRICS_EVERY", 1)
+        patch.setattr(reid_run, "CHECKPOINT_EVERY_EPOCHS", 1)
+        return reid_run.train_reid(
+            tiny_config,
+            tiny_samples[0],
+            tmp_path_factory.mktemp("runs") / "reid",
+            devices=["CPU:0"],
+            progress=False,
+        )
+
+
+@pytest.fixture(scope="session")
+def tiny_network(tiny_reid_run):
+    """`ReidNetwork` of tiny_reid_run; not to be changed."""
+    from tfipgan.runs import load_reid_network
+
+    return load_reid_network(tiny_reid_run)
+
+
+@pytest.fixture(scope="session")
+def tiny_gan_run(tiny_samples, tiny_config, tiny_reid_run, tmp_path_factory):
+    """`Run` of IPGAN on the tiny world, two epochs of seven steps; as tiny_reid_run."""
+    from tfipgan.training import gan_run
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gan_run, "METRICS_EVERY", 1)
+        return gan_run.train_gan(
+            tiny_config,
+            *tiny_samples,
+            tiny_reid_run,
+            tmp_path_factory.mktemp("runs") / "gan",
+            devices=["CPU:0"],
+            progress=False,
+        )
+
+
+@pytest.fixture
+def killed_after(tmp_path):
+    """Function of (run, step): path of a copy that has no checkpoint after the step.
+
+    As it would be found had the run been killed before its next checkpoint. Keras
+    numbers its names from the start again, as in a process of its own.
+    """
+    import keras
+
+    def copy(run, step):
+        path = Path(shutil.copytree(run.path, tmp_path / "run"))
+        kept = path / "checkpoints" / f"ckpt-{step}"
+        for file in (path / "checkpoints").glob("ckpt-*"):
+            if file.stem != kept.name:
+                file.unlink()
+        (kept.parent / "checkpoint").write_text(
+            f'model_checkpoint_path: "{kept.name}"\n'
+            f'all_model_checkpoint_paths: "{kept.name}"\n'
+        )
+        keras.backend.clear_session()
+        return path
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def checkpoint_values():
+    """Function of a checkpoint folder: {name: array} of its last checkpoint."""
+    import tensorflow as tf
+
+    def read(folder):
+        reader = tf.train.load_checkpoint(str(folder))
+        # The count of saves may differ where the weights don't.
+        left_out = ("_CHECKPOINTABLE", "save_counter")
+        return {
+            name: reader.get_tensor(name)
+            for name in reader.get_variable_to_shape_map()
+            if not name.startswith(left_out)
+        }
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def tfipgan():
+    """Function of a command line's words: runs it here, gives click's `Result`.
+
+    Not for --threads, which TensorFlow takes before its first operation only.
+    """
+    from click.testing import CliRunner
+
+    from tfipgan.cli.main import main
+
+    def run(*words):
+        words = [str(word) for word in words]
+        return CliRunner().invoke(main, words, prog_name="tfipgan")
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def refused(tfipgan):
+    """Function of (exit code, words): runs a command that must fail in a line.
+
+    Gives that line without "Error: ".
+    """
+
+    def run(exit_code, *words):
+        result = tfipgan(*words)
+        assert isinstance(result.exception, SystemExit), result.exception
+        assert result.exit_code == exit_code, result.output
+        assert result.stdout == ""
+        (line,) = result.stderr.splitlines()
+        assert line.startswith("Error: ")
+        return line.removeprefix("Error: ")
+
+    return run

@@ -1,6 +1,7 @@
 """The package as its users get it: what the wheel holds, and that it runs by itself."""
 
 import configparser
+import json
 import re
 import shutil
 import subprocess
@@ -159,6 +160,36 @@ def test_installed_package_is_used(installed, outside):
 
 def test_installed_command(installed, outside):
     assert "Usage: tfipgan" in run(installed / "tfipgan", "--help")
+
+
+def test_the_whole_chain(installed, outside):
+    """A demo of the smallest size, by the wheel alone and outside of the checkout."""
+    told = run(installed / "tfipgan", "demo", "--quick", "--out", outside / "demo")
+    results = json.loads((outside / "demo" / "results.json").read_text())
+    assert results.keys() == {"rows", "source_test", "seconds"}
+    names = [(row["name"], row["network"]) for row in results["rows"]]
+    methods = ("direct transfer", "stargan", "ipgan")
+    assert names == [(name, "baseline") for name in methods]
+    for row in results["rows"]:
+        numbers = [row[key] for key in ("rank-1", "rank-5", "mAP")]
+        if row["name"] == "direct transfer":
+            assert row["identity_accuracy"] is None
+        else:
+            numbers.append(row["identity_accuracy"])
+        assert all(0 <= number <= 1 for number in numbers)
+    assert results["source_test"].keys() == {"rank-1", "mAP"}
+    figures = {path.name for path in (outside / "demo" / "figures").iterdir()}
+    assert figures == {
+        "cmc.png",
+        "losses.png",
+        "translated_ipgan.png",
+        "translated_stargan.png",
+    }
+    report = outside / "demo" / "report.html"
+    assert "<img" in report.read_text() and f"Report: {report}" in told
+    assert f"{results['rows'][2]['mAP']:.3f}" in told
+    for dataset in ("source", "target"):
+        assert (outside / "demo" / "data" / dataset / "query").is_dir()
 
 
 def test_help_imports_nothing_heavy():

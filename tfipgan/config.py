@@ -111,11 +111,14 @@ class ReidConfig(_Section):
     """The re-ID network and its training; the semantic discriminator is one too.
 
     Sizes are (height, width) in pixels. `ibn` is None, "a" or "b". `weights` is "none",
-    "imagenet" or the path of imported weights, relative to the working directory.
-    `mean` and `std` are those of RGB values in [0, 1]. `learning_rate` is for the new
-    layers, `backbone_learning_rate` for the rest; both are multiplied by `decay_factor`
-    after `decay_epoch` epochs. With `held_out_identities` above 0 that many source
-    identities are left out of training and choose the best checkpoint by their mAP.
+    "imagenet" or a re-ID run's folder, relative to the working directory. `mean` and
+    `std` are those of RGB values in [0, 1]; `stride_first` puts the stride of a
+    bottleneck on its first convolution. Weights bring these three: a run's folder all
+    of them, "imagenet" all but `std` (`tfipgan.pretrained`). `learning_rate` is for the
+    new layers, `backbone_learning_rate` for the rest; both are multiplied by
+    `decay_factor` after `decay_epoch` epochs. With `held_out_identities` above 0 that
+    many source identities are left out of training and choose the best checkpoint by
+    their mAP.
     """
 
     SECTION: ClassVar[str] = "reid"
@@ -125,6 +128,7 @@ class ReidConfig(_Section):
     ibn: Literal["a", "b"] | None = ibn_kind(None)
     width: int = whole(64, at_least=1)
     weights: str = weights_source("none")
+    stride_first: bool = switch(False)
     fc_units: int = whole(1024, at_least=1)
     dropout: float = fraction(0.5)
     batch_size: int = whole(128, at_least=1)
@@ -147,8 +151,8 @@ class ReidConfig(_Section):
             raise ConfigError(
                 "reid.weights: imagenet is for depth 50 or 101, ibn none and width 64, "
                 f"found depth {self.depth}, ibn {self.ibn or 'none'} and width "
-                f"{self.width}; make a run of other weights with `tfipgan "
-                "import-weights --kind resnet` and give its path, or none"
+                f"{self.width}; give none, or the folder of a re-ID run of that "
+                "network (`import-weights` will make one of a checkpoint)"
             )
 
 

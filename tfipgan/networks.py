@@ -33,6 +33,7 @@ def build_reid_network(reid: ReidConfig, num_classes: int) -> ReidNetwork:
         reid.dropout,
         reid.mean,
         reid.std,
+        reid.stride_first,
         name="reid",
     )
     network(tf.zeros((1, *reid.image_size, 3)))

@@ -197,7 +197,7 @@ def _restore(folder: Path, **objects) -> None:
         variables = {name: named_variables(owner) for name, owner in objects.items()}
         status = tf.train.Checkpoint(**variables).restore(latest)
         status.assert_existing_objects_matched().expect_partial()
-    except (tf.errors.OpError, ValueError, AssertionError) as error:
+    except (tf.errors.OpError, ValueError, AssertionError, IndexError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
             f"{latest} does not fit the network that {folder.parent}/config.yaml "

@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 
 import tensorflow as tf
@@ -53,7 +54,8 @@ def translate_dataset(
         Number of images written.
 
     Raises:
-        InputError: `out` is there and not empty, or an unknown format.
+        InputError: `out` is there and not empty, an unknown format, or two samples
+            whose names differ in their ending only.
     """
     out = Path(out)
     if format not in ENDINGS:
@@ -98,8 +100,10 @@ def _translate_into(
 ):
     """Translate and write all images below a new folder; return their number."""
     names = [os.path.relpath(s.path, root) for s in samples]
+    _check_stems(names)
     for below in {os.path.dirname(name) for name in names}:
         (folder / below).mkdir(parents=True, exist_ok=True)
+    remaining = iter(names)
     paths = [s.path for s in samples]
     written = 0
     bar = tqdm(
@@ -112,7 +116,7 @@ def _translate_into(
     with bar, ThreadPoolExecutor(WRITER_THREADS) as writers:
         for images in inference_batches(paths, image_size, batch_size):
             files = translate(images).numpy()
-            batch_names = names[bar.n : bar.n + len(files)]
+            batch_names = islice(remaining, len(files))
             jobs = [
                 (folder / translated_name(name, camera, ending), contents)
                 for name, row in zip(batch_names, files, strict=True)
@@ -123,6 +127,18 @@ def _translate_into(
             written += sum(writers.map(_write, jobs))
             bar.update(len(files))
     return written
+
+
+def _check_stems(names):
+    """Raise InputError where the translations of two images would share a name."""
+    first = {}
+    for name in names:
+        other = first.setdefault(os.path.splitext(name)[0], name)
+        if other != name:
+            raise InputError(
+                f"{other} and {name} differ in their ending only, so their "
+                "translations would have the same name: rename or remove one"
+            )
 
 
 def _translator(generator, domains, format, quality):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfipgan.layers import Convolution2D
+from tfipgan.layers import Convolution2D, convolution
 
 # image size, kernel, stride, padding, and the form that the layer is to take
 SAME = [
@@ -62,16 +62,8 @@ def derivatives(convolve, images, variables):
     return [outputs, first, *tape.gradient(score, variables), *second]
 
 
-@pytest.mark.parametrize(
-    ("size", "kernel", "stride", "padding", "form"), SAME + VALID + MATMUL
-)
-def test_equals_explicit_padding(monkeypatch, size, kernel, stride, padding, form):
-    layer = make(kernel, stride, padding)
-    images = normal(2, *size, 3)
-    variables = [layer.kernel.value, layer.bias.value]
-    expected = derivatives(
-        lambda x: explicit(x, *variables, stride, padding), images, variables
-    )
+def spy_on_conv2d(monkeypatch):
+    """List to which every later call adds its padding."""
     forms = []
     convolve = tf.nn.conv2d
 
@@ -80,11 +72,41 @@ def test_equals_explicit_padding(monkeypatch, size, kernel, stride, padding, for
         return convolve(inputs, kernel, strides, padding)
 
     monkeypatch.setattr(tf.nn, "conv2d", spy)
+    return forms
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "padding", "form"), SAME + VALID + MATMUL
+)
+def test_equals_explicit_padding(monkeypatch, size, kernel, stride, padding, form):
+    monkeypatch.setattr(convolution, "MATMUL_KERNEL_VALUES", 1 if form is None else 1e9)
+    layer = make(kernel, stride, padding)
+    images = normal(2, *size, 3)
+    variables = [layer.kernel.value, layer.bias.value]
+    expected = derivatives(
+        lambda x: explicit(x, *variables, stride, padding), images, variables
+    )
+    forms = spy_on_conv2d(monkeypatch)
     got = derivatives(layer, images, variables)
     assert forms == ([form] if form else [])
     assert layer.compute_output_shape(images.shape) == tuple(got[0].shape)
     for value, right in zip(got, expected, strict=True):
         np.testing.assert_allclose(value, right, rtol=2e-5, atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("size", "filters", "forms"),
+    [((4, 2), 256, []), ((4, 2), 255, ["SAME"]), ((8, 6), 256, ["SAME"])],
+)
+def test_matrix_product_is_for_large_kernels_on_tiny_maps(
+    monkeypatch, size, filters, forms
+):
+    layer = make((4, 4), 2, 1, channels=256, filters=filters)
+    images = normal(2, *size, 256)
+    right = explicit(images, layer.kernel.value, layer.bias.value, 2, 1)
+    seen = spy_on_conv2d(monkeypatch)
+    np.testing.assert_allclose(layer(images), right, rtol=1e-4, atol=1e-4)
+    assert seen == forms
 
 
 def test_hand_computed():
@@ -134,7 +156,8 @@ def test_own_initialisers():
 
 
 @pytest.mark.parametrize("size", [(8, 8), (2, 1)])
-def test_bfloat16(size):
+def test_bfloat16(monkeypatch, size):
+    monkeypatch.setattr(convolution, "MATMUL_KERNEL_VALUES", 1)
     layer = make((3, 3), 1, 1, dtype="mixed_bfloat16")
     images = normal(1, *size, 3)
     outputs = layer(images)

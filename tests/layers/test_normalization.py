@@ -52,6 +52,11 @@ def test_instance_of_a_flat_image_is_beta():
     assert np.isfinite(tape.gradient(outputs, images)).all()
 
 
+def test_instance_that_starts_at_zero():
+    layer = InstanceNormalization(gamma_initializer="zeros")
+    assert not layer(column((1, 3))).numpy().any()
+
+
 def test_float16_moments_do_not_overflow():
     layer = InstanceNormalization(dtype="mixed_float16")
     # 300 squared is more than float16 holds.

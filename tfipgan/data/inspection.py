@@ -286,10 +286,12 @@ class _FileCheck:
 
     Attributes:
       otherwise: words for what TensorFlow reads otherwise than other programs.
+      undecodable: it is of a kind that TensorFlow may not read; `otherwise` says so.
     """
 
     broken: str = ""
     otherwise: tuple[str, ...] = ()
+    undecodable: bool = False
     mode: str = ""
     digest: bytes = b""
 
@@ -325,7 +327,7 @@ def _check_file(path: str) -> _FileCheck:
     if frames > 1:
         otherwise.append("of more than one frame, of which the first is read")
     digest = hashlib.blake2b(data, digest_size=16).digest()
-    return _FileCheck("", tuple(otherwise), mode, digest)
+    return _FileCheck("", tuple(otherwise), kind not in _DECODABLE, mode, digest)
 
 
 def _duplicates(groups: Iterable[list[tuple[str, Sample]]]) -> list[str]:
@@ -368,9 +370,9 @@ def require_readable(samples: Iterable[Sample]) -> None:
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         results = pool.map(_check_file, paths)
         broken = [
-            f"{path} ({result.broken})"
+            f"{path} ({result.broken or result.otherwise[0]})"
             for path, result in zip(paths, results, strict=True)
-            if result.broken
+            if result.broken or result.undecodable
         ]
     if broken:
         raise InputError(

@@ -76,15 +76,13 @@ def gan_batches(
         "domains": [domains.source_domain] * len(source)
         + [domains.index(s.camera_id) for s in target],
         "identities": identities + [0] * len(target),
-        "is_source": [True] * len(source) + [False] * len(target),
+        "is_source": [1] * len(source) + [0] * len(target),
     }
     rows_per_step = batch_size * n_critic
     order = _Order(len(samples), rows_per_step, seed)
     paths = tf.constant([s.path for s in samples])
-    table = {
-        name: tf.constant(column, tf.bool if name == "is_source" else tf.int32)
-        for name, column in table.items()
-    }
+    # Integers only, is_source too: Keras's fit takes means over a first batch.
+    table = {name: tf.constant(column, tf.int32) for name, column in table.items()}
 
     def load(row):
         index = order.sample_of(row)
@@ -117,7 +115,7 @@ def gan_batches(
 
     rows = _rows(load, rows_per_step, start_step, end_step)
     steps = tf.data.Dataset.range(start_step, _end(end_step))
-    return tf.data.Dataset.zip((steps, rows)).map(assemble).prefetch(2)
+    return _finished(tf.data.Dataset.zip((steps, rows)).map(assemble))
 
 
 def reid_batches(
@@ -173,7 +171,7 @@ def reid_batches(
             ),
         }
 
-    return _rows(load, batch_size, start_step, end_step).prefetch(2)
+    return _finished(_rows(load, batch_size, start_step, end_step))
 
 
 def inference_batches(
@@ -189,7 +187,7 @@ def inference_batches(
     Returns:
         Dataset of float32 (batch, height, width, 3), RGB in [0, 255].
     """
-    return (
+    return _finished(
         tf.data.Dataset.from_tensor_slices(tf.constant(list(paths), tf.string))
         .map(
             lambda path: decode_image(tf.io.read_file(path), image_size),
@@ -197,7 +195,6 @@ def inference_batches(
             deterministic=True,
         )
         .batch(batch_size)
-        .prefetch(2)
     )
 
 
@@ -231,6 +228,15 @@ def _rows(load, rows_per_step, start_step, end_step):
         .map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         .batch(rows_per_step, drop_remainder=True)
     )
+
+
+def _finished(dataset):
+    """Add what all pipelines end with: batches made ahead, and their options."""
+    options = tf.data.Options()
+    # With it on, an iterator's end waits for the tuner's thread, which sleeps ever
+    # longer: half a minute after a few hundred steps. Off, maps use all cores.
+    options.autotune.enabled = False
+    return dataset.prefetch(2).with_options(options)
 
 
 def _end(end_step):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
-LOOK_AT_STRENGTH_1 = 0.3
+LOOK_AT_STRENGTH_1 = 0.39
 """How far a camera's look is from neutral at strength 1, as a fraction of the looks
 below. Chosen so that a re-ID network trained on the source loses much, and not all, of
 its accuracy on the target."""

@@ -10,18 +10,22 @@ class InstanceNormalization(keras.layers.Layer):
 
     Args:
         epsilon: float added to the variance; 1e-5 is PyTorch's, and so StarGAN's.
+        gamma_initializer: Keras initialiser of the scale.
 
     Input and output (batch, height, width, channels). Moments are taken in float32
     whatever the compute dtype. Training and inference are the same.
     """
 
-    def __init__(self, epsilon=1e-5, **kwargs):
+    def __init__(self, epsilon=1e-5, gamma_initializer="ones", **kwargs):
         super().__init__(**kwargs)
         self.epsilon = epsilon
+        self.gamma_initializer = keras.initializers.get(gamma_initializer)
 
     def build(self, input_shape):
         channels = (input_shape[-1],)
-        self.gamma = self.add_weight(name="gamma", shape=channels, initializer="ones")
+        self.gamma = self.add_weight(
+            name="gamma", shape=channels, initializer=self.gamma_initializer
+        )
         self.beta = self.add_weight(name="beta", shape=channels, initializer="zeros")
         self.built = True
 
@@ -39,4 +43,8 @@ class InstanceNormalization(keras.layers.Layer):
         return input_shape
 
     def get_config(self):
-        return {**super().get_config(), "epsilon": self.epsilon}
+        return {
+            **super().get_config(),
+            "epsilon": self.epsilon,
+            "gamma_initializer": keras.initializers.serialize(self.gamma_initializer),
+        }

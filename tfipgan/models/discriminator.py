@@ -46,6 +46,8 @@ class Discriminator(keras.Model):
         self.image_size = tuple(image_size)
         self.width = width
         self.num_layers = num_layers
+        # He's start keeps the signal's size through the layers. With PyTorch's default
+        # each layer halves it, and the domain loss takes hundreds of steps to move.
         self.down = [
             Convolution2D(
                 width * 2**i,

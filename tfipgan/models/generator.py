@@ -24,7 +24,9 @@ class ResidualBlock(keras.layers.Layer):
         self.conv2 = Convolution2D(
             filters, (3, 3), padding=1, use_bias=False, name="conv2"
         )
-        self.norm2 = InstanceNormalization(name="norm2")
+        # The block starts as the identity: what G must keep passes from the first step
+        # on, where StarGAN's start (a scale of 1) mixes it with noise.
+        self.norm2 = InstanceNormalization(gamma_initializer="zeros", name="norm2")
 
     def build(self, input_shape):
         for layer in (self.conv1, self.norm1, self.conv2, self.norm2):

@@ -77,6 +77,7 @@ class ReidNetwork(keras.Model):
         fc_units, dropout: of `ReidHead`.
         mean, std: three floats each, of RGB values in [0, 1]; images are normalised
             inside, so that every caller feeds the same thing.
+        stride_first: of `ResNet`.
 
     Call: images float32 RGB (batch, height, width, 3) in [0, 1]; returns logits float32
     (batch, num_classes). `embed` returns descriptors.
@@ -92,12 +93,13 @@ class ReidNetwork(keras.Model):
         dropout=0.5,
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
+        stride_first=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.mean = tuple(mean)
         self.std = tuple(std)
-        self.backbone = ResNet(depth, ibn, width, name="backbone")
+        self.backbone = ResNet(depth, ibn, width, stride_first, name="backbone")
         self.head = ReidHead(num_classes, fc_units, dropout, name="head")
 
     def call(self, images, training=False, dropout_noise=None):
@@ -128,4 +130,5 @@ class ReidNetwork(keras.Model):
             "dropout": self.head.dropout,
             "mean": self.mean,
             "std": self.std,
+            "stride_first": self.backbone.stride_first,
         }

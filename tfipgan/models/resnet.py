@@ -47,18 +47,31 @@ class ResidualUnit(keras.layers.Layer):
         project: bool, whether a 1x1 convolution brings the input to the output's shape.
         ibn: None; "a": the first normalisation splits its channels between instance
             and batch normalisation; "b": instance normalisation after the addition.
+        stride_first: bool, whether a bottleneck has its stride on the first
+            convolution, as in Keras's ResNet, and not on the 3x3.
     """
 
-    def __init__(self, filters, stride, bottleneck, project, ibn=None, **kwargs):
+    def __init__(
+        self,
+        filters,
+        stride,
+        bottleneck,
+        project,
+        ibn=None,
+        stride_first=False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.filters = filters
         self.stride = stride
         self.bottleneck = bottleneck
         self.project = project
         self.ibn = ibn
+        self.stride_first = stride_first
         outputs = filters * (BOTTLENECK_EXPANSION if bottleneck else 1)
         if bottleneck:
-            shapes = [(filters, 1, 1), (filters, 3, stride), (outputs, 1, 1)]
+            first, second = (stride, 1) if stride_first else (1, stride)
+            shapes = [(filters, 1, first), (filters, 3, second), (outputs, 1, 1)]
         else:
             shapes = [(filters, 3, stride), (outputs, 3, 1)]
         self.convolutions = [
@@ -118,6 +131,7 @@ class ResidualUnit(keras.layers.Layer):
             "bottleneck": self.bottleneck,
             "project": self.project,
             "ibn": self.ibn,
+            "stride_first": self.stride_first,
         }
 
 
@@ -134,6 +148,7 @@ class ResNet(keras.Model):
         depth: 18, 34, 50 or 101.
         ibn: None, "a" or "b".
         width: int, channels of conv1; 64 is the published network.
+        stride_first: bool, of `ResidualUnit`.
 
     Call: images float32 (batch, height, width, 3), normalised by the dataset's mean and
     deviation. Returns the feature map (batch, height / 32, width / 32, feature_size),
@@ -143,7 +158,7 @@ class ResNet(keras.Model):
         InputError: an unknown depth or ibn.
     """
 
-    def __init__(self, depth=50, ibn=None, width=64, **kwargs):
+    def __init__(self, depth=50, ibn=None, width=64, stride_first=False, **kwargs):
         super().__init__(**kwargs)
         if depth not in BLOCK_COUNTS:
             raise InputError(
@@ -154,6 +169,7 @@ class ResNet(keras.Model):
         self.depth = depth
         self.ibn = ibn
         self.width = width
+        self.stride_first = stride_first
         bottleneck = depth in BOTTLENECK_DEPTHS
         expansion = BOTTLENECK_EXPANSION if bottleneck else 1
         self.feature_size = width * 8 * expansion
@@ -176,6 +192,7 @@ class ResNet(keras.Model):
                         bottleneck,
                         project=stride > 1 or channels != filters * expansion,
                         ibn=_block_ibn(ibn, stack, block == count - 1),
+                        stride_first=stride_first,
                         name=f"stack{stack + 1}_block{block}",
                     )
                 )
@@ -196,6 +213,7 @@ class ResNet(keras.Model):
             "depth": self.depth,
             "ibn": self.ibn,
             "width": self.width,
+            "stride_first": self.stride_first,
         }
 
 

@@ -70,11 +70,11 @@ def train_gan(
         len(source) + len(target), gan.batch_size * gan.n_critic
     )
     num_steps = epoch_steps * (gan.constant_epochs + gan.decay_epochs)
-    run = start_run(out, "gan", config, domains=domains, resume=resume)
     keras.utils.set_random_seed(config.seed)
-
+    # Before the folder is made: a D_sem that can't be loaded is an error.
     with strategy.scope():
         model = _build(config, domains, semantic, epoch_steps)
+    run = start_run(out, "gan", config, domains=domains, resume=resume)
     checkpoints = Checkpoints(
         run.checkpoints,
         config.seed,
@@ -197,7 +197,8 @@ def _build(config, domains, semantic, epoch_steps):
         lambda_gradient_penalty=gan.lambda_gradient_penalty,
     )
 
-    def adam(updates_per_step):
+    # Named, because checkpoints know optimisers' variables by names.
+    def adam(name, updates_per_step):
         return keras.optimizers.Adam(
             LinearDecay(
                 gan.learning_rate,
@@ -208,10 +209,12 @@ def _build(config, domains, semantic, epoch_steps):
             beta_1=gan.beta_1,
             beta_2=gan.beta_2,
             epsilon=gan.epsilon,
+            name=name,
         )
 
     model.compile(
-        generator_optimizer=adam(1), discriminator_optimizer=adam(gan.n_critic)
+        generator_optimizer=adam("generator_optimizer", 1),
+        discriminator_optimizer=adam("discriminator_optimizer", gan.n_critic),
     )
     return model
 

@@ -91,7 +91,7 @@ class IPGAN(keras.Model):
                 images float32 (batch, n_critic, height, width, 3) in [-1, 1];
                 domains, target_domains int32 (batch, n_critic), each image's own domain
                 and the one it is translated to; identities int32 (batch, n_critic);
-                is_source bool (batch, n_critic); interpolation float32
+                is_source 0/1 int32 (batch, n_critic); interpolation float32
                 (batch, n_critic) in [0, 1), the share of the real image in the
                 gradient penalty's input.
 
@@ -182,7 +182,7 @@ class IPGAN(keras.Model):
             + self.lambda_reconstruction * terms["G/loss_rec"]
         )
         if self.lambda_semantic:
-            is_source = batch["is_source"]
+            is_source = tf.cast(batch["is_source"], tf.bool)
             # Counted over all replicas, and outside of any condition.
             num_source = sum_over_replicas(
                 tf.reduce_sum(tf.cast(is_source, tf.float32))

@@ -40,7 +40,11 @@ def run_steps(
             lambda value: strategy.experimental_local_results(value)[0], results
         )
 
-    iterator = iter(strategy.experimental_distribute_dataset(batches))
+    # Fetching ahead to a CPU gains nothing, and the end of its iterators waits for a
+    # tuner's thread that sleeps for up to a minute.
+    on_gpu = any("GPU" in device for device in strategy.extended.worker_devices)
+    options = tf.distribute.InputOptions(experimental_fetch_to_device=on_gpu)
+    iterator = iter(strategy.experimental_distribute_dataset(batches, options))
     window = []
     bar = tqdm(
         initial=start_step,

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -16,6 +17,7 @@ from tfipgan.errors import InputError
 from tfipgan.evaluation import evaluate_ranking
 from tfipgan.evaluation.features import extract_features
 from tfipgan.networks import build_reid_network
+from tfipgan.pretrained import load_pretrained_backbone, resolve_weights
 from tfipgan.runs import Run, start_run
 from tfipgan.training.checkpoints import Checkpoints
 from tfipgan.training.log import MetricsLog, read_metrics
@@ -43,7 +45,7 @@ def train_reid(
     """Train a re-ID network, or the semantic discriminator (paper section 3.1 and 3.4).
 
     Args:
-        config: of the run.
+        config: of the run; the run keeps it with what `reid.weights` asks for.
         samples: the dataset's training samples; they give the label map and the
             held-out images.
         out: the run folder to make.
@@ -57,9 +59,10 @@ def train_reid(
 
     Raises:
         InputError: too few images or identities; translated identities that the
-            dataset lacks; a batch that does not split over the devices; `out` is not
-            empty, or not a run of this config.
+            dataset lacks; a batch that does not split over the devices; weights that
+            can't be had or don't fit; `out` is not empty, or not a run of this config.
     """
+    config = replace(config, reid=resolve_weights(config.reid))
     reid = config.reid
     held_out = _held_out_identities(samples, reid.held_out_identities, config.seed)
     validation = [s for s in samples if s.person_id in held_out]
@@ -80,11 +83,11 @@ def train_reid(
     # Before the folder is made: an identity that the dataset lacks is an error.
     for sample in training:
         labels.index(sample.person_id)
-    run = start_run(out, "reid", config, labels=labels, resume=resume)
     keras.utils.set_random_seed(config.seed)
-
+    # Before the folder too: weights that can't be fetched are an error.
     with strategy.scope():
         model = _build(config, len(labels), epoch_steps)
+    run = start_run(out, "reid", config, labels=labels, resume=resume)
     objects = {
         "network": model.network,
         "backbone_optimizer": model.backbone_optimizer,
@@ -149,18 +152,22 @@ def train_reid(
 def _build(config, num_classes, epoch_steps):
     """Return the compiled `ReidTraining`; call it in the strategy's scope."""
     reid = config.reid
-    model = ReidTraining(build_reid_network(reid, num_classes), reid.weight_decay)
+    network = build_reid_network(reid, num_classes)
+    load_pretrained_backbone(network, reid)
+    model = ReidTraining(network, reid.weight_decay)
 
-    def sgd(learning_rate):
+    # Named, because checkpoints know optimisers' variables by names.
+    def sgd(name, learning_rate):
         return keras.optimizers.SGD(
             StepDecay(learning_rate, reid.decay_epoch * epoch_steps, reid.decay_factor),
             momentum=reid.momentum,
             nesterov=True,
+            name=name,
         )
 
     model.compile(
-        backbone_optimizer=sgd(reid.backbone_learning_rate),
-        head_optimizer=sgd(reid.learning_rate),
+        backbone_optimizer=sgd("backbone_optimizer", reid.backbone_learning_rate),
+        head_optimizer=sgd("head_optimizer", reid.learning_rate),
     )
     return model
 

@@ -1,5 +1,7 @@
 """Which devices a run trains on."""
 
+import functools
+
 import tensorflow as tf
 
 from tfipgan.errors import InputError
@@ -29,7 +31,17 @@ def make_strategy(devices=None):
             f"device {', '.join(missing)} is not there; this machine has "
             f"{', '.join(there)}"
         )
-    return tf.distribute.MirroredStrategy([f"/{name}" for name in devices])
+    return _mirrored(tuple(f"/{name}" for name in devices))
+
+
+@functools.cache
+def _mirrored(devices):
+    """Return the process's strategy of these devices.
+
+    One object for each set: the strategies of a process number their sums alike, and
+    TensorFlow takes the second's for the first's, of another shape.
+    """
+    return tf.distribute.MirroredStrategy(list(devices))
 
 
 def check_batch_size(strategy, batch_size):

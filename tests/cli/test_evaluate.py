@@ -1,0 +1,123 @@
+"""`tfipgan evaluate`: of a network, and of feature files without TensorFlow."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfipgan.evaluation import FeatureSet, evaluate_ranking
+
+NO_TENSORFLOW = """
+import sys
+from tfipgan.cli.main import main
+main(sys.argv[1:], standalone_mode=False)
+assert not {"tensorflow", "keras"} & set(sys.modules)
+"""
+
+
+@pytest.fixture
+def files(tmp_path):
+    """(query.npz, gallery.npz): the second query's match is second best."""
+    query = FeatureSet(np.array([[0.0, 1], [4, 0]]), [1, 2], [1, 1])
+    gallery = FeatureSet(np.array([[0.0, 1.5], [5, 0], [4.5, 0]]), [1, 2, 3], [2, 2, 2])
+    query.save(tmp_path / "query.npz")
+    gallery.save(tmp_path / "gallery.npz")
+    return ["--query", tmp_path / "query.npz", "--gallery", tmp_path / "gallery.npz"]
+
+
+def test_feature_files(tfipgan, files):
+    result = tfipgan("evaluate", *files)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines() == [
+        "rank-1   0.5000",
+        "rank-5   1.0000",
+        "rank-10  1.0000",
+        "rank-20  1.0000",
+        "mAP      0.7500",
+        "2 queries, 3 gallery images, 0 queries without a match",
+    ]
+    assert result.stderr == ""
+
+
+def test_settings_of_ones_own(tfipgan, files, tmp_path):
+    out = tmp_path / "new" / "m.json"
+    result = tfipgan(
+        "evaluate", *files, "--ap", "trapezoid", "--metric", "cosine",
+        "--protocol", "cross-camera-off", "--json", out,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    query, gallery = (FeatureSet.load(path) for path in files[1::2])
+    expected = evaluate_ranking(
+        query, gallery, metric="cosine", ap="trapezoid", protocol="cross-camera-off"
+    )
+    assert json.loads(out.read_text()) == expected
+    assert expected != evaluate_ranking(query, gallery)
+
+
+def test_feature_files_need_no_tensorflow(files, tmp_path):
+    words = [sys.executable, "-c", NO_TENSORFLOW, "evaluate", *map(str, files)]
+    words += ["--figures", str(tmp_path / "figures")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("rank-1   0.5000\n")
+    with Image.open(tmp_path / "figures" / "cmc.png") as image:
+        assert image.format == "PNG"
+
+
+def test_a_network_on_a_dataset(tfipgan, tiny_reid_run, tiny_world, tmp_path):
+    """The same numbers as by way of two feature files."""
+    model = ["--model", tiny_reid_run.path]
+    data = tiny_world / "target"
+    result = tfipgan(
+        "evaluate", *model, "--data", data, "--json", tmp_path / "whole.json",
+        "--no-progress", "--figures", tmp_path,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert result.stderr == ""
+    for split, folder in (("query", "query"), ("gallery", "bounding_box_test")):
+        words = ["--images", data / folder, "--out", tmp_path / f"{split}.npz"]
+        assert tfipgan("extract", *model, *words).exit_code == 0
+    words = [w for s in ("query", "gallery") for w in (f"--{s}", tmp_path / f"{s}.npz")]
+    parts = tfipgan("evaluate", *words, "--json", tmp_path / "parts.json")
+    assert parts.stdout == result.stdout
+    whole, parts = (
+        json.loads((tmp_path / f"{name}.json").read_text())
+        for name in ("whole", "parts")
+    )
+    assert whole == parts
+    # Two test identities in three cameras: 6 queries, 6 others, 6 distractors, 3 junk.
+    assert (whole["num_queries"], whole["num_queries_evaluated"]) == (6, 6)
+    assert f"6 queries, {whole['num_gallery']} gallery images" in result.stdout
+    assert {"rank-1", "rank-5", "rank-10", "rank-20", "mAP", "cmc"} <= whole.keys()
+    assert (tmp_path / "cmc.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "got"),
+    [
+        ([], "got none of them"),
+        (["--model", "x"], "got --model"),
+        (["--model", "x", "--query", "y"], "got --model and --query"),
+        (["--query", "x"], "got --query"),
+        (["--query", "x", "--gallery", "y", "--data", "z"], "--data and --gallery and"),
+    ],
+)
+def test_one_of_two_pairs_is_needed(tfipgan, words, got):
+    result = tfipgan("evaluate", *words)
+    assert result.exit_code == 2
+    assert "expected --model and --data, or --query and --gallery" in result.stderr
+    assert got in result.stderr
+
+
+def test_files_that_are_none(refused, files, tmp_path):
+    line = refused(1, "evaluate", "--query", tmp_path / "no.npz", *files[2:])
+    assert str(tmp_path / "no.npz") in line
+    (tmp_path / "bad.npz").write_text("x")
+    line = refused(1, "evaluate", *files[:2], "--gallery", tmp_path / "bad.npz")
+    assert "bad.npz: not a readable .npz feature file" in line
+    other = FeatureSet(np.ones((2, 5)), [1, 2], [1, 2])
+    other.save(tmp_path / "other.npz")
+    refused(1, "evaluate", *files[:2], "--gallery", tmp_path / "other.npz")

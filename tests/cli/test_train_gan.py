@@ -1,0 +1,102 @@
+"""`tfipgan train-gan`: what it trains on, and that each option arrives."""
+
+import shutil
+from types import SimpleNamespace
+
+import pytest
+
+from tfipgan.config import load_config
+from tfipgan.data.datasets import read_images
+from tfipgan.data.filenames import Sample
+from tfipgan.training import gan_run
+
+
+@pytest.fixture
+def called(monkeypatch):
+    """The arguments that `gan_run.train_gan` was called with, and not run."""
+    calls = SimpleNamespace()
+
+    def note(config, source, target, semantic, out, **options):
+        calls.config, calls.source, calls.target = config, source, target
+        calls.semantic, calls.options = semantic, options
+        return SimpleNamespace(path=out)
+
+    monkeypatch.setattr(gan_run, "train_gan", note)
+    return calls
+
+
+@pytest.fixture
+def train(tfipgan, tiny_world, tmp_path):
+    def run(*words, source=tiny_world / "source", target=tiny_world / "target"):
+        return tfipgan(
+            "train-gan", "--config", "synthetic/ipgan", "--source", source,
+            "--target", target, "--out", tmp_path / "out", *words,
+        )  # fmt: skip
+
+    return run
+
+
+def test_options_arrive(train, called, tiny_world, tiny_reid_run, tmp_path):
+    result = train(
+        "--semantic", tiny_reid_run.path, "--set", "gan.n_critic=3", "--resume",
+        "--devices", "CPU:0", "--no-progress",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"{tmp_path / 'out'}\n"
+    assert called.config == load_config("synthetic/ipgan", ["gan.n_critic=3"])
+    for name in ("source", "target"):
+        expected = read_images(tiny_world / name / "bounding_box_train")
+        assert getattr(called, name) == expected
+    assert called.semantic == tiny_reid_run
+    assert called.options == {
+        "devices": ["CPU:0"],
+        "resume": True,
+        "progress": False,
+    }
+
+
+def test_defaults(train, called):
+    assert train("--set", "gan.lambda_semantic=0").exit_code == 0
+    assert called.semantic is None
+    assert called.options == {"devices": None, "resume": False, "progress": True}
+
+
+def test_a_target_of_cameras_alone(train, called, tiny_world, tmp_path):
+    """Nobody has labelled it: a folder of images whose names hold the camera."""
+    images = sorted((tiny_world / "target" / "bounding_box_train").iterdir())
+    for number, path in enumerate(images[:6]):
+        place = tmp_path / "mine" / f"gate{number % 2 + 4}" / f"{number}.jpg"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, place)
+    result = train("--target-pattern", r"gate(?P<camera>\d)/", target=tmp_path / "mine")
+    assert result.exit_code == 0, result.output
+    assert [s.camera_id for s in called.target] == [4, 4, 4, 5, 5, 5]
+    assert {s.person_id for s in called.target} == {-2}
+
+
+def test_junk_is_left_out_of_the_source_and_stays_in_the_target(
+    train, called, tiny_world, tmp_path
+):
+    """The gallery folders, which have junk and distractors, as train splits."""
+    for name in ("source", "target"):
+        split = tiny_world / name / "bounding_box_test"
+        shutil.copytree(split, tmp_path / name / "train")
+    result = train(source=tmp_path / "source", target=tmp_path / "target")
+    assert result.exit_code == 0, result.output
+
+    def people(samples: list[Sample]):
+        return {s.person_id for s in samples}
+
+    assert people(called.source) == {6, 7}
+    assert people(called.target) == {-1, 0, 6, 7}
+
+
+def test_a_semantic_run_is_asked_for(refused, tiny_world, tiny_overrides, tmp_path):
+    words = [word for value in tiny_overrides for word in ("--set", value)]
+    line = refused(
+        1, "train-gan", "--config", "synthetic/ipgan", *words,
+        "--source", tiny_world / "source", "--target", tiny_world / "target",
+        "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert "add --semantic RUN" in line and "--set gan.lambda_semantic=0" in line
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,149 @@
+"""`tfipgan train-reid`: what it trains on, and that each option arrives."""
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfipgan.config import load_config
+from tfipgan.data.datasets import read_images
+from tfipgan.data.filenames import translated_name
+from tfipgan.runs import load_reid_network, open_run
+from tfipgan.training import reid_run
+from tfipgan.training.log import read_metrics
+
+
+@pytest.fixture
+def settings(tiny_overrides):
+    return [word for value in tiny_overrides for word in ("--set", value)]
+
+
+@pytest.fixture
+def translated(tiny_world, tmp_path):
+    """Folder of the source's images, named as if translated to camera 2."""
+    folder = tmp_path / "translated"
+    folder.mkdir()
+    for path in (tiny_world / "source" / "bounding_box_train").iterdir():
+        shutil.copy(path, folder / translated_name(path.name, 2))
+    return folder
+
+
+@pytest.fixture
+def called(monkeypatch):
+    """The arguments that `reid_run.train_reid` was called with, and not run."""
+    calls = SimpleNamespace()
+
+    def note(config, samples, out, **options):
+        calls.config, calls.samples, calls.options = config, samples, options
+        return SimpleNamespace(path=out)
+
+    monkeypatch.setattr(reid_run, "train_reid", note)
+    return calls
+
+
+def test_held_out_identities_choose_the_best_checkpoint(
+    tfipgan, settings, tiny_world, translated, tmp_path, monkeypatch, two_devices
+):
+    """A whole run, on translated images and the devices that are there."""
+    # The first epoch is made the better one.
+    scores, held_out = iter([0.9, 0.4]), []
+
+    def score(network, validation, config):
+        held_out.append({s.person_id for s in validation})
+        assert {s.source_camera_id for s in validation} == {None}
+        return next(scores)
+
+    monkeypatch.setattr(reid_run, "_held_out_map", score)
+    settings += ["--set", "reid.held_out_identities=2"]
+    out = tmp_path / "runs" / "reid"
+    result = tfipgan(
+        "train-reid", "--config", "synthetic/ipgan", *settings,
+        "--data", tiny_world / "source", "--translated", translated, "--out", out,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"{out}\n"
+    assert "train-reid: 100%" in result.stderr and "4/4" in result.stderr
+    run = open_run(out, "reid")
+    assert run.config == load_config("synthetic/ipgan", settings[1::2])
+    assert held_out[0] == held_out[1] and len(held_out[0]) == 2
+    assert set(run.labels.person_ids) == {1, 2, 3, 4, 5} - held_out[0]
+    # 18 images are left: two steps of 8 in an epoch.
+    records = read_metrics(out / "metrics.jsonl")
+    maps = {r["step"]: r["held_out/mAP"] for r in records if "held_out/mAP" in r}
+    assert maps == {2: 0.9, 4: 0.4}
+    assert [p.name for p in run.best.glob("*.index")] == ["ckpt-2.index"]
+    # The best is what other stages use.
+    kernel = load_reid_network(run).head.classifier.kernel.numpy()
+    best, last = (tf.train.load_checkpoint(str(f)) for f in (run.best, run.checkpoints))
+    names = best.get_variable_to_shape_map()
+    (name,) = (n for n in names if "classifier" in n and "kernel" in n)
+    np.testing.assert_array_equal(kernel, best.get_tensor(name))
+    assert (kernel != last.get_tensor(name)).any()
+
+
+def test_options_arrive(tfipgan, called, tiny_world, translated, tmp_path):
+    data = tiny_world / "source"
+    result = tfipgan(
+        "train-reid", "--config", "synthetic/semantic", "--set", "reid.epochs=4",
+        "--set", "reid.epochs=5", "--data", data, "--translated", translated,
+        "--out", tmp_path / "x", "--devices", "GPU:0,GPU:1", "--resume",
+        "--no-progress",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert called.config == load_config("synthetic/semantic", ["reid.epochs=5"])
+    assert called.samples == read_images(data / "bounding_box_train")
+    assert called.options == {
+        "translated": read_images(translated),
+        "devices": ["GPU:0", "GPU:1"],
+        "resume": True,
+        "progress": False,
+    }
+
+
+def test_defaults(tfipgan, called, tiny_world, tmp_path):
+    words = ["--config", "synthetic/semantic", "--data", tiny_world / "source"]
+    assert tfipgan("train-reid", *words, "--out", tmp_path / "x").exit_code == 0
+    assert called.options == {
+        "translated": None,
+        "devices": None,
+        "resume": False,
+        "progress": True,
+    }
+
+
+def test_names_of_ones_own(tfipgan, called, tiny_world, tmp_path):
+    """The pattern is for the translated images too; person 0 may be a person."""
+    source = sorted((tiny_world / "source" / "bounding_box_train").iterdir())
+    for number, path in enumerate(source[:4]):
+        name = f"cam{number % 2}/p{number // 2}-{number}.jpg"
+        for place in (f"own/train/{name}", f"new/{translated_name(name, 9)}"):
+            (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, tmp_path / place)
+    result = tfipgan(
+        "train-reid", "--config", "synthetic/semantic", "--data", tmp_path / "own",
+        "--pattern", r"cam(?P<camera>\d)/p(?P<person>\d)-",
+        "--translated", tmp_path / "new", "--out", tmp_path / "x",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert sorted(s.person_id for s in called.samples) == [0, 0, 1, 1]
+    assert [
+        (s.person_id, s.camera_id, s.source_camera_id)
+        for s in called.options["translated"]
+    ] == [(0, 9, 0), (1, 9, 0), (0, 9, 1), (1, 9, 1)]
+
+
+def test_translated_images_of_strangers(refused, settings, tiny_world, tmp_path):
+    (tmp_path / "new").mkdir()
+    path = next(Path(tiny_world / "source" / "query").iterdir())
+    shutil.copy(path, tmp_path / "new" / translated_name(path.name, 1))
+    line = refused(
+        1, "train-reid", "--config", "synthetic/semantic", *settings,
+        "--set", "reid.batch_size=1", "--data", tiny_world / "source",
+        "--translated", tmp_path / "new", "--out", tmp_path / "x",
+        "--devices", "CPU:0",
+    )  # fmt: skip
+    assert "is not among the 5 identities" in line
+    assert not (tmp_path / "x").exists()

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfipgan.errors import InputError
+from tfipgan.models import Generator
+
+
+@pytest.fixture(scope="module")
+def generator():
+    generator = Generator(3, width=4, num_blocks=2, name="generator")
+    generator((tf.zeros((1, 8, 8, 3)), tf.zeros((1, 3))))
+    return generator
+
+
+def images(*shape, seed=0):
+    values = np.random.default_rng(seed).uniform(-1, 1, (*shape, 3))
+    return tf.constant(values, tf.float32)
+
+
+@pytest.mark.parametrize("size", [(16, 8), (8, 4), (20, 12)])
+def test_shape_and_range(generator, size):
+    outputs = generator((images(2, *size), tf.one_hot([0, 2], 3)))
+    assert outputs.shape == (2, *size, 3)
+    assert outputs.dtype == tf.float32
+    assert 0.001 < np.abs(outputs).max() <= 1
+
+
+def test_range_holds_for_large_weights(generator):
+    before = generator.to_image.kernel.numpy()
+    generator.to_image.kernel.assign(100 * before)
+    outputs = generator((images(1, 8, 8), tf.one_hot([0], 3)))
+    generator.to_image.kernel.assign(before)
+    assert 0.99 < np.abs(outputs).max() <= 1
+
+
+def test_domain_makes_a_difference(generator):
+    # Constant label planes: they show only where the zeros of the padding begin.
+    twice = tf.repeat(images(1, 16, 8), 2, axis=0)
+    first, second = generator((twice, tf.one_hot([0, 1], 3)))
+    assert np.abs(first - second).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    "domains", [tf.one_hot([1, 0], 3, dtype=tf.int32), [[0, 1, 0]]]
+)
+def test_domains_of_other_types(generator, domains):
+    domains = tf.convert_to_tensor(domains)
+    batch = images(len(domains), 8, 8)
+    right = generator((batch, tf.cast(domains, tf.float32)))
+    np.testing.assert_array_equal(generator((batch, domains)), right)
+
+
+def test_unknown_size_in_a_function(generator):
+    @tf.function(
+        input_signature=[tf.TensorSpec((None, None, None, 3)), tf.TensorSpec((None, 3))]
+    )
+    def translate(batch, domains):
+        return generator((batch, domains))
+
+    for rows, size in ((1, (8, 8)), (2, (16, 4))):
+        inputs = images(rows, *size), tf.one_hot([1] * rows, 3)
+        np.testing.assert_allclose(translate(*inputs), generator(inputs), atol=1e-5)
+
+
+def test_layers(generator):
+    shapes = {variable.path: variable.shape for variable in generator.variables}
+    kernels = {
+        path.removeprefix("generator/").removesuffix("/kernel"): tuple(shape)
+        for path, shape in shapes.items()
+        if path.endswith("kernel")
+    }
+    assert kernels == {
+        "stem": (7, 7, 3 + 3, 4),
+        "down0": (4, 4, 4, 8),
+        "down1": (4, 4, 8, 16),
+        "block0/conv1": (3, 3, 16, 16),
+        "block0/conv2": (3, 3, 16, 16),
+        "block1/conv1": (3, 3, 16, 16),
+        "block1/conv2": (3, 3, 16, 16),
+        "up0": (4, 4, 8, 16),
+        "up1": (4, 4, 4, 8),
+        "to_image": (7, 7, 4, 3),
+    }
+    # A normalisation for every convolution but the last; no bias anywhere.
+    assert sum(path.endswith("gamma") for path in shapes) == len(kernels) - 1
+    assert len(shapes) == len(kernels) + 2 * (len(kernels) - 1)
+
+
+def test_start_is_pytorchs(generator):
+    for layer, fan_in in ((generator.down[1], 4 * 4 * 8), (generator.up[0], 4 * 4 * 8)):
+        largest = np.abs(layer.kernel).max()
+        assert 0.95 * fan_in**-0.5 < largest <= fan_in**-0.5
+
+
+@pytest.mark.parametrize("size", [(10, 8), (8, 6), (7, 7)])
+def test_size_that_cannot_be_halved_twice(generator, size):
+    message = f"{size[0]}x{size[1]} .height x width., .* multiples of 4.*gan.image_size"
+    with pytest.raises(InputError, match=message):
+        generator((images(1, *size), tf.one_hot([0], 3)))

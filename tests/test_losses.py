@@ -1,0 +1,157 @@
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfipgan import losses
+from tfipgan.losses import ADVERSARIAL_KINDS
+
+LN2 = math.log(2)
+
+
+def maps(*values):
+    """Source maps of two patches, one above the other: a pair to each image."""
+    return tf.constant(values, tf.float32)[:, :, None, None]
+
+
+def log_logits(*probabilities):
+    """Logits whose softmax is `probabilities`; a constant more makes no difference."""
+    return tf.math.log(tf.constant(probabilities, tf.float32)) + 3.0
+
+
+def test_wasserstein_by_hand():
+    scores = maps((1, 2), (-3, 8))  # mean 2
+    assert losses.real_loss(scores) == -2
+    assert losses.fake_loss(scores) == 2
+    assert losses.generator_loss(scores) == -2
+
+
+def test_vanilla_by_hand():
+    # sigmoid(log 3) is 3/4, of -log 3 it is 1/4, of 0 it is 1/2.
+    scores = maps((math.log(3), -math.log(3)), (0, 0))
+    right = (math.log(4 / 3) + math.log(4) + 2 * LN2) / 4
+    for loss in (losses.real_loss, losses.fake_loss, losses.generator_loss):
+        assert float(loss(scores, "vanilla")) == pytest.approx(right, rel=1e-6)
+    scores = maps((math.log(3),))
+    assert float(losses.real_loss(scores, "vanilla")) == pytest.approx(math.log(4 / 3))
+    assert float(losses.fake_loss(scores, "vanilla")) == pytest.approx(math.log(4))
+    # Non-saturating: a fake that D sees through still has a gradient for G.
+    assert float(losses.generator_loss(-scores, "vanilla")) == pytest.approx(
+        math.log(4)
+    )
+
+
+def test_vanilla_does_not_overflow():
+    for score in (-200.0, 200.0):
+        scores = maps((score,))
+        for loss in (losses.real_loss, losses.fake_loss, losses.generator_loss):
+            assert float(loss(scores, "vanilla")) in (0, 200)
+
+
+@pytest.mark.parametrize("kind", ADVERSARIAL_KINDS)
+def test_what_each_side_wants(kind):
+    scores = tf.Variable(maps((0.3, -0.2)))
+    with tf.GradientTape(persistent=True) as tape:
+        real = losses.real_loss(scores, kind)
+        fake = losses.fake_loss(scores, kind)
+        generator = losses.generator_loss(scores, kind)
+    assert (tape.gradient(real, scores).numpy() < 0).all()
+    assert (tape.gradient(fake, scores).numpy() > 0).all()
+    assert (tape.gradient(generator, scores).numpy() < 0).all()
+
+
+def test_gradient_penalty_by_hand():
+    gradients = np.zeros((3, 2, 1, 2), np.float32)
+    gradients[0, :, 0, 0] = 3, 4  # norm 5
+    gradients[1, 0, 0] = 0.6, 0.8  # norm 1
+    gradients[2, 1, 0, 1] = -3  # norm 3
+    penalty = losses.gradient_penalty(tf.constant(gradients))
+    assert float(penalty) == pytest.approx((4**2 + 0 + 2**2) / 3)
+
+
+def test_gradient_penalty_of_a_linear_discriminator():
+    images = tf.random.stateless_normal((4, 2, 2, 3), (1, 2))
+    weights = tf.fill((2, 2, 3), 0.5)  # norm sqrt(12) / 2
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        scores = tf.einsum("bhwc,hwc->b", images, weights)
+    penalty = losses.gradient_penalty(tape.gradient(scores, images))
+    assert float(penalty) == pytest.approx((math.sqrt(3) - 1) ** 2, rel=1e-5)
+
+
+def test_gradient_penalty_of_no_gradient():
+    gradients = tf.Variable(tf.zeros((2, 2, 2, 3)))
+    with tf.GradientTape() as tape:
+        penalty = losses.gradient_penalty(gradients)
+    assert float(penalty) == pytest.approx(1, rel=1e-6)
+    assert np.isfinite(tape.gradient(penalty, gradients)).all()
+
+
+@pytest.mark.parametrize("loss", [losses.domain_loss, losses.identity_loss])
+def test_cross_entropy_by_hand(loss):
+    logits = log_logits((1 / 2, 1 / 4, 1 / 4), (1 / 8, 1 / 8, 3 / 4))
+    labels = tf.constant([0, 1])
+    assert float(loss(logits, labels)) == pytest.approx((LN2 + 3 * LN2) / 2, rel=1e-5)
+
+
+def test_reconstruction_by_hand():
+    images = tf.reshape(tf.constant([1.0, -1.0, 0.5, 0.0, 0.0, 0.0]), (1, 2, 1, 3))
+    other = tf.reshape(tf.constant([0.0, 1.0, 0.5, 0.0, 0.0, -3.0]), (1, 2, 1, 3))
+    assert losses.reconstruction_loss(images, other) == 1
+    assert losses.reconstruction_loss(images, images) == 0
+
+
+SEMANTIC_LOGITS = ((1 / 2, 1 / 2), (1 / 4, 3 / 4), (1 / 8, 7 / 8), (1 / 2, 1 / 2))
+
+
+def test_semantic_counts_source_rows_only():
+    logits = log_logits(*SEMANTIC_LOGITS)
+    identities = tf.constant([0, 0, 0, 0])
+    is_source = tf.constant([True, True, False, False])
+    right = (LN2 + 2 * LN2) / 2
+    loss = losses.semantic_loss(logits, identities, is_source)
+    assert float(loss) == pytest.approx(right, rel=1e-5)
+    is_source = tf.constant([False, False, True, False])
+    loss = losses.semantic_loss(logits, identities, is_source)
+    assert float(loss) == pytest.approx(3 * LN2, rel=1e-5)
+    # All rows: the mean that the identity loss is.
+    loss = losses.semantic_loss(logits, identities, tf.fill((4,), True))
+    right = float(losses.identity_loss(logits, identities))
+    assert float(loss) == pytest.approx(right, rel=1e-6)
+
+
+def test_semantic_shares_add_up_to_the_global_mean():
+    logits = log_logits(*SEMANTIC_LOGITS)
+    identities = tf.constant([0, 0, 0, 1])
+    is_source = tf.constant([True, True, True, False])
+    whole = losses.semantic_loss(logits, identities, is_source)
+    shares = [
+        losses.semantic_loss(logits[rows], identities[rows], is_source[rows], 3.0)
+        for rows in (slice(0, 2), slice(2, 4))
+    ]
+    assert sum(map(float, shares)) == pytest.approx(float(whole), rel=1e-6)
+    # A replica without source rows brings nothing.
+    assert losses.semantic_loss(logits[3:], identities[3:], is_source[3:], 3.0) == 0
+
+
+@pytest.mark.parametrize("garbage", [-1, -2, 2, 10**6])
+def test_labels_of_target_rows_may_be_anything(garbage):
+    logits = tf.Variable(log_logits(*SEMANTIC_LOGITS))
+    is_source = tf.constant([True, False, True, False])
+    with tf.GradientTape() as tape:
+        identities = tf.constant([0, garbage, 1, garbage])
+        loss = losses.semantic_loss(logits, identities, is_source)
+    assert float(loss) == pytest.approx((LN2 + math.log(8 / 7)) / 2, rel=1e-5)
+    gradient = tape.gradient(loss, logits).numpy()
+    np.testing.assert_allclose(gradient[0], [-0.25, 0.25], rtol=1e-5)
+    np.testing.assert_allclose(gradient[2], [1 / 16, -1 / 16], rtol=1e-5)
+    np.testing.assert_array_equal(gradient[1::2], np.zeros((2, 2)))
+
+
+def test_no_source_rows():
+    logits = tf.Variable(log_logits(*SEMANTIC_LOGITS))
+    with tf.GradientTape() as tape:
+        loss = losses.semantic_loss(logits, tf.fill((4,), -2), tf.fill((4,), False))
+    assert loss == 0
+    np.testing.assert_array_equal(tape.gradient(loss, logits), np.zeros((4, 2)))

@@ -1,0 +1,53 @@
+"""The log: a line each time, and none of steps that are done again."""
+
+import json
+
+import tensorflow as tf
+
+from tfipgan.training.log import MetricsLog, read_metrics
+
+
+def test_lines_and_events(tmp_path):
+    log = MetricsLog(tmp_path)
+    log.write(5, {"D/loss": 1.5, "G/loss": -2.0})
+    log.write(10, {"D/loss": 1.0})
+    log.close()
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"step": 5, "D/loss": 1.5, "G/loss": -2.0},
+        {"step": 10, "D/loss": 1.0},
+    ]
+    assert read_metrics(tmp_path / "metrics.jsonl") == [json.loads(x) for x in lines]
+    (events,) = (tmp_path / "tensorboard").iterdir()
+    scalars = [
+        (record.step, value.tag, float(tf.make_ndarray(value.tensor)))
+        for raw in tf.data.TFRecordDataset(str(events)).as_numpy_iterator()
+        for record in [tf.compat.v1.Event.FromString(raw)]
+        for value in record.summary.value
+    ]
+    assert scalars == [(5, "D/loss", 1.5), (5, "G/loss", -2.0), (10, "D/loss", 1.0)]
+
+
+def test_a_line_is_there_as_soon_as_it_is_written(tmp_path):
+    log = MetricsLog(tmp_path)
+    log.write(1, {"loss": 0.5})
+    assert len(read_metrics(tmp_path / "metrics.jsonl")) == 1
+    log.close()
+
+
+def test_resuming_drops_the_steps_that_come_again(tmp_path):
+    first = MetricsLog(tmp_path)
+    for step in (2, 4, 6):
+        first.write(step, {"loss": float(step)})
+    first.close()
+    second = MetricsLog(tmp_path, start_step=4)
+    second.write(6, {"loss": 0.0})
+    second.close()
+    records = read_metrics(tmp_path / "metrics.jsonl")
+    assert [(r["step"], r["loss"]) for r in records] == [(2, 2.0), (4, 4.0), (6, 0.0)]
+
+
+def test_a_new_run_has_no_lines(tmp_path):
+    assert read_metrics(tmp_path / "metrics.jsonl") == []
+    MetricsLog(tmp_path).close()
+    assert read_metrics(tmp_path / "metrics.jsonl") == []

@@ -1,0 +1,125 @@
+"""The re-ID step against PyTorch's SGD written out in numpy."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfipgan.models import ReidNetwork
+from tfipgan.training.reid import ReidTraining
+
+ROWS, SIZE, PEOPLE, UNITS = 4, (32, 16), 3, 6
+DECAY, MOMENTUM = 0.05, 0.9
+RATES = {"backbone": 0.01, "head": 0.1}
+
+
+@pytest.fixture(scope="module")
+def built():
+    keras.utils.set_random_seed(1)
+    network = ReidNetwork(PEOPLE, depth=18, width=2, fc_units=UNITS, name="reid")
+    network(tf.zeros((1, *SIZE, 3)))
+    # Away from the start's small classifier, so that all gradients are at work.
+    kernel = network.head.classifier.kernel
+    kernel.assign(100 * kernel.numpy())
+    return network, network.get_weights()
+
+
+@pytest.fixture
+def network(built):
+    network, weights = built
+    network.set_weights(weights)
+    return network
+
+
+def make_batch(seed=0):
+    draw = np.random.default_rng(seed)
+    return {
+        "images": tf.constant(draw.random((ROWS, *SIZE, 3)), tf.float32),
+        "identities": tf.constant(draw.integers(0, PEOPLE, ROWS), tf.int32),
+        "dropout_noise": tf.constant(draw.random((ROWS, UNITS)), tf.float32),
+    }
+
+
+def compiled(network, weight_decay=DECAY, momentum=MOMENTUM, nesterov=True):
+    model = ReidTraining(network, weight_decay)
+    model.compile(
+        *(keras.optimizers.SGD(rate, momentum, nesterov) for rate in RATES.values())
+    )
+    return model
+
+
+def test_two_steps_equal_pytorchs(network, built):
+    model = compiled(network)
+    results = [model.train_step(make_batch(seed)) for seed in (0, 1)]
+    end = network.get_weights()
+
+    network.set_weights(built[1])
+    variables = network.trainable_variables
+    speed = [np.zeros(variable.shape) for variable in variables]
+    for seed, result in enumerate(results):
+        batch = make_batch(seed)
+        with tf.GradientTape() as tape:
+            logits = network(
+                batch["images"], training=True, dropout_noise=batch["dropout_noise"]
+            )
+            rows = tf.range(ROWS)
+            chosen = tf.stack([rows, batch["identities"]], axis=1)
+            loss = -tf.reduce_mean(tf.gather_nd(tf.nn.log_softmax(logits), chosen))
+        assert float(result["reid/loss"]) == pytest.approx(float(loss), rel=1e-4)
+        right = np.argmax(logits, axis=1) == batch["identities"].numpy()
+        assert float(result["reid/accuracy"]) == pytest.approx(right.mean())
+        assert result.keys() == {"reid/loss", "reid/accuracy"}
+        for i, gradient in enumerate(tape.gradient(loss, variables)):
+            weights = variables[i].numpy()
+            decayed = gradient.numpy() + DECAY * weights
+            speed[i] = MOMENTUM * speed[i] + decayed
+            rate = RATES[variables[i].path.split("/")[1]]
+            variables[i].assign(weights - rate * (decayed + MOMENTUM * speed[i]))
+    for variable, weights, start in zip(network.variables, end, built[1], strict=True):
+        np.testing.assert_allclose(variable, weights, rtol=1e-3, atol=1e-4)
+        moved = abs(weights - start).max()
+        assert moved > 0, variable.path
+
+
+def test_decay_takes_all_trainable_parameters(network, built):
+    """What decay adds to one plain step is -rate * decay * w, biases and norms too."""
+    ends = []
+    for decay in (0.0, 0.5):
+        network.set_weights(built[1])
+        model = compiled(network, decay, momentum=0.0, nesterov=False)
+        model.train_step(make_batch())
+        ends.append(network.get_weights())
+    for variable, start, without, with_it in zip(
+        network.variables, built[1], *ends, strict=True
+    ):
+        rate = RATES[variable.path.split("/")[1]]
+        expected = -rate * 0.5 * start if variable.trainable else 0 * start
+        np.testing.assert_allclose(with_it - without, expected, atol=1e-5)
+
+
+def test_dropped_units_learn_nothing(network, built):
+    batch = make_batch()
+    noise = np.full((ROWS, UNITS), 0.9, np.float32)
+    noise[:, 1] = 0.1
+    model = compiled(network, weight_decay=0.0)
+    model.train_step({**batch, "dropout_noise": tf.constant(noise)})
+    moved = network.head.classifier.kernel.numpy() - built[1][-2]
+    assert not moved[1].any()
+    assert moved[[0, 2, 3, 4, 5]].any(axis=1).sum() >= 3
+
+
+def test_loss_is_that_of_the_noise(network, built):
+    losses = []
+    for noise in (0.0, 0.6, 0.9):
+        network.set_weights(built[1])
+        batch = {**make_batch(), "dropout_noise": tf.fill((ROWS, UNITS), noise)}
+        losses.append(float(compiled(network).train_step(batch)["reid/loss"]))
+    assert losses[1] == pytest.approx(losses[2])
+    # Nothing kept: the logits are the classifier's bias, all alike.
+    assert losses[0] == pytest.approx(np.log(PEOPLE), rel=1e-5)
+    assert losses[1] != pytest.approx(losses[0])
+
+
+def test_call_gives_logits_in_inference(network):
+    images = make_batch()["images"]
+    np.testing.assert_array_equal(compiled(network)(images), network(images))

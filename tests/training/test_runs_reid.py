@@ -1,0 +1,198 @@
+"""A re-ID run from samples to its folder: what it leaves, resuming, what it refuses.
+
+tests/cli/test_train_reid.py has a run on two devices with held-out identities.
+"""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from tfipgan.data.filenames import Sample
+from tfipgan.errors import InputError
+from tfipgan.runs import create_run
+from tfipgan.training import reid_run
+from tfipgan.training.log import read_metrics
+from tfipgan.training.reid_run import train_reid
+
+EPOCH_STEPS = 3
+STEPS = 2 * EPOCH_STEPS
+
+
+def with_reid(config, **values):
+    return replace(config, reid=replace(config.reid, **values))
+
+
+@pytest.fixture
+def train(tiny_config, tiny_samples, tmp_path):
+    """`train_reid` of the tiny source into tmp_path/run, for what isn't given."""
+
+    def call(config=tiny_config, samples=None, **options):
+        settings = {"devices": ["CPU:0"], "progress": False}
+        samples = samples or tiny_samples[0]
+        return train_reid(config, samples, tmp_path / "run", **settings | options)
+
+    return call
+
+
+class Reached(Exception):
+    """The training was about to begin."""
+
+
+@pytest.fixture
+def trained_on(monkeypatch):
+    """Ends each training before its first step; list of (samples, labels) of each.
+
+    The model is left out, because it takes a second to make.
+    """
+    seen = []
+    part = SimpleNamespace(variables=[])
+    model = SimpleNamespace(network=part, backbone_optimizer=part, head_optimizer=part)
+    monkeypatch.setattr(reid_run, "_build", lambda *arguments: model)
+
+    def note(samples, labels, **options):
+        seen.append((samples, labels))
+        raise Reached
+
+    monkeypatch.setattr(reid_run, "reid_batches", note)
+    return seen
+
+
+def translations(samples):
+    return [
+        Sample(f"{s.path}_to_c{camera}.jpg", s.person_id, camera, s.camera_id)
+        for s in samples
+        for camera in (1, 2, 3)
+    ]
+
+
+def test_the_run_folder(tiny_reid_run):
+    run = tiny_reid_run
+    assert sorted(p.name for p in run.path.iterdir()) == [
+        "checkpoints", "config.yaml", "labels.json", "metrics.jsonl", "run.json",
+        "tensorboard",
+    ]  # fmt: skip
+    assert run.labels.person_ids == (1, 2, 3, 4, 5)
+    assert {p.name for p in run.checkpoints.glob("*.index")} == {
+        "ckpt-3.index",
+        "ckpt-6.index",
+    }
+
+
+def test_the_numbers_of_a_run(tiny_reid_run, tiny_config):
+    records = read_metrics(tiny_reid_run.path / "metrics.jsonl")
+    assert [record["step"] for record in records] == list(range(1, STEPS + 1))
+    names = {"step", "reid/loss", "reid/accuracy", "reid/learning_rate"}
+    assert all(record.keys() == names for record in records)
+    assert all(0 <= record["reid/accuracy"] <= 1 for record in records)
+    # The last layer starts near 0, so all five people are as likely.
+    assert records[0]["reid/loss"] == pytest.approx(np.log(5), rel=0.05)
+    # The rate after each step; the second epoch has a tenth.
+    rates = [record["reid/learning_rate"] for record in records]
+    expected = tiny_config.reid.learning_rate * np.array([1, 1, 0.1, 0.1, 0.1, 0.1])
+    np.testing.assert_allclose(rates, expected, rtol=1e-5)
+
+
+def test_a_resumed_run_is_the_uninterrupted_one(
+    train, tiny_reid_run, killed_after, checkpoint_values, monkeypatch
+):
+    monkeypatch.setattr(reid_run, "METRICS_EVERY", 1)
+    killed_after(tiny_reid_run, EPOCH_STEPS)
+    run = train(resume=True)
+    got, expected = map(checkpoint_values, (run.checkpoints, tiny_reid_run.checkpoints))
+    assert got.keys() == expected.keys()
+    assert int(got["step/.ATTRIBUTES/VARIABLE_VALUE"]) == STEPS
+    different = [n for n in expected if not np.array_equal(got[n], expected[n])]
+    assert not different
+    lines, whole = (
+        read_metrics(path / "metrics.jsonl") for path in (run.path, tiny_reid_run.path)
+    )
+    assert lines == whole
+
+
+def test_the_score_of_held_out_images(tiny_network, tiny_samples, tiny_config):
+    score = reid_run._held_out_map(tiny_network, tiny_samples[0], tiny_config)
+    assert 0 < score <= 1
+
+
+def test_the_seed_draws_who_is_held_out(tiny_samples):
+    draws = {
+        tuple(sorted(reid_run._held_out_identities(tiny_samples[0], 2, seed)))
+        for seed in (0, 0, 1, 2, 3)
+    }
+    assert 1 < len(draws) <= 4
+    assert reid_run._held_out_identities(tiny_samples[0], 0, 0) == set()
+
+
+def test_translated_images_are_trained_on_alone(
+    train, trained_on, tiny_config, tiny_samples
+):
+    translated = translations(tiny_samples[0])
+    with pytest.raises(Reached):
+        train(with_reid(tiny_config, held_out_identities=1), translated=translated)
+    ((samples, labels),) = trained_on
+    assert set(samples) < set(translated)
+    # Nor is a person who chooses the checkpoint trained on in another style.
+    assert {s.person_id for s in samples} == set(labels.person_ids)
+    assert len(labels) == 4 and len(samples) == 4 * 6 * 3
+
+
+def test_labels_are_the_datasets_also_where_translated_lacks_some(
+    train, trained_on, tiny_samples
+):
+    some = [s for s in translations(tiny_samples[0]) if s.person_id in (2, 5)]
+    with pytest.raises(Reached):
+        train(translated=some)
+    ((_, labels),) = trained_on
+    assert labels.person_ids == (1, 2, 3, 4, 5)
+
+
+def test_a_stranger_among_the_translated(train, tiny_samples, tmp_path):
+    translated = [*translations(tiny_samples[0]), Sample("x_to_c1.jpg", 44, 1, 1)]
+    with pytest.raises(InputError, match="person 44 is not among the 5 identities"):
+        train(translated=translated)
+    assert not (tmp_path / "run").exists()
+
+
+def test_one_identity_is_too_few(train, tiny_samples, tmp_path):
+    with pytest.raises(InputError, match="1 training identity, expected at least 2"):
+        train(samples=[s for s in tiny_samples[0] if s.person_id == 3])
+    assert not (tmp_path / "run").exists()
+
+
+def test_two_identities_are_left_to_train_on(train, tiny_config, tmp_path):
+    config = with_reid(tiny_config, held_out_identities=4)
+    with pytest.raises(InputError, match="held_out_identities is 4, .* has 5 "):
+        train(config)
+    assert not (tmp_path / "run").exists()
+
+
+def test_sizes_that_do_not_fit(train, tiny_config, tmp_path, two_devices):
+    with pytest.raises(InputError, match="batch size 7 does not split over 2 devices"):
+        train(with_reid(tiny_config, batch_size=7), devices=None)
+    with pytest.raises(InputError, match="30 training images, but one step takes 32"):
+        train(with_reid(tiny_config, batch_size=32))
+    with pytest.raises(InputError, match="device GPU:9 is not there; .* CPU:0, CPU:1"):
+        train(devices=["GPU:9"])
+    assert not (tmp_path / "run").exists()
+
+
+def test_resuming_asks_for_the_same_config_and_people(
+    train, trained_on, tiny_config, tiny_reid_run, tiny_samples, tmp_path
+):
+    create_run(tmp_path / "run", "reid", tiny_config, labels=tiny_reid_run.labels)
+    with pytest.raises(InputError, match="exists and is not empty"):
+        train()
+    with pytest.raises(InputError, match="another config"):
+        train(replace(tiny_config, seed=4), resume=True)
+    with pytest.raises(InputError, match="another identities"):
+        train(samples=[s for s in tiny_samples[0] if s.person_id != 3], resume=True)
+    with pytest.raises(Reached):
+        train(resume=True)
+
+
+def test_resuming_where_nothing_is_begins_anew(train, trained_on, tmp_path):
+    with pytest.raises(Reached):
+        train(resume=True)
+    assert (tmp_path / "run" / "run.json").exists()
