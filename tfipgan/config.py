@@ -9,7 +9,6 @@ by `dataclasses.replace` too. configs/base.yaml says where each value comes from
 
 import dataclasses
 import difflib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -33,6 +32,7 @@ from tfipgan.config_fields import (
 )
 from tfipgan.config_yaml import parse_yaml
 from tfipgan.errors import ConfigError
+from tfipgan.output_file import written_aside
 
 # ---------------------------------------------------------------------- the sections
 
@@ -336,14 +336,9 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 
 def save_config(config: Config, path: str | Path) -> None:
     """Write the whole config as YAML, aside and renamed; `load_config` reads it."""
-    path = Path(path)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with written_aside(path) as temporary:
         text = yaml.safe_dump(to_dict(config), sort_keys=False)
-        aside.write_text(text, encoding="utf-8")
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _packaged_folder() -> Path:

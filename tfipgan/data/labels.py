@@ -10,6 +10,7 @@ from typing import Self
 
 from tfipgan.data.filenames import NO_CAMERA, Sample
 from tfipgan.errors import InputError
+from tfipgan.output_file import written_aside
 
 
 @dataclass(frozen=True)
@@ -148,13 +149,8 @@ def _check_rising(numbers: Sequence[object], name: str, least: int) -> None:
 
 
 def _write(path: str | os.PathLike[str], content: dict[str, list[int]]) -> None:
-    path = Path(path)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        aside.write_text(json.dumps(content) + "\n", encoding="utf-8")
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with written_aside(path) as temporary:
+        temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
 def _read(path: str | os.PathLike[str], name: str, least: int) -> tuple[int, ...]:
