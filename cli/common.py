@@ -114,6 +114,8 @@ def set_up_logging():
 def set_up_tensorflow(threads: int | None) -> None:
     """Import TensorFlow without its chatter and bound its threads."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Several commands may share a GPU, as the demo's do.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     with _quiet_stderr():
         import tensorflow as tf
 

@@ -1,5 +1,7 @@
 """The `tfipgan` command: a group of one command a module."""
 
+import sys
+
 import click
 
 from tfipgan import __version__
@@ -28,6 +30,24 @@ class _OneLineErrors(click.Group):
             raise failure from error
         except (InputError, OSError) as error:
             raise click.ClickException(str(error)) from error
+        except Exception as error:
+            if not _is_tensorflow_error(error):
+                raise
+            line = f"TensorFlow: {type(error).__name__}: {_first_line(error)}"
+            raise click.ClickException(line) from error
+
+
+def _is_tensorflow_error(error):
+    """Whether an operation failed: a file changed under way, or memory ran out."""
+    tensorflow = sys.modules.get("tensorflow")
+    return tensorflow is not None and isinstance(error, tensorflow.errors.OpError)
+
+
+def _first_line(error):
+    lines = [line.strip() for line in str(error.message).splitlines() if line.strip()]
+    # The line that names the failed node says less than the one after it.
+    told = [line for line in lines if not line.startswith("Detected at node")]
+    return (told or lines or ["no message"])[0]
 
 
 @click.group(

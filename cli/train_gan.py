@@ -49,9 +49,12 @@ def train_gan(
     """Train IPGAN: one generator from the source to every camera of the target."""
     from tfipgan.data.datasets import camera_samples, read_dataset, training_samples
     from tfipgan.data.inspection import require_readable
-    from tfipgan.runs import open_run
+    from tfipgan.output_file import require_new_folder
+    from tfipgan.runs import RESUME, open_run
     from tfipgan.training.gan_run import train_gan as train
 
+    if not resume:
+        require_new_folder(out, RESUME)
     source_samples = training_samples(
         read_dataset(
             source, format=source_format, pattern=source_pattern, splits=("train",)

@@ -42,8 +42,12 @@ def train_reid(
     """
     from tfipgan.data.datasets import read_dataset, read_images, training_samples
     from tfipgan.data.inspection import require_readable
+    from tfipgan.output_file import require_new_folder
+    from tfipgan.runs import RESUME
     from tfipgan.training.reid_run import train_reid as train
 
+    if not resume:
+        require_new_folder(out, RESUME)
     dataset = read_dataset(data, format=format, pattern=pattern, splits=("train",))
     samples = training_samples(dataset)
     translated_samples = None

@@ -24,9 +24,11 @@ def translate(model, source, out, image_format, format, pattern, progress):
     from tfipgan.data.datasets import read_split, training_samples
     from tfipgan.data.inspection import require_readable
     from tfipgan.data.layouts import find_layout
+    from tfipgan.output_file import require_new_folder
     from tfipgan.runs import load_generator, open_run
     from tfipgan.translation import translate_dataset
 
+    require_new_folder(out)
     run = open_run(model, "gan")
     layout = find_layout(
         source, format=format, pattern=pattern, splits=("train",), flat=True

@@ -308,7 +308,7 @@ def test_a_run_of_another_input(trained):
 
 def test_not_a_run(trained, tiny_gan_run, tmp_path):
     for path, expected in (
-        (tmp_path / "none here", "is not a run folder .*; it may also be imagenet or"),
+        (tmp_path / "none here", "is not a run folder .*; it may also be none, or "),
         (tiny_gan_run.path, "is a run of kind 'gan', expected 'reid'"),
     ):
         reid = replace(SMALL, weights=str(path))

@@ -47,7 +47,7 @@ def source(tmp_path):
 
 def translate(source, out, **options):
     folder, samples = source
-    settings = {"image_size": SIZE, "batch_size": 2, "progress": False} | options
+    settings = {"image_size": SIZE, "batch_size": 7, "progress": False} | options
     return translate_dataset(Shift(), DOMAINS, samples, folder, out, **settings)
 
 
@@ -204,3 +204,11 @@ def test_two_sources_never_share_a_name(tmp_path):
     with pytest.raises(InputError, match="same name"):
         translate((folder, samples), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_working_directory_may_be_the_output(source, tmp_path, monkeypatch):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    monkeypatch.chdir(empty)
+    assert translate(source, Path()) == 15
+    assert len(files_below(tmp_path / "empty")) == 15

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfipgan.errors import InputError
 from tfipgan.lanes import Command, Lanes
+from tfipgan.output_file import require_new_folder
 
 METHODS = ("stargan", "ipgan")
 
@@ -103,11 +103,7 @@ class Demo:
             InputError: the folder is not empty.
             CommandFailed: a stage failed.
         """
-        if self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):
-            raise InputError(
-                f"{self.out} exists and is not empty; the demo needs a new folder: "
-                "give another --out"
-            )
+        require_new_folder(self.out)
         (self.out / "logs").mkdir(parents=True)
         for lanes in (
             [[self._synthesize()]],

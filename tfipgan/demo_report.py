@@ -121,9 +121,10 @@ def _translated_sheet(demo: Demo, method: str, path: Path) -> None:
     target = read_dataset(demo.data / "target", splits=("train",)).train
     cameras = sorted({sample.camera_id for sample in target})
     # Another person in each column, so that the row shows the camera and not a person.
+    persons = sorted({sample.person_id for sample in target})
     real = [
-        [s for s in target if s.camera_id == camera][3 * place].path
-        for place, camera in enumerate(cameras)
+        next(s.path for s in target if (s.camera_id, s.person_id) == pair)
+        for pair in zip(cameras, persons, strict=False)
     ]
     translated = {}
     for sample in read_images(demo.out / "translated" / method):

@@ -65,9 +65,10 @@ class Lanes:
             jobs = [pool.submit(self._run_lane, lane) for lane in lanes]
             try:
                 wait(jobs, return_when=FIRST_EXCEPTION)
-            except BaseException:
+            finally:
+                # All done, or one has failed and the others are to end.
                 self._stopping.set()
-                raise
+        self._stopping.clear()
         # The failure itself comes before those of the lanes that it stopped.
         failures = [job.exception() for job in jobs if job.exception()]
         for failure in sorted(failures, key=lambda error: isinstance(error, _Stopped)):

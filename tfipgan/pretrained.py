@@ -88,7 +88,8 @@ def _open(reid: ReidConfig) -> Run:
         return open_run(reid.weights, "reid")
     except InputError as error:
         raise InputError(
-            f"reid.weights: {error}; it may also be imagenet or none"
+            f"reid.weights: {error}; it may also be none, or imagenet for a network "
+            "that Keras has weights of"
         ) from error
 
 

@@ -24,8 +24,10 @@ from tfipgan.data.labels import DomainMap, LabelMap
 from tfipgan.errors import InputError
 from tfipgan.models import Generator, ReidNetwork
 from tfipgan.networks import build_generator, build_reid_network
-from tfipgan.output_file import written_aside
+from tfipgan.output_file import require_new_folder, written_aside
 from tfipgan.variables import named_variables
+
+RESUME = "--resume to go on with this run"
 
 _MAKERS = {"gan": "train-gan", "reid": "train-reid"}
 
@@ -72,11 +74,7 @@ def create_run(
         InputError: there is something at the path already.
     """
     path = Path(path)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise InputError(
-            f"{path} exists and is not empty; a run needs a new folder: give another "
-            "--out, or --resume to go on with this run"
-        )
+    require_new_folder(path, RESUME)
     path.mkdir(parents=True, exist_ok=True)
     save_config(config, path / "config.yaml")
     if labels is not None:

@@ -15,6 +15,7 @@ from tfipgan.data.images import signed_to_bytes, to_signed
 from tfipgan.data.labels import DomainMap
 from tfipgan.data.pipelines import inference_batches
 from tfipgan.errors import InputError
+from tfipgan.output_file import require_new_folder
 
 ENDINGS = {"jpeg": ".jpg", "png": ".png"}
 WRITER_THREADS = 4
@@ -45,7 +46,7 @@ def translate_dataset(
         root: the folder that their relative folders start from.
         out: the folder to make.
         image_size: (height, width) of the generator.
-        batch_size: source images at a time.
+        batch_size: images that the generator makes at a time.
         format: "jpeg" (4:4:4) or "png".
         quality: of the JPEG, 1 to 100.
         progress: whether to show a progress bar on stderr.
@@ -57,14 +58,10 @@ def translate_dataset(
         InputError: `out` is there and not empty, an unknown format, or two samples
             whose names differ in their ending only.
     """
-    out = Path(out)
+    out = Path(out).absolute()
     if format not in ENDINGS:
         raise InputError(f"format is {format!r}, expected one of {', '.join(ENDINGS)}")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(
-            f"{out} exists and is not empty; the translated images need a new folder: "
-            "give another --out"
-        )
+    require_new_folder(out)
     aside = out.with_name(f".{out.name}.{os.getpid()}.partial")
     try:
         written = _translate_into(
@@ -105,7 +102,7 @@ def _translate_into(
         (folder / below).mkdir(parents=True, exist_ok=True)
     remaining = iter(names)
     paths = [s.path for s in samples]
-    written = 0
+    written, pending = 0, ()
     bar = tqdm(
         total=len(samples),
         desc="translate",
@@ -114,7 +111,8 @@ def _translate_into(
         dynamic_ncols=True,
     )
     with bar, ThreadPoolExecutor(WRITER_THREADS) as writers:
-        for images in inference_batches(paths, image_size, batch_size):
+        sources_at_once = max(1, batch_size // len(domains.cameras))
+        for images in inference_batches(paths, image_size, sources_at_once):
             files = translate(images).numpy()
             batch_names = islice(remaining, len(files))
             jobs = [
@@ -122,10 +120,12 @@ def _translate_into(
                 for name, row in zip(batch_names, files, strict=True)
                 for camera, contents in zip(domains.cameras, row, strict=True)
             ]
-            # The last batch's files are written while this one is translated; a failed
-            # write raises here.
-            written += sum(writers.map(_write, jobs))
+            # The last batch's files were written while this one was translated; if a
+            # write failed, it raises here.
+            written += sum(pending)
+            pending = writers.map(_write, jobs)
             bar.update(len(files))
+        written += sum(pending)
     return written
 
 

@@ -301,3 +301,15 @@ def test_the_module_is_the_command(monkeypatch, capsys):
         runpy.run_module("tfipgan.cli", run_name="__main__")
     assert end.value.code == 0
     assert capsys.readouterr().out == f"tfipgan, version {__version__}\n"
+
+
+def test_a_failed_operation_is_one_line(refused, monkeypatch):
+    import tensorflow as tf
+
+    def fail(*arguments, **options):
+        told = "Detected at node map\n  Not enough memory for [8,8]\nand more"
+        raise tf.errors.ResourceExhaustedError(None, None, told)
+
+    monkeypatch.setattr("tfipgan.data.inspection.inspect_dataset", fail)
+    line = refused(1, "inspect", "anything")
+    assert line == "TensorFlow: ResourceExhaustedError: Not enough memory for [8,8]"

@@ -124,7 +124,7 @@ def test_load_names_missing_keys_and_bad_arrays(tmp_path):
     np.savez(file, features=ONES, person_ids=[1, 2, 3], camera_ids=[1, 2])
     with pytest.raises(InputError, match="f.npz: person_ids have shape"):
         FeatureSet.load(file)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(InputError, match="does not exist; expected a feature file"):
         FeatureSet.load(tmp_path / "none.npz")
 
 

@@ -2,8 +2,10 @@
 
 import json
 
+import pytest
 import tensorflow as tf
 
+from tfipgan.errors import InputError
 from tfipgan.training.log import MetricsLog, read_metrics
 
 
@@ -51,3 +53,14 @@ def test_a_new_run_has_no_lines(tmp_path):
     assert read_metrics(tmp_path / "metrics.jsonl") == []
     MetricsLog(tmp_path).close()
     assert read_metrics(tmp_path / "metrics.jsonl") == []
+
+
+def test_a_torn_last_line_is_left_out_and_another_is_an_error(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 5}\n{"step": 9, "x"')
+    assert read_metrics(path) == [{"step": 5}]
+    MetricsLog(tmp_path, start_step=5).close()
+    assert path.read_text() == '{"step": 5}\n'
+    path.write_text('{"step": 5\n{"step": 9}\n')
+    with pytest.raises(InputError, match=r"metrics\.jsonl: line 1 is not JSON"):
+        read_metrics(path)

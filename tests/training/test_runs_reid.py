@@ -196,3 +196,9 @@ def test_resuming_where_nothing_is_begins_anew(train, trained_on, tmp_path):
     with pytest.raises(Reached):
         train(resume=True)
     assert (tmp_path / "run" / "run.json").exists()
+
+
+def test_held_out_people_of_one_camera_are_refused_before_training(tiny_samples):
+    one_camera = [s for s in tiny_samples[0] if s.camera_id == 1]
+    with pytest.raises(InputError, match="none of the 2 held-out .* two cameras"):
+        reid_run._held_out_identities(one_camera, 2, 0)

@@ -90,6 +90,11 @@ class FeatureSet:
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
     damage = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError)
     wanted = ("features", "person_ids", "camera_ids", "paths")
+    if not path.exists():
+        raise InputError(
+            f"{path} does not exist; expected a feature file that `tfipgan extract` "
+            "wrote"
+        )
     with open(path, "rb") as file:
         try:
             content = np.load(file, allow_pickle=False)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from tfipgan.errors import InputError
 from tfipgan.variables import named_variables
 
 KEPT = 3
@@ -33,9 +34,21 @@ class Checkpoints:
         self._manager.save(checkpoint_number=step)
 
     def restore_latest(self) -> int:
-        """Restore the last checkpoint; return its step, 0 if there is none."""
+        """Restore the last checkpoint; return its step, 0 if there is none.
+
+        Raises:
+            InputError: it is damaged, or of other networks or optimisers.
+        """
         latest = self._manager.latest_checkpoint
         if latest is None:
             return 0
-        self._manager.checkpoint.restore(latest).assert_existing_objects_matched()
+        try:
+            status = self._manager.checkpoint.restore(latest)
+            status.assert_existing_objects_matched()
+        except (tf.errors.OpError, ValueError, AssertionError, IndexError) as error:
+            raise InputError(
+                f"{latest} is damaged or of another network or optimiser "
+                f"({str(error).splitlines()[0]}); remove its files to go on from an "
+                "earlier one, or start anew with another --out"
+            ) from error
         return int(self._step.numpy())

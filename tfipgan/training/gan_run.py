@@ -177,7 +177,8 @@ def _semantic_labels(config, semantic, source):
     if missing:
         raise InputError(
             f"{semantic.path} does not know {len(missing)} of the source's identities "
-            f"(such as {min(missing)}): train it on the same source dataset"
+            f"(such as {min(missing)}): train it on the same source dataset, with "
+            "reid.held_out_identities=0"
         )
     return semantic.labels
 

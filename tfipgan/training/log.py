@@ -5,6 +5,9 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from tfipgan.errors import InputError
+from tfipgan.output_file import written_aside
+
 
 class MetricsLog:
     """Writes scalars to RUN/metrics.jsonl, a line each time, and to RUN/tensorboard.
@@ -17,7 +20,8 @@ class MetricsLog:
     def __init__(self, folder: Path, start_step: int = 0):
         self._path = folder / "metrics.jsonl"
         kept = [r for r in read_metrics(self._path) if r["step"] <= start_step]
-        self._path.write_text("".join(json.dumps(record) + "\n" for record in kept))
+        with written_aside(self._path) as temporary:
+            temporary.write_text("".join(json.dumps(record) + "\n" for record in kept))
         self._writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
 
     def write(self, step: int, values: dict[str, float]) -> None:
@@ -34,7 +38,24 @@ class MetricsLog:
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
-    """Return the records of a metrics.jsonl, none if it is not there."""
+    """Return the records of a metrics.jsonl, none if it is not there.
+
+    A last line that an interruption cut off is left out.
+
+    Raises:
+        InputError: any other line is damaged.
+    """
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    lines = path.read_text().splitlines()
+    records = []
+    for number, line in enumerate(lines, 1):
+        try:
+            records.append(json.loads(line))
+        except ValueError as error:
+            if number < len(lines):
+                raise InputError(
+                    f"{path}: line {number} is not JSON ({error}); expected a record a "
+                    "line: remove that line"
+                ) from error
+    return records

@@ -181,7 +181,17 @@ def _held_out_identities(samples, count, seed):
             "identities and training needs at least 2 of them"
         )
     drawn = np.random.default_rng(seed).choice(people, size=count, replace=False)
-    return set(drawn.tolist())
+    held_out = set(drawn.tolist())
+    cameras = {}
+    for sample in samples:
+        if sample.person_id in held_out:
+            cameras.setdefault(sample.person_id, set()).add(sample.camera_id)
+    if held_out and all(len(seen) < 2 for seen in cameras.values()):
+        raise InputError(
+            f"none of the {count} held-out identities was seen by two cameras, so they "
+            "can't be ranked: set reid.held_out_identities higher, or to 0"
+        )
+    return held_out
 
 
 def _held_out_map(network, validation, config):
