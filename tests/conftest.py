@@ -206,7 +206,6 @@ def killed_after(tmp_path):
     As it would be found had the run been killed before its next checkpoint. Keras
     numbers its names from the start again, as in a process of its own.
     """
-    import keras
 
     def copy(run, step):
         path = Path(shutil.copytree(run.path, tmp_path / "run"))
@@ -218,7 +217,6 @@ def killed_after(tmp_path):
             f'model_checkpoint_path: "{kept.name}"\n'
             f'all_model_checkpoint_paths: "{kept.name}"\n'
         )
-        keras.backend.clear_session()
         return path
 
     return copy

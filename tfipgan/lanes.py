@@ -65,20 +65,24 @@ class Lanes:
             jobs = [pool.submit(self._run_lane, lane) for lane in lanes]
             try:
                 wait(jobs, return_when=FIRST_EXCEPTION)
-            finally:
-                # All done, or one has failed and the others are to end.
+            except BaseException:
                 self._stopping.set()
-        self._stopping.clear()
+                raise
         # The failure itself comes before those of the lanes that it stopped.
         failures = [job.exception() for job in jobs if job.exception()]
         for failure in sorted(failures, key=lambda error: isinstance(error, _Stopped)):
             raise failure
 
     def _run_lane(self, lane: Sequence[Command]) -> None:
-        for command in lane:
-            if self._stopping.is_set():
-                raise _Stopped
-            self._run_command(command)
+        try:
+            for command in lane:
+                if self._stopping.is_set():
+                    raise _Stopped
+                self._run_command(command)
+        except BaseException:
+            # Here and not by whoever waits: this thread may take the next lane at once.
+            self._stopping.set()
+            raise
 
     def _run_command(self, command: Command) -> None:
         log_path = self.logs / f"{command.name}.log"
@@ -101,7 +105,6 @@ class Lanes:
         if self._stopping.is_set():
             raise _Stopped
         if process.returncode:
-            self._stopping.set()
             raise CommandFailed(
                 f"`{command}` failed with exit code {process.returncode}: "
                 f"{_last_line(log_path)} (all of its log: {log_path})"

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -100,7 +99,6 @@ def test_a_resumed_run_is_the_uninterrupted_one(
     assert lines == whole
     # A run that is complete has nothing left to do.
     before = checkpoint_values(run.checkpoints)
-    keras.backend.clear_session()
     assert train(resume=True) == run
     after = checkpoint_values(run.checkpoints)
     assert all(np.array_equal(after[name], before[name]) for name in before)

@@ -40,11 +40,12 @@ def run_steps(
             lambda value: strategy.experimental_local_results(value)[0], results
         )
 
-    # Fetching ahead to a CPU gains nothing, and the end of its iterators waits for a
-    # tuner's thread that sleeps for up to a minute.
-    on_gpu = any("GPU" in device for device in strategy.extended.worker_devices)
-    options = tf.distribute.InputOptions(experimental_fetch_to_device=on_gpu)
-    iterator = iter(strategy.experimental_distribute_dataset(batches, options))
+    # One replica takes the batches as they are: TensorFlow's distributed iterator keeps
+    # a tuner of its own, whatever the dataset's options, and its end waits for that
+    # tuner's sleep.
+    if strategy.num_replicas_in_sync > 1:
+        batches = strategy.experimental_distribute_dataset(batches)
+    iterator = iter(batches)
     window = []
     bar = tqdm(
         initial=start_step,
