@@ -18,14 +18,15 @@ def identity_accuracy(classifier, images, format, pattern, progress):
     from tfipgan.data.datasets import read_images, training_samples
     from tfipgan.data.inspection import require_readable
     from tfipgan.evaluation.features import identity_accuracy as measure
-    from tfipgan.runs import load_reid_network, open_run
+    from tfipgan.runs import load_reid_network, open_run, require_classifier
 
     run = open_run(classifier, "reid")
+    labels = require_classifier(run)
     samples = training_samples(read_images(images, format=format, pattern=pattern))
     require_readable(samples)
     accuracy = measure(
         load_reid_network(run),
-        run.labels,
+        labels,
         samples,
         run.config.reid.image_size,
         run.config.evaluation.batch_size,

@@ -10,6 +10,7 @@ from tfipgan.cli.demo import demo
 from tfipgan.cli.evaluate import evaluate
 from tfipgan.cli.extract import extract
 from tfipgan.cli.identity_accuracy import identity_accuracy
+from tfipgan.cli.import_weights import import_weights
 from tfipgan.cli.inspect import inspect
 from tfipgan.cli.synthesize import synthesize
 from tfipgan.cli.train_gan import train_gan
@@ -28,7 +29,7 @@ class _OneLineErrors(click.Group):
             failure = click.ClickException(str(error))
             failure.exit_code = 2
             raise failure from error
-        except (InputError, OSError) as error:
+        except (InputError, OSError, ImportError) as error:
             raise click.ClickException(str(error)) from error
         except Exception as error:
             if not _is_tensorflow_error(error):
@@ -69,5 +70,6 @@ for command in (
     extract,
     evaluate,
     identity_accuracy,
+    import_weights,
 ):
     main.add_command(command)

@@ -100,7 +100,7 @@ TINY = (
     "gan.checkpoint_every_epochs=1",
     "gan.sample_every_epochs=1",
     "reid.image_size=[32, 16]",
-    "reid.width=4",
+    "backbone.width=4",
     "reid.fc_units=8",
     "reid.batch_size=8",
     "reid.epochs=2",
@@ -203,20 +203,14 @@ def tiny_gan_run(tiny_samples, tiny_config, tiny_reid_run, tmp_path_factory):
 def killed_after(tmp_path):
     """Function of (run, step): path of a copy that has no checkpoint after the step.
 
-    As it would be found had the run been killed before its next checkpoint. Keras
-    numbers its names from the start again, as in a process of its own.
+    As it would be found had the run been killed before its next checkpoint.
     """
 
     def copy(run, step):
         path = Path(shutil.copytree(run.path, tmp_path / "run"))
-        kept = path / "checkpoints" / f"ckpt-{step}"
-        for file in (path / "checkpoints").glob("ckpt-*"):
-            if file.stem != kept.name:
-                file.unlink()
-        (kept.parent / "checkpoint").write_text(
-            f'model_checkpoint_path: "{kept.name}"\n'
-            f'all_model_checkpoint_paths: "{kept.name}"\n'
-        )
+        for checkpoint in (path / "checkpoints").iterdir():
+            if checkpoint.name > f"step-{step:08d}":
+                shutil.rmtree(checkpoint)
         return path
 
     return copy
@@ -224,17 +218,15 @@ def killed_after(tmp_path):
 
 @pytest.fixture(scope="session")
 def checkpoint_values():
-    """Function of a checkpoint folder: {name: array} of its last checkpoint."""
-    import tensorflow as tf
+    """Function of a folder of checkpoints: {name: array} of all files of its last."""
+    from tfipgan.checkpoints import latest_checkpoint
+    from tfipgan.tensor_file import load_arrays
 
     def read(folder):
-        reader = tf.train.load_checkpoint(str(folder))
-        # The count of saves may differ where the weights don't.
-        left_out = ("_CHECKPOINTABLE", "save_counter")
         return {
-            name: reader.get_tensor(name)
-            for name in reader.get_variable_to_shape_map()
-            if not name.startswith(left_out)
+            f"{file.stem}/{name}": array
+            for file in latest_checkpoint(folder).iterdir()
+            for name, array in load_arrays(file)[0].items()
         }
 
     return read

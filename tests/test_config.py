@@ -18,6 +18,7 @@ from tfipgan.config import (
 )
 from tfipgan.errors import ConfigError
 
+IMAGENET = "backbone.weights=imagenet"
 ROWS = ("supervised", "direct_transfer", "stargan", "ipgan")
 
 
@@ -55,14 +56,14 @@ def test_packaged_rows_differ_where_they_should(folder):
         for suffix, ibn in (("", None), ("_ibn", "b")):
             config = load_config(f"{folder}/{row}{suffix}")
             assert config.gan.lambda_semantic == (0.0 if row == "stargan" else 1.0)
-            assert config.reid.ibn == ibn
+            assert config.backbone.ibn == ibn
             if folder == "synthetic":
-                assert config.reid.weights == "none"
+                assert config.backbone.weights == "none"
             else:
-                assert (config.reid.weights == "imagenet") == (ibn is None)
+                assert (config.backbone.weights == "imagenet") == (ibn is None)
     semantic = load_config(f"{folder}/semantic")
     assert semantic.reid.image_size == semantic.gan.image_size
-    assert semantic.reid.ibn is None
+    assert semantic.backbone.ibn is None
 
 
 def test_base_holds_every_key_at_its_default():
@@ -134,7 +135,7 @@ def test_round_trip(tmp_path):
     assert config_from_dict(yaml.safe_load(path.read_text())) == config
     assert config_from_dict(to_dict(Config())) == Config()
     assert to_dict(Config())["gan"]["image_size"] == [128, 64]
-    assert to_dict(Config())["reid"]["ibn"] == "none"
+    assert to_dict(Config())["backbone"]["ibn"] == "none"
 
 
 def test_failed_save_leaves_nothing(tmp_path):
@@ -146,7 +147,7 @@ def test_failed_save_leaves_nothing(tmp_path):
 
 
 def test_old_run_takes_defaults_for_new_keys():
-    assert config_from_dict({"reid": {"depth": 18}}).reid == ReidConfig(depth=18)
+    assert config_from_dict({"reid": {"epochs": 18}}).reid == ReidConfig(epochs=18)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +157,7 @@ def test_old_run_takes_defaults_for_new_keys():
         ("reid: {n_critic: 1}\n", r"reid\.n_critic; did you mean gan\.n_critic\?"),
         ("n_critic: 1\n", r"unknown key n_critic; did you mean gan\.n_critic\?"),
         ("gann: {}\n", r"unknown key gann; did you mean gan\?"),
-        ("xyzzy: 1\n", r"unknown key xyzzy; known keys are seed, gan, reid"),
+        ("xyzzy: 1\n", r"unknown key xyzzy; known keys are seed, gan, backbone"),
         ("evaluation: {xyzzy: 1}\n", r"known keys are batch_size, "),
         ("1: 2\n", r"unknown key 1; known keys are"),
         ("gan: 3\n", r"gan: expected a section of keys, found 3"),
@@ -247,14 +248,14 @@ BELOW_1 = r"expected a number of at least 0 and below 1"
         ("gan.image_size", "128", r"expected two whole numbers .*\[height, width\]"),
         ("gan.image_size", "[128]", r"\[height, width\], found \[128\]"),
         ("gan.image_size", "[0, 64]", r"found \[0, 64\]"),
-        ("reid.depth", "20", "expected one of 18, 34, 50, 101, found 20"),
-        ("reid.depth", "50.0", "expected one of 18, 34, 50, 101, found 50.0"),
-        ("reid.ibn", "c", "expected one of none, a, b, found 'c'"),
-        ("reid.ibn", "[a]", "expected one of none, a, b, found"),
-        ("reid.weights", "3", "expected none, imagenet or a path, found 3"),
-        ("reid.weights", "' '", "expected none, imagenet or a path, found ' '"),
-        ("reid.mean", "[0, 0]", "expected three numbers, found"),
-        ("reid.std", "[1, 1, 0]", "expected three numbers greater than 0, found"),
+        ("backbone.depth", "20", "expected one of 18, 34, 50, 101, found 20"),
+        ("backbone.depth", "50.0", "expected one of 18, 34, 50, 101, found 50.0"),
+        ("backbone.ibn", "c", "expected one of none, a, b, found 'c'"),
+        ("backbone.ibn", "[a]", "expected one of none, a, b, found"),
+        ("backbone.weights", "3", "expected none, imagenet or a path, found 3"),
+        ("backbone.weights", "' '", "expected none, imagenet or a path, found ' '"),
+        ("backbone.mean", "[0, 0]", "expected three numbers, found"),
+        ("backbone.std", "[1, 1, 0]", "expected three numbers greater than 0, found"),
         ("translation.quality", "101", "expected a whole number from 1 to 100"),
         ("evaluation.metric", "l1", "expected one of euclidean, cosine, found 'l1'"),
         ("seed", "-1", "expected a whole number from 0 to 2147483647, found -1"),
@@ -276,9 +277,9 @@ def test_bad_value(key, value, expected):
         ),
         (["gan.image_size=[30, 30]", "gan.num_layers=1"], "multiples of 4 "),
         (["gan.constant_epochs=0", "gan.decay_epochs=0"], "at least 1 epoch"),
-        (["reid.weights=imagenet", "reid.depth=18"], "found depth 18.*import-weights"),
-        (["reid.weights=imagenet", "reid.ibn=b"], "found depth 50, ibn b and width 64"),
-        (["reid.weights=imagenet", "reid.width=32"], "found .* ibn none and width 32"),
+        ([IMAGENET, "backbone.depth=18"], "found depth 18.*import-weights"),
+        ([IMAGENET, "backbone.ibn=b"], "found depth 50, ibn b and width 64"),
+        ([IMAGENET, "backbone.width=32"], "found .* ibn none and width 32"),
     ],
 )
 def test_values_that_do_not_fit_together(overrides, expected):
@@ -313,8 +314,8 @@ def test_overrides():
             "gan.learning_rate=3e-4",
             "gan.image_size=[64, 64]",
             " reid.random_flip =off",
-            "reid.weights=runs/resnet=1",
-            "reid.ibn=null",
+            "backbone.weights=runs/resnet=1",
+            "backbone.ibn=null",
             "evaluation={metric: cosine}",
             "seed=5",
         ],
@@ -322,9 +323,9 @@ def test_overrides():
     assert (config.gan.batch_size, config.gan.learning_rate) == (4, 3e-4)
     assert config.gan.image_size == (64, 64)
     assert config.reid.random_flip is False
-    assert config.reid.weights == "runs/resnet=1"
-    assert load_config("base", ["reid.weights=null"]).reid.weights == "none"
-    assert config.reid.ibn is None
+    assert config.backbone.weights == "runs/resnet=1"
+    assert load_config("base", ["backbone.weights=null"]).backbone.weights == "none"
+    assert config.backbone.ibn is None
     assert (config.evaluation.metric, config.evaluation.ap) == ("cosine", "standard")
     assert config.seed == 5
 

@@ -138,7 +138,7 @@ def test_the_networks_fit_together(recorder, tmp_path, name):
         # There are as many translated images more, so the epochs may be fewer.
         alike = [replace(row.reid, epochs=1, decay_epoch=1) for row in rows]
         assert alike[0] == alike[1]
-        assert rows[0].reid.ibn == ("b" if suffix else None)
+        assert rows[0].backbone.ibn == ("b" if suffix else None)
 
 
 def test_results_are_what_was_measured(recorder, tmp_path):

@@ -121,14 +121,22 @@ def test_every_package_is_listed():
     assert set(setup_cfg()["options"]["packages"].split()) == found
 
 
-def test_every_requirement_is_pinned():
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
+@pytest.mark.parametrize(
+    ("file", "extras"),
+    [
+        ("constraints.txt", ["test"]),
+        ("constraints-addons.txt", ["addons", "test"]),
+    ],
+)
+def test_every_requirement_is_pinned(file, extras):
+    lines = (ROOT / file).read_text().splitlines()
     pins = [line.partition("#")[0].strip() for line in lines]
     assert all("==" in pin for pin in pins if pin)
     pinned = requirement_names("\n".join(pin.partition(";")[0] for pin in pins))
     config = setup_cfg()
     needed = requirement_names(config["options"]["install_requires"])
-    needed |= requirement_names(config["options.extras_require"]["test"])
+    for extra in extras:
+        needed |= requirement_names(config["options.extras_require"][extra])
     assert needed <= pinned
 
 

@@ -63,6 +63,8 @@ class GanConfig(_Section):
     Sizes are (height, width) in pixels; the epochs are those of the joint set of
     source and target images; `learning_rate` is constant for `constant_epochs` and then
     falls linearly to 0 over `decay_epochs`. `lambda_semantic` 0 is StarGAN.
+    `generator_weights` and `discriminator_weights` are "none" or the folder of a GAN
+    run, trained or imported, to start from.
     """
 
     SECTION: ClassVar[str] = "gan"
@@ -84,6 +86,8 @@ class GanConfig(_Section):
     lambda_reconstruction: float = not_negative(10.0)
     lambda_semantic: float = not_negative(1.0)
     lambda_gradient_penalty: float = not_negative(10.0)
+    generator_weights: str = weights_source("none")
+    discriminator_weights: str = weights_source("none")
     random_flip: bool = switch(True)
     sample_every_epochs: int = whole(5, at_least=1)
     checkpoint_every_epochs: int = whole(5, at_least=1)
@@ -107,28 +111,50 @@ class GanConfig(_Section):
 
 
 @dataclass(frozen=True, slots=True)
-class ReidConfig(_Section):
-    """The re-ID network and its training; the semantic discriminator is one too.
+class BackboneConfig(_Section):
+    """The re-ID network up to pool5, and what it starts from.
 
-    Sizes are (height, width) in pixels. `ibn` is None, "a" or "b". `weights` is "none",
-    "imagenet" or a re-ID run's folder, relative to the working directory. `mean` and
-    `std` are those of RGB values in [0, 1]; `stride_first` puts the stride of a
-    bottleneck on its first convolution. Weights bring these three: a run's folder all
-    of them, "imagenet" all but `std` (`tfipgan.pretrained`). `learning_rate` is for the
-    new layers, `backbone_learning_rate` for the rest; both are multiplied by
-    `decay_factor` after `decay_epoch` epochs. With `held_out_identities` above 0 that
-    many source identities are left out of training and choose the best checkpoint by
-    their mAP.
+    `ibn` is None, "a" or "b". `weights` is "none", "imagenet" or the folder of a re-ID
+    run, trained or imported, relative to the working directory. `stride_first` puts the
+    stride of a bottleneck on its first convolution; `mean` and `std` are those of RGB
+    values in [0, 1]. Weights bring these three: a run's folder all of them, "imagenet"
+    all but `std` (`tfipgan.pretrained`).
+    """
+
+    SECTION: ClassVar[str] = "backbone"
+
+    depth: Literal[18, 34, 50, 101] = choice(50, 18, 34, 50, 101)
+    ibn: Literal["a", "b"] | None = ibn_kind(None)
+    width: int = whole(64, at_least=1)
+    weights: str = weights_source("none", "imagenet")
+    stride_first: bool = switch(False)
+    mean: tuple[float, float, float] = channels((0.485, 0.456, 0.406), positive=False)
+    std: tuple[float, float, float] = channels((0.229, 0.224, 0.225), positive=True)
+
+    def _check(self) -> None:
+        fits = self.depth in (50, 101) and self.ibn is None and self.width == 64
+        if self.weights == "imagenet" and not fits:
+            raise ConfigError(
+                "backbone.weights: imagenet is for depth 50 or 101, ibn none and width "
+                f"64, found depth {self.depth}, ibn {self.ibn or 'none'} and width "
+                f"{self.width}; give none, or the folder of a re-ID run of that "
+                "network (`tfipgan import-weights` makes one of a checkpoint)"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ReidConfig(_Section):
+    """Training of the re-ID network; the semantic discriminator is one too.
+
+    Sizes are (height, width) in pixels. `learning_rate` is for the new layers,
+    `backbone_learning_rate` for the rest; both are multiplied by `decay_factor` after
+    `decay_epoch` epochs. With `held_out_identities` above 0 that many source identities
+    are left out of training and choose the best checkpoint by their mAP.
     """
 
     SECTION: ClassVar[str] = "reid"
 
     image_size: tuple[int, int] = image_size_field(256, 128)
-    depth: Literal[18, 34, 50, 101] = choice(50, 18, 34, 50, 101)
-    ibn: Literal["a", "b"] | None = ibn_kind(None)
-    width: int = whole(64, at_least=1)
-    weights: str = weights_source("none")
-    stride_first: bool = switch(False)
     fc_units: int = whole(1024, at_least=1)
     dropout: float = fraction(0.5)
     batch_size: int = whole(128, at_least=1)
@@ -141,19 +167,7 @@ class ReidConfig(_Section):
     weight_decay: float = not_negative(5e-4)
     random_sized_crop: bool = switch(True)
     random_flip: bool = switch(True)
-    mean: tuple[float, float, float] = channels((0.485, 0.456, 0.406), positive=False)
-    std: tuple[float, float, float] = channels((0.229, 0.224, 0.225), positive=True)
     held_out_identities: int = whole(0)
-
-    def _check(self) -> None:
-        fits = self.depth in (50, 101) and self.ibn is None and self.width == 64
-        if self.weights == "imagenet" and not fits:
-            raise ConfigError(
-                "reid.weights: imagenet is for depth 50 or 101, ibn none and width 64, "
-                f"found depth {self.depth}, ibn {self.ibn or 'none'} and width "
-                f"{self.width}; give none, or the folder of a re-ID run of that "
-                "network (`import-weights` will make one of a checkpoint)"
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +205,7 @@ class Config:
 
     seed: int = _SEED
     gan: GanConfig = GanConfig()
+    backbone: BackboneConfig = BackboneConfig()
     reid: ReidConfig = ReidConfig()
     translation: TranslationConfig = TranslationConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -207,7 +222,13 @@ class Config:
 
 _SECTIONS: dict[str, type[Any]] = {
     section.SECTION: section
-    for section in (GanConfig, ReidConfig, TranslationConfig, EvaluationConfig)
+    for section in (
+        GanConfig,
+        BackboneConfig,
+        ReidConfig,
+        TranslationConfig,
+        EvaluationConfig,
+    )
 }
 
 

@@ -105,15 +105,15 @@ def ibn_kind(default: str | None) -> Any:
     return _option(default, "one of none, a, b", read)
 
 
-def weights_source(default: str) -> Any:
-    """none, imagenet or a path; YAML's null is none."""
+def weights_source(default: str, *named: str) -> Any:
+    """none, one of the names given, or a run's folder; YAML's null is none."""
 
     def read(value: Any) -> str:
         value = "none" if value is None else value
         _require(isinstance(value, str) and value.strip() != "")
         return value
 
-    return _option(default, "none, imagenet or a path", read)
+    return _option(default, ", ".join(["none", *named]) + " or a path", read)
 
 
 def image_size_field(height: int, width: int) -> Any:

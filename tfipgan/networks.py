@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tfipgan.config import GanConfig, ReidConfig
+from tfipgan.config import BackboneConfig, GanConfig, ReidConfig
 from tfipgan.models import Discriminator, Generator, ReidNetwork
 
 
@@ -22,19 +22,25 @@ def build_discriminator(gan: GanConfig, num_domains: int) -> Discriminator:
     return discriminator
 
 
-def build_reid_network(reid: ReidConfig, num_classes: int) -> ReidNetwork:
-    """Return a new `ReidNetwork`; call it in the strategy's scope."""
+def build_reid_network(
+    backbone: BackboneConfig, reid: ReidConfig, num_classes: int | None
+) -> ReidNetwork:
+    """Return a new `ReidNetwork`; call it in the strategy's scope.
+
+    Without `num_classes` it has no classifier and gives descriptors only.
+    """
     network = ReidNetwork(
         num_classes,
-        reid.depth,
-        reid.ibn,
-        reid.width,
+        backbone.depth,
+        backbone.ibn,
+        backbone.width,
         reid.fc_units,
         reid.dropout,
-        reid.mean,
-        reid.std,
-        reid.stride_first,
+        backbone.mean,
+        backbone.std,
+        backbone.stride_first,
         name="reid",
     )
-    network(tf.zeros((1, *reid.image_size, 3)))
+    images = tf.zeros((1, *reid.image_size, 3))
+    network.pool(images) if num_classes is None else network(images)
     return network

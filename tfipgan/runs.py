@@ -2,9 +2,10 @@
 
 RUN/run.json         kind of the run, and the versions it was made with
 RUN/config.yaml      the resolved config
-RUN/labels.json      identities in the order of their labels (re-ID runs)
+RUN/labels.json      identities in the order of their labels (trained re-ID runs)
 RUN/domains.json     the target's cameras in the order of their domains (GAN runs)
-RUN/checkpoints/     the last checkpoints; RUN/best/ the best, if one was chosen
+RUN/checkpoints/     the last checkpoints, see `tfipgan.checkpoints`
+RUN/best/            the best, if one was chosen
 RUN/metrics.jsonl    a line of numbers every few steps
 RUN/tensorboard/     the same for TensorBoard
 RUN/samples/         sheets of translated images (GAN runs)
@@ -19,17 +20,24 @@ import keras
 import tensorflow as tf
 
 from tfipgan import __version__
+from tfipgan.checkpoints import latest_checkpoint, load_network
 from tfipgan.config import Config, load_config, save_config
 from tfipgan.data.labels import DomainMap, LabelMap
 from tfipgan.errors import InputError
-from tfipgan.models import Generator, ReidNetwork
-from tfipgan.networks import build_generator, build_reid_network
+from tfipgan.models import Discriminator, Generator, ReidNetwork
+from tfipgan.networks import (
+    build_discriminator,
+    build_generator,
+    build_reid_network,
+)
 from tfipgan.output_file import require_new_folder, written_aside
-from tfipgan.variables import named_variables
 
 RESUME = "--resume to go on with this run"
 
-_MAKERS = {"gan": "train-gan", "reid": "train-reid"}
+_MAKERS = {
+    "gan": "`tfipgan train-gan` or `import-weights`",
+    "reid": "`tfipgan train-reid` or `import-weights`",
+}
 
 
 @dataclass(frozen=True)
@@ -40,8 +48,10 @@ class Run:
         path: the folder.
         kind: "gan" or "reid".
         config: the resolved config of the training run.
-        labels: of a re-ID run, else None.
+        labels: of a re-ID run that was trained; None of one that was imported, which
+            has a backbone only, and of GAN runs.
         domains: of a GAN run, else None.
+        imported: name of the file that its weights came from; None if it was trained.
     """
 
     path: Path
@@ -49,6 +59,7 @@ class Run:
     config: Config
     labels: LabelMap | None = None
     domains: DomainMap | None = None
+    imported: str | None = None
 
     @property
     def checkpoints(self) -> Path:
@@ -67,8 +78,9 @@ def create_run(
     config: Config,
     labels: LabelMap | None = None,
     domains: DomainMap | None = None,
+    imported: str | None = None,
 ) -> Run:
-    """Make a new run folder.
+    """Make a new run folder; `Run` says what the arguments are.
 
     Raises:
         InputError: there is something at the path already.
@@ -87,10 +99,12 @@ def create_run(
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
     }
+    if imported is not None:
+        about["imported"] = imported
     # Last, because it is what makes the folder a run.
     with written_aside(path / "run.json") as temporary:
         temporary.write_text(json.dumps(about, indent=2) + "\n")
-    return Run(path, kind, config, labels, domains)
+    return Run(path, kind, config, labels, domains, imported)
 
 
 def start_run(
@@ -142,23 +156,37 @@ def open_run(path: str | os.PathLike, kind: str) -> Run:
     if not about_path.is_file():
         raise InputError(
             f"{path} is not a run folder (it has no run.json); expected one that "
-            f"`tfipgan {_MAKERS[kind]}` made"
+            f"{_MAKERS[kind]} made"
         )
     try:
-        found = json.loads(about_path.read_text())["kind"]
-    except (ValueError, KeyError, TypeError) as error:
+        about = json.loads(about_path.read_text())
+        found, imported = about["kind"], about.get("imported")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{about_path} is damaged ({error!r}); expected a JSON object with a kind"
         ) from error
     if found != kind:
         raise InputError(
             f"{path} is a run of kind {found!r}, expected {kind!r}: give one that "
-            f"`tfipgan {_MAKERS[kind]}` made"
+            f"{_MAKERS[kind]} made"
         )
     config = load_config(path / "config.yaml")
+    labels = domains = None
     if kind == "gan":
-        return Run(path, kind, config, domains=DomainMap.load(path / "domains.json"))
-    return Run(path, kind, config, labels=LabelMap.load(path / "labels.json"))
+        domains = DomainMap.load(path / "domains.json")
+    elif imported is None:
+        labels = LabelMap.load(path / "labels.json")
+    return Run(path, kind, config, labels, domains, imported)
+
+
+def require_classifier(run: Run) -> LabelMap:
+    """Return a re-ID run's labels; InputError if it is imported and so has none."""
+    if run.labels is None:
+        raise InputError(
+            f"{run.path} was imported from {run.imported} and can tell no identities, "
+            "it gives descriptors only: give a run that `tfipgan train-reid` trained"
+        )
+    return run.labels
 
 
 def load_generator(run: Run) -> Generator:
@@ -168,36 +196,43 @@ def load_generator(run: Run) -> Generator:
         InputError: there is no checkpoint, or one of another network.
     """
     generator = build_generator(run.config.gan, run.domains.num_domains)
-    _restore(run.checkpoints, generator=generator)
+    _restore(run.checkpoints, "generator", generator)
     return generator
+
+
+def load_discriminator(run: Run) -> Discriminator:
+    """Build the run's domain discriminator; as `load_generator`."""
+    discriminator = build_discriminator(run.config.gan, run.domains.num_domains)
+    _restore(run.checkpoints, "discriminator", discriminator)
+    return discriminator
 
 
 def load_reid_network(run: Run) -> ReidNetwork:
     """Build the run's re-ID network with its best weights, or its last if none is best.
 
+    Of an imported run, which has no labels, it has no classifier.
+
     Raises:
         InputError: there is no checkpoint, or one of another network.
     """
-    network = build_reid_network(run.config.reid, len(run.labels))
-    folder = run.best if run.best.exists() else run.checkpoints
-    _restore(folder, network=network)
+    num_classes = None if run.labels is None else len(run.labels)
+    network = build_reid_network(run.config.backbone, run.config.reid, num_classes)
+    folder = run.best if latest_checkpoint(run.best) else run.checkpoints
+    _restore(folder, "network", network)
     return network
 
 
-def _restore(folder: Path, **objects) -> None:
-    latest = tf.train.latest_checkpoint(str(folder))
+def _restore(folder: Path, name: str, network) -> None:
+    latest = latest_checkpoint(folder)
     if latest is None:
         raise InputError(
             f"{folder} has no checkpoint; expected a run that was trained for at least "
             "one epoch"
         )
     try:
-        variables = {name: named_variables(owner) for name, owner in objects.items()}
-        status = tf.train.Checkpoint(**variables).restore(latest)
-        status.assert_existing_objects_matched().expect_partial()
-    except (tf.errors.OpError, ValueError, AssertionError, IndexError) as error:
-        reason = str(error).splitlines()[0]
+        load_network(latest, name, network)
+    except InputError as error:
         raise InputError(
             f"{latest} does not fit the network that {folder.parent}/config.yaml "
-            f"describes: {reason}"
+            f"describes: {error}"
         ) from error

@@ -1,20 +1,86 @@
-"""A network's or an optimiser's variables in the form that checkpoints take."""
+"""Variables by name: a network's by stable names, an optimiser's by its own order."""
 
-import tensorflow as tf
+import keras
+import numpy as np
+
+from tfipgan.errors import InputError
+
+# What the layers of this project call their variables. Dense layers keep theirs under
+# other attributes in Keras 3, so they are asked for by name and not looked up.
+_LEAVES = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
 
 
-def named_variables(owner) -> dict[str, tf.Variable]:
-    """Return all variables of a Keras model or optimiser by unique, stable names.
+def named_weights(network) -> dict:
+    """Return all variables of a built network by the attributes that lead to them.
 
-    Checkpoints are made of these and not of the objects: Keras 3 hides the layers in a
-    model's lists from `tf.train.Checkpoint`, which then saves a part in silence.
+    Such as "backbone.blocks.0.norms.1.gamma". Keras's own names depend on its version
+    and on how often a layer was made in the process; these are the same everywhere, so
+    that weights saved under them load in every Keras that the project runs with.
+    """
+    named: dict = {}
+    _collect(network, "", named)
+    if {id(v) for v in named.values()} != {id(v) for v in network.variables}:
+        raise RuntimeError(
+            f"{type(network).__name__} has {len(network.variables)} variables, but "
+            f"{len(named)} are found by their layers: a layer hides one"
+        )
+    return named
+
+
+def numbered_variables(optimizer) -> dict:
+    """Return an optimiser's variables by place and Keras's name for them.
+
+    They differ between Keras 2 and 3, in number too: state saved by these names is for
+    the same Keras.
     """
     return {
-        f"{place:04d}_{getattr(variable, 'path', variable.name)}": _tensorflow(variable)
-        for place, variable in enumerate(owner.variables)
+        f"{place:04d}_{getattr(variable, 'path', variable.name)}": variable
+        for place, variable in enumerate(optimizer.variables)
     }
 
 
-def _tensorflow(variable) -> tf.Variable:
-    """Return the TensorFlow variable inside a Keras 3 one; Keras 2's are ones."""
-    return variable if isinstance(variable, tf.Variable) else variable.value
+def assign_all(variables: dict, arrays: dict[str, np.ndarray], source: str) -> None:
+    """Assign every variable the array of its name, all of them or none.
+
+    Args:
+        variables: by name.
+        arrays: by name, of the same names and shapes.
+        source: what the arrays are, for the message.
+
+    Raises:
+        InputError: a name too few or too many, or another shape; nothing is assigned.
+    """
+    amiss = {
+        "missing": [name for name in variables if name not in arrays],
+        "unused": [name for name in arrays if name not in variables],
+        "of another shape": [
+            f"{name} {arrays[name].shape} for {tuple(variable.shape)}"
+            for name, variable in variables.items()
+            if name in arrays and arrays[name].shape != tuple(variable.shape)
+        ],
+    }
+    if any(amiss.values()):
+        listed = "; ".join(
+            f"{what}: {', '.join(names)}" for what, names in amiss.items() if names
+        )
+        raise InputError(
+            f"{source} does not fit to the last variable, so none was taken ({listed})"
+        )
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+
+
+def _collect(layer, prefix, named):
+    for leaf in _LEAVES:
+        variable = getattr(layer, leaf, None)
+        if hasattr(variable, "assign"):
+            named[prefix + leaf] = variable
+    for attribute, value in vars(layer).items():
+        if attribute.startswith("_"):
+            continue
+        if isinstance(value, keras.layers.Layer):
+            _collect(value, f"{prefix}{attribute}.", named)
+        elif isinstance(value, list | tuple):
+            for place, item in enumerate(value):
+                if isinstance(item, keras.layers.Layer):
+                    _collect(item, f"{prefix}{attribute}.{place}.", named)

@@ -165,7 +165,7 @@ def test_an_unreadable_translated_image(refused_and_clean, dataset):
         ("seed=-1", "seed: expected"),
         ("gan.image_size=[30, 16]", "gan.image_size: expected multiples of 16 "),
         ("gan.num_layers=5", "gan.image_size: expected multiples of 32 "),
-        ("reid.weights=imagenet", "imagenet is for depth 50 or 101"),
+        ("backbone.weights=imagenet", "imagenet is for depth 50 or 101"),
     ],
 )
 def test_settings_that_make_no_sense(refused_and_clean, command, setting, words):
@@ -282,6 +282,14 @@ def test_usage_errors_exit_with_2(tfipgan, words):
     result = tfipgan(*words)
     assert result.exit_code == 2
     assert result.stderr.startswith("Usage: ") and "\nError: " in result.stderr
+
+
+def test_a_package_that_is_not_there(refused, monkeypatch):
+    def broken():
+        raise ImportError("Keras 2.15.0 is installed without tensorflow_addons: ...")
+
+    monkeypatch.setattr(main, "callback", broken)
+    assert refused(1, "inspect", os.curdir).startswith("Keras 2.15.0 is installed")
 
 
 def test_an_error_of_ours_keeps_its_traceback(tfipgan, monkeypatch):

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from tfipgan.config import load_config
 from tfipgan.data.datasets import read_images
@@ -45,7 +44,14 @@ def called(monkeypatch):
 
 
 def test_held_out_identities_choose_the_best_checkpoint(
-    tfipgan, settings, tiny_world, translated, tmp_path, monkeypatch, two_devices
+    checkpoint_values,
+    tfipgan,
+    settings,
+    tiny_world,
+    translated,
+    tmp_path,
+    monkeypatch,
+    two_devices,
 ):
     """A whole run, on translated images and the devices that are there."""
     # The first epoch is made the better one.
@@ -74,14 +80,13 @@ def test_held_out_identities_choose_the_best_checkpoint(
     records = read_metrics(out / "metrics.jsonl")
     maps = {r["step"]: r["held_out/mAP"] for r in records if "held_out/mAP" in r}
     assert maps == {2: 0.9, 4: 0.4}
-    assert [p.name for p in run.best.glob("*.index")] == ["ckpt-2.index"]
+    assert [p.name for p in run.best.glob("*/*")] == ["network.safetensors"]
     # The best is what other stages use.
     kernel = load_reid_network(run).head.classifier.kernel.numpy()
-    best, last = (tf.train.load_checkpoint(str(f)) for f in (run.best, run.checkpoints))
-    names = best.get_variable_to_shape_map()
-    (name,) = (n for n in names if "classifier" in n and "kernel" in n)
-    np.testing.assert_array_equal(kernel, best.get_tensor(name))
-    assert (kernel != last.get_tensor(name)).any()
+    best, last = map(checkpoint_values, (run.best, run.checkpoints))
+    name = "network/head.classifier.kernel"
+    np.testing.assert_array_equal(kernel, best[name])
+    assert (kernel != last[name]).any()
 
 
 def test_options_arrive(tfipgan, called, tiny_world, translated, tmp_path):

@@ -82,7 +82,7 @@ def test_equals_explicit_padding(monkeypatch, size, kernel, stride, padding, for
     monkeypatch.setattr(convolution, "MATMUL_KERNEL_VALUES", 1 if form is None else 1e9)
     layer = make(kernel, stride, padding)
     images = normal(2, *size, 3)
-    variables = [layer.kernel.value, layer.bias.value]
+    variables = [layer.kernel, layer.bias]
     expected = derivatives(
         lambda x: explicit(x, *variables, stride, padding), images, variables
     )
@@ -103,7 +103,7 @@ def test_matrix_product_is_for_large_kernels_on_tiny_maps(
 ):
     layer = make((4, 4), 2, 1, channels=256, filters=filters)
     images = normal(2, *size, 256)
-    right = explicit(images, layer.kernel.value, layer.bias.value, 2, 1)
+    right = explicit(images, layer.kernel, layer.bias, 2, 1)
     seen = spy_on_conv2d(monkeypatch)
     np.testing.assert_allclose(layer(images), right, rtol=1e-4, atol=1e-4)
     assert seen == forms
@@ -121,9 +121,9 @@ def test_hand_computed():
 def test_without_bias():
     layer = make((3, 3), 1, 1, use_bias=False)
     assert layer.bias is None
-    assert [variable.name for variable in layer.variables] == ["kernel"]
+    assert len(layer.variables) == 1
     images = normal(1, 6, 6, 3)
-    right = explicit(images, layer.kernel.value, 0.0, 1, 1)
+    right = explicit(images, layer.kernel, 0.0, 1, 1)
     np.testing.assert_allclose(layer(images), right, atol=1e-5)
 
 
@@ -163,5 +163,5 @@ def test_bfloat16(monkeypatch, size):
     outputs = layer(images)
     assert outputs.dtype == tf.bfloat16
     assert layer.kernel.dtype == "float32"
-    right = explicit(images, layer.kernel.value, layer.bias.value, 1, 1)
+    right = explicit(images, layer.kernel, layer.bias, 1, 1)
     np.testing.assert_allclose(tf.cast(outputs, tf.float32), right, atol=0.05)

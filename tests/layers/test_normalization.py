@@ -1,5 +1,8 @@
 """Instance, batch and split normalisation against values worked out by hand."""
 
+import importlib
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -55,6 +58,88 @@ def test_instance_of_a_flat_image_is_beta():
 def test_instance_that_starts_at_zero():
     layer = InstanceNormalization(gamma_initializer="zeros")
     assert not layer(column((1, 3))).numpy().any()
+
+
+def test_instance_gradients_by_finite_differences():
+    draw = np.random.default_rng(0)
+    images, weights = draw.normal(size=(2, 2, 3, 4, 2))
+    gamma, beta = draw.normal(size=(2, 2))
+
+    def score(images, gamma, beta):
+        centred = images - images.mean((1, 2), keepdims=True)
+        variance = (centred**2).mean((1, 2), keepdims=True)
+        return (weights * (centred / np.sqrt(variance + 1e-5) * gamma + beta)).sum()
+
+    layer = InstanceNormalization()
+    layer.build(images.shape)
+    layer.gamma.assign(gamma)
+    layer.beta.assign(beta)
+    inputs = tf.constant(images, tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        total = tf.reduce_sum(weights.astype(np.float32) * layer(inputs))
+    gradients = tape.gradient(total, [inputs, layer.gamma, layer.beta])
+    arguments = (images, gamma, beta)
+    np.testing.assert_allclose(total, score(*arguments), 1e-5)
+    for place, gradient in enumerate(gradients):
+        differences = np.zeros(gradient.shape)
+        for index in np.ndindex(differences.shape):
+            scores = []
+            for step in (1e-5, -1e-5):
+                moved = [argument.copy() for argument in arguments]
+                moved[place][index] += step
+                scores.append(score(*moved))
+            differences[index] = (scores[0] - scores[1]) / 2e-5
+        np.testing.assert_allclose(gradient, differences, 1e-4, 1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_instance_on_two_devices_is_that_of_one(two_devices, dtype):
+    images = tf.random.stateless_normal((4, 3, 2, 2), (1, 2)) * 3.0 + 1.0
+    strategy = tf.distribute.MirroredStrategy(two_devices)
+    with strategy.scope():
+        layer = InstanceNormalization(dtype=dtype)
+        layer.build(images.shape)
+        layer.beta.assign([0.5, -0.5])
+
+    def step(images):
+        with tf.GradientTape() as tape:
+            outputs = tf.cast(layer(images), tf.float32)
+            score = tf.reduce_sum(outputs**3)
+        return outputs, tape.gradient(score, [layer.gamma, layer.beta])
+
+    halves = tf.data.Dataset.from_tensors(images).unbatch().batch(4)
+    (batch,) = strategy.experimental_distribute_dataset(halves)
+    outputs, gradients = tf.function(strategy.run)(step, args=(batch,))
+    one_outputs, one_gradients = step(images)
+    copies = strategy.experimental_local_results(outputs)
+    assert [copy.shape[0] for copy in copies] == [2, 2]
+    np.testing.assert_allclose(tf.concat(copies, axis=0), one_outputs, 1e-6)
+    for gradient, right in zip(gradients, one_gradients, strict=True):
+        total = tf.add_n(strategy.experimental_local_results(gradient))
+        np.testing.assert_allclose(total, right, 1e-5, 1e-4)
+
+
+def test_instance_made_from_its_config_warns_of_nothing(caplog):
+    layer = InstanceNormalization(name="it")
+    layer.build((None, 4, 2, 3))
+    assert InstanceNormalization.from_config(layer.get_config()).name == "it"
+    assert not caplog.records
+
+
+def test_instance_is_the_layer_of_its_stack():
+    homes = {kind.__module__.split(".")[0] for kind in InstanceNormalization.__mro__}
+    assert ("tensorflow_addons" in homes) == keras.__version__.startswith("2.")
+
+
+def test_keras_2_without_tensorflow_addons(monkeypatch):
+    module = "tfipgan.layers.instance_normalization_addons"
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, "tensorflow_addons.layers", None)
+    message = r"^Keras [\d.]+ is here without tensorflow-addons .*tfipgan\[addons\]"
+    with pytest.raises(ImportError, match=message) as error:
+        importlib.import_module(module)
+    assert "\n" not in str(error.value)
 
 
 def test_float16_moments_do_not_overflow():

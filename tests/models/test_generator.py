@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from tfipgan.errors import InputError
 from tfipgan.models import Generator
+from tfipgan.variables import named_weights
 
 
 @pytest.fixture(scope="module")
@@ -64,26 +65,26 @@ def test_unknown_size_in_a_function(generator):
 
 
 def test_layers(generator):
-    shapes = {variable.path: variable.shape for variable in generator.variables}
+    shapes = {name: v.shape for name, v in named_weights(generator).items()}
     kernels = {
-        path.removeprefix("generator/").removesuffix("/kernel"): tuple(shape)
-        for path, shape in shapes.items()
-        if path.endswith("kernel")
+        name.removesuffix(".kernel"): tuple(shape)
+        for name, shape in shapes.items()
+        if name.endswith("kernel")
     }
     assert kernels == {
         "stem": (7, 7, 3 + 3, 4),
-        "down0": (4, 4, 4, 8),
-        "down1": (4, 4, 8, 16),
-        "block0/conv1": (3, 3, 16, 16),
-        "block0/conv2": (3, 3, 16, 16),
-        "block1/conv1": (3, 3, 16, 16),
-        "block1/conv2": (3, 3, 16, 16),
-        "up0": (4, 4, 8, 16),
-        "up1": (4, 4, 4, 8),
+        "down.0": (4, 4, 4, 8),
+        "down.1": (4, 4, 8, 16),
+        "blocks.0.conv1": (3, 3, 16, 16),
+        "blocks.0.conv2": (3, 3, 16, 16),
+        "blocks.1.conv1": (3, 3, 16, 16),
+        "blocks.1.conv2": (3, 3, 16, 16),
+        "up.0": (4, 4, 8, 16),
+        "up.1": (4, 4, 4, 8),
         "to_image": (7, 7, 4, 3),
     }
     # A normalisation for every convolution but the last; no bias anywhere.
-    assert sum(path.endswith("gamma") for path in shapes) == len(kernels) - 1
+    assert sum(name.endswith("gamma") for name in shapes) == len(kernels) - 1
     assert len(shapes) == len(kernels) + 2 * (len(kernels) - 1)
 
 

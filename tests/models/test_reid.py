@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from tfipgan.models import ReidHead, ReidNetwork
 from tfipgan.models.reid import IMAGENET_MEAN, IMAGENET_STD
+from tfipgan.variables import named_weights
 
 
 def uniform(*shape, seed=0):
@@ -98,15 +99,17 @@ def test_images_are_normalised_inside(network, mean, std):
 
 
 def test_training_is_passed_on_to_all_parts(network):
-    before = network.get_weights()
+    named = named_weights(network)
+    before = {name: variable.numpy() for name, variable in named.items()}
     images, noise = uniform(4, 32, 16, 3), uniform(4, 8)
     start = network(images).numpy()
     network(images, training=True, dropout_noise=noise)
     moved = {
-        variable.path.split("/")[1]
-        for variable, old in zip(network.variables, before, strict=True)
-        if (variable.numpy() != old).any()
+        name.split(".")[0]
+        for name, variable in named.items()
+        if (variable.numpy() != before[name]).any()
     }
-    network.set_weights(before)
+    for name, variable in named.items():
+        variable.assign(before[name])
     assert moved == {"backbone", "head"}
     np.testing.assert_array_equal(network(images), start)

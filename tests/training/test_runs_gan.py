@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tfipgan.checkpoints import latest_checkpoint
 from tfipgan.data.filenames import Sample
 from tfipgan.data.images import signed_to_unit, to_signed
 from tfipgan.data.pipelines import gan_batches, inference_batches
@@ -54,9 +55,12 @@ def test_the_run_folder(tiny_gan_run):
         "samples", "tensorboard",
     ]  # fmt: skip
     assert run.domains.cameras == (1, 2, 3)
-    assert {p.name for p in run.checkpoints.glob("*.index")} == {
-        "ckpt-7.index",
-        "ckpt-14.index",
+    assert {
+        str(p.relative_to(run.checkpoints)) for p in run.checkpoints.glob("*/*")
+    } == {
+        f"step-000000{step}/{name}.safetensors"
+        for step in ("07", "14")
+        for name in ("generator", "discriminator", "optimizers")
     }
     assert {p.name for p in (run.path / "samples").iterdir()} == {
         "epoch_0001.png",
@@ -89,7 +93,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(
     run = train(resume=True)
     got, expected = map(checkpoint_values, (run.checkpoints, tiny_gan_run.checkpoints))
     assert got.keys() == expected.keys()
-    assert int(got["step/.ATTRIBUTES/VARIABLE_VALUE"]) == STEPS
+    assert latest_checkpoint(run.checkpoints).name == f"step-{STEPS:08d}"
     different = [n for n in expected if not np.array_equal(got[n], expected[n])]
     assert not different
     # The second epoch was done twice and stands there once.

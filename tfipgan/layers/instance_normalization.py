@@ -1,50 +1,15 @@
-"""Instance normalisation (Ulyanov et al. 2016)."""
+"""Instance normalisation (Ulyanov et al. 2016) of the Keras that is installed.
+
+The one place that knows of two stacks: on Keras 3 the layer is this project's, on
+Keras 2 it is that of tensorflow-addons. Both are called and named alike and compute the
+same, so weights of the one load in the other.
+"""
 
 import keras
-import tensorflow as tf
 
+if int(keras.__version__.split(".")[0]) >= 3:
+    from tfipgan.layers.instance_normalization_keras3 import InstanceNormalization
+else:
+    from tfipgan.layers.instance_normalization_addons import InstanceNormalization
 
-@keras.saving.register_keras_serializable(package="tfipgan")
-class InstanceNormalization(keras.layers.Layer):
-    """Normalises each channel of each image by its own mean and variance.
-
-    Args:
-        epsilon: float added to the variance; 1e-5 is PyTorch's, and so StarGAN's.
-        gamma_initializer: Keras initialiser of the scale.
-
-    Input and output (batch, height, width, channels). Moments are taken in float32
-    whatever the compute dtype. Training and inference are the same.
-    """
-
-    def __init__(self, epsilon=1e-5, gamma_initializer="ones", **kwargs):
-        super().__init__(**kwargs)
-        self.epsilon = epsilon
-        self.gamma_initializer = keras.initializers.get(gamma_initializer)
-
-    def build(self, input_shape):
-        channels = (input_shape[-1],)
-        self.gamma = self.add_weight(
-            name="gamma", shape=channels, initializer=self.gamma_initializer
-        )
-        self.beta = self.add_weight(name="beta", shape=channels, initializer="zeros")
-        self.built = True
-
-    def call(self, inputs, training=None):
-        del training  # taken so that it stands wherever a batch normalisation does
-        # Written out: on a CPU faster than Keras's group normalisation layer.
-        x = tf.cast(inputs, tf.float32)
-        centred = x - tf.reduce_mean(x, axis=(1, 2), keepdims=True)
-        variance = tf.reduce_mean(tf.square(centred), axis=(1, 2), keepdims=True)
-        gamma, beta = tf.cast(self.gamma, tf.float32), tf.cast(self.beta, tf.float32)
-        outputs = centred * (tf.math.rsqrt(variance + self.epsilon) * gamma) + beta
-        return tf.cast(outputs, inputs.dtype)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "epsilon": self.epsilon,
-            "gamma_initializer": keras.initializers.serialize(self.gamma_initializer),
-        }
+__all__ = ["InstanceNormalization"]

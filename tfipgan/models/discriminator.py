@@ -19,7 +19,8 @@ class Discriminator(keras.Model):
 
     Args:
         num_domains: int, L + 1.
-        image_size: (height, width) in pixels, multiples of 2**num_layers.
+        image_size: (height, width) in pixels, at least 2**num_layers; an odd row or
+            column that a halving leaves over is not seen, as in StarGAN.
         width: int, channels of the first convolution.
         num_layers: int, strided convolutions.
 
@@ -35,11 +36,11 @@ class Discriminator(keras.Model):
         self, num_domains, image_size=(128, 64), width=64, num_layers=6, **kwargs
     ):
         super().__init__(**kwargs)
-        multiple = 2**num_layers
-        if any(size % multiple or size < multiple for size in image_size):
+        smallest = 2**num_layers
+        if any(size < smallest for size in image_size):
             raise InputError(
                 f"image size {image_size[0]}x{image_size[1]} (height x width) can't be "
-                f"halved {num_layers} times: use multiples of {multiple} or change "
+                f"halved {num_layers} times: use {smallest} or more, or change "
                 "gan.num_layers"
             )
         self.num_domains = num_domains
@@ -65,7 +66,7 @@ class Discriminator(keras.Model):
         )
         self.to_domain = Convolution2D(
             num_domains,
-            tuple(size // multiple for size in image_size),
+            tuple(size // smallest for size in image_size),
             use_bias=False,
             name="to_domain",
         )

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tfipgan.errors import InputError
 from tfipgan.layers import batch_normalization
 from tfipgan.models.resnet import ResNet
 
@@ -72,7 +73,7 @@ class ReidNetwork(keras.Model):
     """Identity classifier and feature extractor; frozen, it is the paper's D_sem.
 
     Args:
-        num_classes: int, training identities N.
+        num_classes: int, training identities N; None for descriptors only.
         depth, ibn, width: of `ResNet`.
         fc_units, dropout: of `ReidHead`.
         mean, std: three floats each, of RGB values in [0, 1]; images are normalised
@@ -100,9 +101,18 @@ class ReidNetwork(keras.Model):
         self.mean = tuple(mean)
         self.std = tuple(std)
         self.backbone = ResNet(depth, ibn, width, stride_first, name="backbone")
-        self.head = ReidHead(num_classes, fc_units, dropout, name="head")
+        self.head = None
+        if num_classes is not None:
+            self.head = ReidHead(num_classes, fc_units, dropout, name="head")
+        self.fc_units = fc_units
+        self.dropout = dropout
 
     def call(self, images, training=False, dropout_noise=None):
+        if self.head is None:
+            raise InputError(
+                "this network has no identity classifier, it gives descriptors only: "
+                "use `embed`, or give num_classes"
+            )
         return self.head(
             self.pool(images, training=training),
             training=training,
@@ -122,12 +132,12 @@ class ReidNetwork(keras.Model):
     def get_config(self):
         return {
             **super().get_config(),
-            "num_classes": self.head.num_classes,
+            "num_classes": None if self.head is None else self.head.num_classes,
             "depth": self.backbone.depth,
             "ibn": self.backbone.ibn,
             "width": self.backbone.width,
-            "fc_units": self.head.fc_units,
-            "dropout": self.head.dropout,
+            "fc_units": self.fc_units,
+            "dropout": self.dropout,
             "mean": self.mean,
             "std": self.std,
             "stride_first": self.backbone.stride_first,

@@ -77,11 +77,13 @@ class ResidualUnit(keras.layers.Layer):
         self.convolutions = [
             _convolution(*shape, name=f"conv{i}") for i, shape in enumerate(shapes, 1)
         ]
+        # Made whole: Keras 3 does not see a layer that takes a place in a list later.
         self.norms = [
-            batch_normalization(f"norm{i}") for i in range(1, len(shapes) + 1)
+            InstanceBatchNormalization(name="norm1")
+            if ibn == "a" and i == 1
+            else batch_normalization(f"norm{i}")
+            for i in range(1, len(shapes) + 1)
         ]
-        if ibn == "a":
-            self.norms[0] = InstanceBatchNormalization(name="norm1")
         self.projection = self.projection_norm = self.output_norm = None
         if project:
             self.projection = _convolution(outputs, 1, stride, "projection")

@@ -2,53 +2,54 @@
 
 from pathlib import Path
 
-import tensorflow as tf
-
+from tfipgan.checkpoints import (
+    checkpoint_step,
+    latest_checkpoint,
+    load_network,
+    load_optimizers,
+    save_checkpoint,
+)
 from tfipgan.errors import InputError
-from tfipgan.variables import named_variables
-
-KEPT = 3
 
 
 class Checkpoints:
-    """Saves and restores named objects (networks, optimisers) with the step and seed.
+    """Saves and restores the networks and optimisers of one run.
+
+    The pipelines need the seed and the step only, which the run's config and the
+    checkpoint's name hold.
 
     Args:
         folder: where the checkpoints lie; the last three are kept.
-        seed: int, of the run; the pipelines need only it and the step.
-        objects: what to save, by the name it has in the checkpoint.
+        networks: what to save, by the name it has in the checkpoint.
+        optimizers: the same; none for weights that no training goes on from.
     """
 
-    def __init__(self, folder: Path, seed: int, **objects):
-        self._step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
-        self._seed = tf.Variable(seed, dtype=tf.int64, trainable=False, name="seed")
-        variables = {name: named_variables(owner) for name, owner in objects.items()}
-        checkpoint = tf.train.Checkpoint(step=self._step, seed=self._seed, **variables)
-        self._manager = tf.train.CheckpointManager(
-            checkpoint, str(folder), max_to_keep=KEPT
-        )
+    def __init__(self, folder: Path, networks: dict, optimizers: dict | None = None):
+        self._folder = folder
+        self._networks = networks
+        self._optimizers = optimizers or {}
 
     def save(self, step: int) -> None:
-        """Save all objects as they are after `step` steps."""
-        self._step.assign(step)
-        self._manager.save(checkpoint_number=step)
+        """Save everything as it is after `step` steps."""
+        save_checkpoint(self._folder, step, self._networks, self._optimizers)
 
     def restore_latest(self) -> int:
         """Restore the last checkpoint; return its step, 0 if there is none.
 
         Raises:
-            InputError: it is damaged, or of other networks or optimisers.
+            InputError: it is damaged, of other networks or optimisers, or its
+                optimisers' state is another Keras's.
         """
-        latest = self._manager.latest_checkpoint
+        latest = latest_checkpoint(self._folder)
         if latest is None:
             return 0
         try:
-            status = self._manager.checkpoint.restore(latest)
-            status.assert_existing_objects_matched()
-        except (tf.errors.OpError, ValueError, AssertionError, IndexError) as error:
+            if self._optimizers:
+                load_optimizers(latest, self._optimizers)
+            for name, network in self._networks.items():
+                load_network(latest, name, network)
+        except FileNotFoundError as error:
             raise InputError(
-                f"{latest} is damaged or of another network or optimiser "
-                f"({str(error).splitlines()[0]}); remove its files to go on from an "
-                "earlier one, or start anew with another --out"
+                f"{latest} has no optimisers' state, so no training can go on from it"
             ) from error
-        return int(self._step.numpy())
+        return checkpoint_step(latest)

@@ -16,7 +16,8 @@ from tfipgan.data.pipelines import gan_batches, inference_batches, steps_per_epo
 from tfipgan.errors import InputError
 from tfipgan.evaluation.sheets import image_sheet
 from tfipgan.networks import build_discriminator, build_generator
-from tfipgan.runs import Run, load_reid_network, start_run
+from tfipgan.pretrained import load_pretrained_gan
+from tfipgan.runs import Run, load_reid_network, require_classifier, start_run
 from tfipgan.training.checkpoints import Checkpoints
 from tfipgan.training.ipgan import IPGAN
 from tfipgan.training.log import MetricsLog
@@ -58,6 +59,7 @@ def train_gan(
 
     Raises:
         InputError: D_sem is missing, of another image size or of other identities;
+            weights to start from that can't be had or don't fit;
             too few images; a batch that does not split over the devices; `out` is not
             empty, or not a run of this config.
     """
@@ -77,11 +79,11 @@ def train_gan(
     run = start_run(out, "gan", config, domains=domains, resume=resume)
     checkpoints = Checkpoints(
         run.checkpoints,
-        config.seed,
-        generator=model.generator,
-        discriminator=model.discriminator,
-        generator_optimizer=model.generator_optimizer,
-        discriminator_optimizer=model.discriminator_optimizer,
+        {"generator": model.generator, "discriminator": model.discriminator},
+        {
+            "generator_optimizer": model.generator_optimizer,
+            "discriminator_optimizer": model.discriminator_optimizer,
+        },
     )
     start_step = checkpoints.restore_latest()
     logger.info(
@@ -105,7 +107,8 @@ def train_gan(
     sheet_images = _sheet_images(source, gan.image_size)
 
     def on_metrics(step, values):
-        rate = float(tf.convert_to_tensor(model.generator_optimizer.learning_rate))
+        # Asked of the schedule: of the optimiser Keras 2 and 3 tell different steps'.
+        rate = float(_rates(gan, epoch_steps, updates_per_step=1)(step))
         log.write(step, {**values, "G/learning_rate": rate})
 
     def on_step(step):
@@ -166,6 +169,7 @@ def _semantic_labels(config, semantic, source):
             "discriminator is given: add --semantic RUN (a train-reid run on the "
             "source), or --set gan.lambda_semantic=0 for StarGAN"
         )
+    labels = require_classifier(semantic)
     own, wanted = semantic.config.reid.image_size, config.gan.image_size
     if own != wanted:
         raise InputError(
@@ -173,22 +177,25 @@ def _semantic_labels(config, semantic, source):
             f"{wanted[0]}x{wanted[1]} (height x width): train the semantic "
             "discriminator with reid.image_size set to gan.image_size"
         )
-    missing = {s.person_id for s in source} - set(semantic.labels.person_ids)
+    missing = {s.person_id for s in source} - set(labels.person_ids)
     if missing:
         raise InputError(
             f"{semantic.path} does not know {len(missing)} of the source's identities "
             f"(such as {min(missing)}): train it on the same source dataset, with "
             "reid.held_out_identities=0"
         )
-    return semantic.labels
+    return labels
 
 
 def _build(config, domains, semantic, epoch_steps):
     """Return the compiled `IPGAN`; call it in the strategy's scope."""
     gan = config.gan
+    generator = build_generator(gan, domains.num_domains)
+    discriminator = build_discriminator(gan, domains.num_domains)
+    load_pretrained_gan(generator, discriminator, gan)
     model = IPGAN(
-        build_generator(gan, domains.num_domains),
-        build_discriminator(gan, domains.num_domains),
+        generator,
+        discriminator,
         load_reid_network(semantic) if gan.lambda_semantic else None,
         adversarial=gan.adversarial,
         n_critic=gan.n_critic,
@@ -201,12 +208,7 @@ def _build(config, domains, semantic, epoch_steps):
     # Named, because checkpoints know optimisers' variables by names.
     def adam(name, updates_per_step):
         return keras.optimizers.Adam(
-            LinearDecay(
-                gan.learning_rate,
-                gan.constant_epochs * epoch_steps,
-                gan.decay_epochs * epoch_steps,
-                updates_per_step,
-            ),
+            _rates(gan, epoch_steps, updates_per_step),
             beta_1=gan.beta_1,
             beta_2=gan.beta_2,
             epsilon=gan.epsilon,
@@ -218,6 +220,16 @@ def _build(config, domains, semantic, epoch_steps):
         discriminator_optimizer=adam("discriminator_optimizer", gan.n_critic),
     )
     return model
+
+
+def _rates(gan, epoch_steps, updates_per_step):
+    """Return the learning rate's schedule, by updates."""
+    return LinearDecay(
+        gan.learning_rate,
+        gan.constant_epochs * epoch_steps,
+        gan.decay_epochs * epoch_steps,
+        updates_per_step,
+    )
 
 
 def _sheet_images(source, image_size):

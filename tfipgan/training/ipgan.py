@@ -29,6 +29,9 @@ class IPGAN(keras.Model):
         InputError: lambda_semantic without a semantic discriminator.
     """
 
+    # What the step returns is equal on all replicas; Keras 2's fit would add it up.
+    distribute_reduction_method = "first"
+
     def __init__(
         self,
         generator,

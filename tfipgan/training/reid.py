@@ -20,6 +20,9 @@ class ReidTraining(keras.Model):
             PyTorch has it, for all trainable parameters. Keras's own is decoupled.
     """
 
+    # What the step returns is equal on all replicas; Keras 2's fit would add it up.
+    distribute_reduction_method = "first"
+
     def __init__(self, network, weight_decay=5e-4, **kwargs):
         super().__init__(**kwargs)
         self.network = network

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from tfipgan.config import Config
 from tfipgan.data.filenames import Sample
@@ -45,7 +44,7 @@ def train_reid(
     """Train a re-ID network, or the semantic discriminator (paper section 3.1 and 3.4).
 
     Args:
-        config: of the run; the run keeps it with what `reid.weights` asks for.
+        config: of the run; the run keeps it with what `backbone.weights` asks for.
         samples: the dataset's training samples; they give the label map and the
             held-out images.
         out: the run folder to make.
@@ -62,7 +61,7 @@ def train_reid(
             dataset lacks; a batch that does not split over the devices; weights that
             can't be had or don't fit; `out` is not empty, or not a run of this config.
     """
-    config = replace(config, reid=resolve_weights(config.reid))
+    config = replace(config, backbone=resolve_weights(config.backbone))
     reid = config.reid
     held_out = _held_out_identities(samples, reid.held_out_identities, config.seed)
     validation = [s for s in samples if s.person_id in held_out]
@@ -88,14 +87,14 @@ def train_reid(
     with strategy.scope():
         model = _build(config, len(labels), epoch_steps)
     run = start_run(out, "reid", config, labels=labels, resume=resume)
-    objects = {
-        "network": model.network,
+    networks = {"network": model.network}
+    optimizers = {
         "backbone_optimizer": model.backbone_optimizer,
         "head_optimizer": model.head_optimizer,
     }
-    checkpoints = Checkpoints(run.checkpoints, config.seed, **objects)
+    checkpoints = Checkpoints(run.checkpoints, networks, optimizers)
     start_step = checkpoints.restore_latest()
-    best = Checkpoints(run.best, config.seed, network=model.network)
+    best = Checkpoints(run.best, networks)
     logger.info(
         "%d images of %d identities, %d steps of %d in each epoch",
         len(training), len(labels), num_steps, epoch_steps,
@@ -117,7 +116,8 @@ def train_reid(
     best_map = max((r.get("held_out/mAP", -1.0) for r in earlier), default=-1.0)
 
     def on_metrics(step, values):
-        rate = float(tf.convert_to_tensor(model.head_optimizer.learning_rate))
+        # Asked of the schedule: of the optimiser Keras 2 and 3 tell different steps'.
+        rate = float(_rates(reid, reid.learning_rate, epoch_steps)(step))
         log.write(step, {**values, "reid/learning_rate": rate})
 
     def on_step(step):
@@ -152,14 +152,14 @@ def train_reid(
 def _build(config, num_classes, epoch_steps):
     """Return the compiled `ReidTraining`; call it in the strategy's scope."""
     reid = config.reid
-    network = build_reid_network(reid, num_classes)
-    load_pretrained_backbone(network, reid)
+    network = build_reid_network(config.backbone, reid, num_classes)
+    load_pretrained_backbone(network, config.backbone)
     model = ReidTraining(network, reid.weight_decay)
 
     # Named, because checkpoints know optimisers' variables by names.
     def sgd(name, learning_rate):
         return keras.optimizers.SGD(
-            StepDecay(learning_rate, reid.decay_epoch * epoch_steps, reid.decay_factor),
+            _rates(reid, learning_rate, epoch_steps),
             momentum=reid.momentum,
             nesterov=True,
             name=name,
@@ -170,6 +170,11 @@ def _build(config, num_classes, epoch_steps):
         head_optimizer=sgd("head_optimizer", reid.learning_rate),
     )
     return model
+
+
+def _rates(reid, learning_rate, epoch_steps):
+    """Return the learning rate's schedule, by updates."""
+    return StepDecay(learning_rate, reid.decay_epoch * epoch_steps, reid.decay_factor)
 
 
 def _held_out_identities(samples, count, seed):

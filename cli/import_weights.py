@@ -1,0 +1,116 @@
+"""tfipgan import-weights: a public PyTorch checkpoint as a run of this project."""
+
+import re
+from pathlib import Path
+
+import click
+
+from tfipgan.cli.common import FOLDER, set_up_tensorflow
+
+KINDS = ("stargan-generator", "stargan-discriminator", "resnet")
+
+
+def _cameras(context, parameter, value):
+    if value is None:
+        return None
+    if not re.fullmatch(r"\d+(,\d+)*", value):
+        raise click.BadParameter(f"{value!r}, expected numbers such as 1,2,5")
+    return tuple(int(number) for number in value.split(","))
+
+
+def _image_size(context, parameter, value):
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d+)x(\d+)", value)
+    if not match:
+        raise click.BadParameter(f"{value!r}, expected HEIGHTxWIDTH, such as 128x64")
+    return int(match[1]), int(match[2])
+
+
+def _channels(context, parameter, value):
+    if value is None:
+        return None
+    try:
+        red, green, blue = (float(number) for number in value.split(","))
+    except ValueError:
+        message = f"{value!r}, expected three numbers such as 0.485,0.456,0.406"
+        raise click.BadParameter(message) from None
+    return red, green, blue
+
+
+@click.command("import-weights")
+@click.option("--kind", type=click.Choice(KINDS), required=True)
+@click.option(
+    "--from",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="A .safetensors file, or a PyTorch one (.pth, .ckpt, .tar; needs PyTorch).",
+)
+@click.option("--out", type=FOLDER, required=True, help="Run folder to make.")
+@click.option(
+    "--cameras",
+    callback=_cameras,
+    metavar="1,2,...",
+    help="The StarGAN's domains but the last, which is the source.",
+)
+@click.option(
+    "--image-size",
+    callback=_image_size,
+    metavar="HEIGHTxWIDTH",
+    help="Size to run at.  [default: 128x64; 256x128 for resnet]",
+)
+@click.option(
+    "--mean",
+    callback=_channels,
+    metavar="R,G,B",
+    help="A ResNet's, of RGB values in [0, 1].  [default: ImageNet's]",
+)
+@click.option(
+    "--std",
+    callback=_channels,
+    metavar="R,G,B",
+    help="A ResNet's, of RGB values in [0, 1].  [default: ImageNet's]",
+)
+@click.option(
+    "--ignore",
+    multiple=True,
+    metavar="PREFIX",
+    help="Leave out names that begin so. May be repeated.",
+)
+def import_weights(kind, path, out, cameras, image_size, mean, std, ignore):
+    """Make a run of a public PyTorch checkpoint.
+
+    \b
+    stargan-generator      yunjey/stargan's G; `translate` takes the run
+    stargan-discriminator  its D, to start a train-gan from
+    resnet                 torchvision's or timm's ResNet-18, -34, -50, -101, or
+                           IBN-Net's -a and -b; `extract`, and backbone.weights of
+                           train-reid, take the run
+
+    The network's size is read off the file. Every name is accounted for: one too few or
+    too many is an error that lists them. A ResNet's head (fc. or
+    classifier.) is left out.
+    """
+    is_stargan = kind != "resnet"
+    if is_stargan and cameras is None:
+        raise click.UsageError(f"--kind {kind} needs --cameras, which no file knows")
+    for name, value, fits in (
+        ("--cameras", cameras, is_stargan),
+        ("--mean", mean, not is_stargan),
+        ("--std", std, not is_stargan),
+    ):
+        if value is not None and not fits:
+            raise click.UsageError(f"{name} is not for --kind {kind}")
+    set_up_tensorflow(None)
+    from tfipgan import importing
+
+    given = {"cameras": cameras, "image_size": image_size, "mean": mean, "std": std}
+    options = {name: value for name, value in given.items() if value is not None}
+    importer = {
+        "stargan-generator": importing.import_generator,
+        "stargan-discriminator": importing.import_discriminator,
+        "resnet": importing.import_resnet,
+    }[kind]
+    run = importer(path, out, ignore=ignore, **options)
+    click.echo(run.path)
