@@ -4,13 +4,15 @@
 PYTHON ?=
 # Where `make demo` writes.
 OUT ?= demo-out
+# A checkout of github.com/KaiyangZhou/deep-person-reid, for `make bench`.
+TORCHREID ?=
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-addons lint clean distclean venv venv-test
+.PHONY: help demo test test-addons bench lint clean distclean venv venv-test
 
 # The environment: its folder, the versions in it, the Pythons that it may be of, and
 # what happens where there is none of them. test-addons has one of its own.
@@ -42,6 +44,18 @@ test-addons: ## run all tests with tensorflow-addons too; skipped without Python
 	@$(call environment,test,$(EXTRAS))
 	$(VENV_PYTHON) -m pytest --numprocesses auto --dist loadfile
 
+bench: VENV := .venv-bench
+bench: ## measure against torchreid; TORCHREID=folder of its checkout
+	@if [ ! -d "$(TORCHREID)/torchreid" ]; then
+	  echo 'Error: TORCHREID=$(TORCHREID) is no checkout; expected the folder of one' >&2
+	  echo '(github.com/KaiyangZhou/deep-person-reid): make bench TORCHREID=folder' >&2
+	  exit 1
+	fi
+	$(call environment,bench,[bench])
+	for script in tests/bench/evaluation.py tests/bench/extraction.py; do
+	  PATH="$$PWD/$(VENV)/bin:$$PATH" $(VENV_PYTHON) -W ignore $$script "$(TORCHREID)"
+	done
+
 lint: venv-test ## check style and types
 	@$(VENV_PYTHON) -m ruff check .
 	$(VENV_PYTHON) -m ruff format --check .
@@ -53,8 +67,8 @@ clean: ## remove caches and build products; runs, data and environments stay
 	find tfipgan cli serving configs tests -type d -name __pycache__ -prune \
 	  -exec rm -rf {} +
 
-distclean: clean ## remove the environments .venv and .venv-addons too
-	@rm -rf .venv .venv-addons
+distclean: clean ## remove the environments .venv, .venv-addons and .venv-bench too
+	@rm -rf .venv .venv-addons .venv-bench
 
 venv: ## make the environment .venv and install the package there
 	@$(call environment,run,)

@@ -1,14 +1,17 @@
-"""tfipgan evaluate: rank-k and mAP on query and gallery."""
+"""tfipgan evaluate: rank-k and mAP on query and gallery, and what they look like."""
 
 import json
+import shlex
 from pathlib import Path
 
 import click
 
 from tfipgan.cli.common import FOLDER, NEW_FILE, dataset_options, set_up_tensorflow
 from tfipgan.evaluation.metrics import APS, METRICS, PROTOCOLS
+from tfipgan.evaluation.ranked_lists import CHOICES
 
-SHOWN = ("rank-1", "rank-5", "rank-10", "rank-20", "mAP")
+SHOWN = ("rank-1", "rank-5", "rank-10", "rank-20", "mAP", "mINP")
+MEBIBYTE = 2**20
 
 
 @click.command("evaluate")
@@ -19,8 +22,42 @@ SHOWN = ("rank-1", "rank-5", "rank-10", "rank-20", "mAP")
 @click.option("--metric", type=click.Choice(METRICS), help="Distance.")
 @click.option("--ap", type=click.Choice(APS), help="Average precision.")
 @click.option("--protocol", type=click.Choice(PROTOCOLS), help="What is left out.")
+@click.option(
+    "--rerank",
+    is_flag=True,
+    help="Rank by k-reciprocal re-ranked distances (Zhong et al. 2017).",
+)
+@click.option(
+    "--threshold",
+    "false_accept_rate",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="RATE",
+    help="Also give the distance below which two images are of the same person, with "
+    "at most this share of false ones, such as 0.001.",
+)
+@click.option(
+    "--memory",
+    type=click.IntRange(min=1),
+    default=256,
+    show_default=True,
+    metavar="MIB",
+    help="For the distances held at a time, beside the features.",
+)
+@click.option("--seed", type=int, default=0, help="Of the draws of cuhk03.")
 @click.option("--json", "json_path", type=NEW_FILE, help="Write all numbers here.")
-@click.option("--figures", type=FOLDER, help="Write the CMC curve into this folder.")
+@click.option(
+    "--figures",
+    type=FOLDER,
+    help="Write report.html and its figures into this folder: ranked lists, CMC, "
+    "distances, ROC, cameras.",
+)
+@click.option(
+    "--show",
+    type=click.Choice(CHOICES),
+    default="spread",
+    show_default=True,
+    help="Which queries' ranked lists --figures draws.",
+)
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads.")
 @click.option("--no-progress", is_flag=True, help="Show no progress bar.")
 @dataset_options()
@@ -32,21 +69,27 @@ def evaluate(
     metric,
     ap,
     protocol,
+    rerank,
+    false_accept_rate,
+    memory,
+    seed,
     json_path,
     figures,
+    show,
     threads,
     no_progress,
     format,
     pattern,
 ):
-    """Rank the gallery for each query and print rank-k and mAP.
+    """Rank the gallery for each query and print rank-k, mAP and mINP.
 
     Either a network on a dataset (--model, --data), or two feature files (--query,
     --gallery). Settings that are not given are the run's, or euclidean, standard and
     market1501.
     """
     from tfipgan.config import EvaluationConfig
-    from tfipgan.evaluation import FeatureSet, evaluate_ranking
+    from tfipgan.evaluation import FeatureSet
+    from tfipgan.evaluation.metrics import evaluate_in_detail, evaluate_ranking
 
     given = {"model": model, "data": data, "query": query, "gallery": gallery}
     names = {name for name, value in given.items() if value is not None}
@@ -61,24 +104,108 @@ def evaluate(
             "expected --model and --data, or --query and --gallery; got "
             + (" and ".join(f"--{name}" for name in sorted(names)) or "none of them")
         )
-    metrics = evaluate_ranking(
-        *features,
-        metric=metric or settings.metric,
-        ap=ap or settings.ap,
-        protocol=protocol or settings.protocol,
-    )
+    options = {
+        "metric": metric or settings.metric,
+        "ap": ap or settings.ap,
+        "protocol": protocol or settings.protocol,
+        "memory_bytes": memory * MEBIBYTE,
+        "rerank": rerank,
+        "seed": seed,
+    }
+    needs_detail = json_path or figures or false_accept_rate
+    detail = point = None
+    if needs_detail:
+        metrics, detail = evaluate_in_detail(*features, **options)
+        metrics, point = _with_distances(metrics, detail, false_accept_rate)
+    else:
+        metrics = evaluate_ranking(*features, **options)
     if json_path is not None:
         _write_json(metrics, json_path)
     if figures is not None:
-        from tfipgan.evaluation.figures import cmc_plot
+        from tfipgan.evaluation.evaluation_report import write_evaluation_report
 
-        cmc_plot({"this network": metrics["cmc"]}, figures / "cmc.png")
+        title = f"{model} on {data}" if model else f"{query} in {gallery}"
+        write_evaluation_report(
+            figures,
+            *features,
+            metrics,
+            detail,
+            title=title,
+            operating_point=point,
+            queries=show,
+            commands=[_command_line()],
+        )
     for name in SHOWN:
         click.echo(f"{name:8s} {metrics[name]:.4f}")
-    click.echo(
+    click.echo(_counts(metrics))
+    if point is not None:
+        click.echo(
+            f"same person below a distance of {point.threshold:.4f}: "
+            f"{point.true_accept_rate:.2%} of the same person's pairs, and "
+            f"{point.num_false_accepts} of {point.num_negative_pairs} others "
+            f"({point.false_accept_rate:.2g})"
+        )
+
+
+def _with_distances(metrics, detail, false_accept_rate):
+    """Return the metrics with what the detail adds, and the operating point or None."""
+    import dataclasses
+
+    from tfipgan.evaluation.verification import (
+        area_under_curve,
+        equal_error_rate,
+        operating_point,
+    )
+
+    metrics = dict(metrics)
+    point = None
+    if false_accept_rate is not None:
+        point = operating_point(detail.histogram, false_accept_rate)
+        metrics["threshold"] = dataclasses.asdict(point)
+    if detail.histogram.negatives.any():
+        metrics["equal_error_rate"] = equal_error_rate(detail.histogram)
+        metrics["area_under_roc"] = area_under_curve(detail.histogram)
+    pairs = detail.camera_pairs
+    if pairs is not None:
+        metrics["camera_pairs"] = [
+            {
+                "query_camera": int(pairs.query_cameras[a]),
+                "gallery_camera": int(pairs.gallery_cameras[b]),
+                "rank-1": float(pairs.rank1[a, b]),
+                "mAP": float(pairs.mean_ap[a, b]),
+                "num_queries": int(pairs.num_queries[a, b]),
+            }
+            for a in range(len(pairs.query_cameras))
+            for b in range(len(pairs.gallery_cameras))
+            if pairs.num_queries[a, b]
+        ]
+    return metrics, point
+
+
+def _command_line():
+    """Return the command with the options that were given."""
+    context = click.get_current_context()
+    words = ["tfipgan", context.command.name]
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name)
+        if source is click.core.ParameterSource.COMMANDLINE:
+            value = context.params[parameter.name]
+            words += [parameter.opts[0]] + ([] if value is True else [str(value)])
+    return shlex.join(words)
+
+
+def _counts(metrics):
+    line = (
         f"{metrics['num_queries_evaluated']} queries, {metrics['num_gallery']} gallery "
         f"images, {metrics['num_queries_without_match']} queries without a match"
     )
+    reasons = (
+        ("junk", "num_queries_junk"),
+        ("person not in the gallery", "num_queries_not_in_gallery"),
+        ("no other image that counts", "num_queries_own_camera_only"),
+    )
+    found = [f"{metrics[key]} {reason}" for reason, key in reasons if metrics[key]]
+    return f"{line} ({', '.join(found)})" if found else line
 
 
 def _extract(model, data, format, pattern, progress):

@@ -37,6 +37,7 @@ def test_feature_files(tfipgan, files):
         "rank-10  1.0000",
         "rank-20  1.0000",
         "mAP      0.7500",
+        "mINP     0.7500",
         "2 queries, 3 gallery images, 0 queries without a match",
     ]
     assert result.stderr == ""
@@ -53,7 +54,8 @@ def test_settings_of_ones_own(tfipgan, files, tmp_path):
     expected = evaluate_ranking(
         query, gallery, metric="cosine", ap="trapezoid", protocol="cross-camera-off"
     )
-    assert json.loads(out.read_text()) == expected
+    found = json.loads(out.read_text())
+    assert {name: found[name] for name in expected} == expected
     assert expected != evaluate_ranking(query, gallery)
 
 
@@ -91,7 +93,15 @@ def test_a_network_on_a_dataset(tfipgan, tiny_reid_run, tiny_world, tmp_path):
     # Two test identities in three cameras: 6 queries, 6 others, 6 distractors, 3 junk.
     assert (whole["num_queries"], whole["num_queries_evaluated"]) == (6, 6)
     assert f"6 queries, {whole['num_gallery']} gallery images" in result.stdout
-    assert {"rank-1", "rank-5", "rank-10", "rank-20", "mAP", "cmc"} <= whole.keys()
+    assert {
+        "rank-1",
+        "rank-5",
+        "rank-10",
+        "rank-20",
+        "mAP",
+        "mINP",
+        "cmc",
+    } <= whole.keys()
     assert (tmp_path / "cmc.png").exists()
 
 
@@ -121,3 +131,71 @@ def test_files_that_are_none(refused, files, tmp_path):
     other = FeatureSet(np.ones((2, 5)), [1, 2], [1, 2])
     other.save(tmp_path / "other.npz")
     refused(1, "evaluate", *files[:2], "--gallery", tmp_path / "other.npz")
+
+
+def test_all_numbers_of_the_json(tfipgan, files, tmp_path):
+    out = tmp_path / "m.json"
+    result = tfipgan("evaluate", *files, "--json", out, "--threshold", "0.3")
+    assert result.exit_code == 0, result.output
+    found = json.loads(out.read_text())
+    for name in (
+        "rank-1", "rank-5", "rank-10", "rank-20", "mAP", "mINP", "num_queries",
+        "num_queries_without_match", "num_queries_junk", "metric", "ap", "protocol",
+        "equal_error_rate", "area_under_roc",
+    ):  # fmt: skip
+        assert name in found
+    assert found["camera_pairs"] == [
+        {"query_camera": 1, "gallery_camera": 2, "rank-1": 0.5, "mAP": 0.75,
+         "num_queries": 2}
+    ]  # fmt: skip
+    # Matches are at 0.5 and 1, the four others at 0.5 and from 4.272 on.
+    point = found["threshold"]
+    assert 1 < point["threshold"] <= 4.272 and point["true_accept_rate"] == 1
+    assert point["num_false_accepts"] == 1 and point["num_negative_pairs"] == 4
+    assert result.stdout.splitlines()[-1] == (
+        f"same person below a distance of {point['threshold']:.4f}: 100.00% of the "
+        "same person's pairs, and 1 of 4 others (0.25)"
+    )
+
+
+def test_queries_left_out_and_why(tfipgan, files, tmp_path):
+    query = FeatureSet(np.eye(4, 2), [1, -1, 9, 3], [1, 1, 1, 2])
+    query.save(tmp_path / "query.npz")
+    result = tfipgan("evaluate", *files)
+    assert result.stdout.splitlines()[-1] == (
+        "1 queries, 3 gallery images, 3 queries without a match (1 junk, 1 person not "
+        "in the gallery, 1 no other image that counts)"
+    )
+
+
+def test_options_change_the_ranking(tfipgan, files, tmp_path):
+    generator = np.random.default_rng(0)
+    for file, size in zip(files[1::2], (20, 60), strict=True):
+        features = generator.standard_normal((size, 4))
+        FeatureSet(features, np.arange(size) % 5, np.arange(size) % 3).save(file)
+    plain = tfipgan("evaluate", *files).stdout
+    assert tfipgan("evaluate", *files, "--memory", "1").stdout == plain
+    for words in (["--rerank"], ["--protocol", "cuhk03"]):
+        other = tfipgan("evaluate", *files, *words)
+        assert other.exit_code == 0 and other.stdout != plain
+    draws = [
+        tfipgan("evaluate", *files, "--protocol", "cuhk03", "--seed", seed).stdout
+        for seed in (1, 1, 2)
+    ]
+    assert draws[0] == draws[1] != draws[2]
+
+
+@pytest.mark.parametrize("rate", ["0", "1", "x"])
+def test_a_rate_that_is_none(tfipgan, files, rate):
+    result = tfipgan("evaluate", *files, "--threshold", rate)
+    assert result.exit_code == 2 and "--threshold" in result.stderr
+
+
+def test_the_report_names_its_command(tfipgan, files, tmp_path):
+    out = tmp_path / "a folder"
+    words = ["evaluate", *files, "--rerank", "--figures", out]
+    assert tfipgan(*words).exit_code == 0
+    page = (out / "report.html").read_text()
+    query, gallery = files[1::2]
+    assert f"tfipgan evaluate --query {query} --gallery {gallery} --rerank" in page
+    assert f"--figures &#39;{out}&#39;" in page

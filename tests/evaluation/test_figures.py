@@ -6,8 +6,16 @@ from PIL import Image
 
 from tfipgan.errors import InputError
 from tfipgan.evaluation import figures
-from tfipgan.evaluation.figures import cmc_plot, loss_plot
+from tfipgan.evaluation.detail import CameraPairs
+from tfipgan.evaluation.figures import (
+    camera_heat_map,
+    cmc_plot,
+    distance_histogram,
+    loss_plot,
+    roc_plot,
+)
 from tfipgan.evaluation.sheets import image_sheet
+from tfipgan.evaluation.verification import DistanceHistogram
 
 
 @pytest.fixture
@@ -66,6 +74,180 @@ def test_equal_input_gives_equal_bytes(tmp_path):
 def test_cmc_plot_errors(tmp_path, curves, message):
     with pytest.raises(InputError, match=message):
         cmc_plot(curves, tmp_path / "cmc.png")
+
+
+def test_cmc_plot_of_one_row_has_its_values_instead_of_a_legend(tmp_path, drawn):
+    cmc_plot({"x": np.linspace(0.05, 1, 20)}, tmp_path / "c.png")
+    (axes,) = drawn[0].axes
+    assert [text.get_text() for text in axes.texts] == ["5.0", "25.0", "50.0", "100.0"]
+    assert not drawn[0].legends
+    cmc_plot({"x": [0.5] * 5, "y": [0.6]}, tmp_path / "c.png")
+    assert not drawn[1].axes[0].texts and len(drawn[1].legends) == 1
+
+
+def legend_texts(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def histogram(positives, negatives, edges=None):
+    edges = np.arange(len(positives) + 1.0) if edges is None else edges
+    return DistanceHistogram(edges, np.array(positives), np.array(negatives))
+
+
+def areas(figure):
+    """(values, edges) of each shape, which have the area 1."""
+    shapes = [patch.get_data() for patch in figure.axes[0].patches]
+    for shape in shapes:
+        np.testing.assert_allclose(np.sum(shape.values * np.diff(shape.edges)), 1)
+    return [(shape.values, shape.edges) for shape in shapes]
+
+
+def test_distance_histogram(tmp_path, drawn):
+    found = histogram([0, 3, 1, 0, 0], [0, 0, 10, 30, 0], np.linspace(0, 1, 6))
+    distance_histogram(found, tmp_path / "d.png", 0.5, "cosine distance")
+    assert is_png(tmp_path / "d.png")
+    (positives, edges), (negatives, _) = areas(drawn[0])
+    # Bars of the distances that occur only.
+    np.testing.assert_allclose(edges, [0.2, 0.4, 0.6, 0.8])
+    np.testing.assert_allclose(positives, [3.75, 1.25, 0])
+    np.testing.assert_allclose(negatives, [0, 1.25, 3.75])
+    (axes,) = drawn[0].axes
+    assert axes.get_xlabel() == "cosine distance"
+    assert axes.get_xlim() == pytest.approx((0.2, 0.8))
+    assert axes.lines[0].get_xdata() == [0.5, 0.5]
+    assert legend_texts(drawn[0]) == [
+        "same person\n(4 pairs)",
+        "different persons\n(40 pairs)",
+        "threshold 0.5",
+    ]
+
+
+def test_distance_histogram_puts_bins_together(tmp_path, drawn):
+    # 2 * cbrt(125,000) = 100 bars of many pairs, 30 of few; no narrow one at the end.
+    fine = np.zeros(2**16, int)
+    fine[10_000:20_003] = 50
+    for pairs in (fine, fine // 50):
+        distance_histogram(histogram(pairs, 9 * pairs), tmp_path / "d.png")
+    for figure, bars in zip(drawn, (100, 43), strict=True):
+        for values, edges in areas(figure):
+            assert len(values) == bars and (edges[0], edges[-1]) == (10_000, 20_003)
+            np.testing.assert_allclose(np.diff(edges), 10_003 / bars, atol=1)
+            np.testing.assert_allclose(values, 1 / 10_003)
+    few = np.zeros(1000, int)
+    few[::100] = 1
+    distance_histogram(histogram(few, few), tmp_path / "d.png")
+    assert len(areas(drawn[2])[0][0]) == 30
+
+
+def test_distance_histogram_of_one_kind_and_of_one_bin(tmp_path, drawn):
+    for threshold in (3, 0.5):
+        distance_histogram(histogram([0, 2], [0, 0]), tmp_path / "d.png", threshold)
+    # The threshold is in sight wherever it lies.
+    for figure, limits in zip(drawn, ((1, 3), (0.5, 2)), strict=True):
+        assert len(areas(figure)) == 1
+        assert figure.axes[0].get_xlim() == limits
+    with pytest.raises(InputError, match="no pairs of query and gallery"):
+        distance_histogram(histogram([0], [0]), tmp_path / "e.png")
+
+
+def test_roc_plot(tmp_path, drawn):
+    false, true = [0, 0, 0.003, 0.5, 1], [0, 0.2, 0.6, 0.6, 1]
+    roc_plot(false, true, tmp_path / "r.png", (0.003, 0.6))
+    assert is_png(tmp_path / "r.png")
+    (axes,) = drawn[0].axes
+    assert axes.get_xscale() == "log" and axes.get_xlim() == (0.1, 100)
+    curve, chance, point = (line.get_xydata() for line in axes.lines)
+    # Starts at the left edge with what no false accept gives, and never falls.
+    assert curve[:2].tolist() == [[0.1, 0], [0.1, 20]]
+    assert (np.diff(curve, axis=0) >= 0).all() and curve[-1].tolist() == [100, 100]
+    # A straight line in the rates, not in their logarithms.
+    np.testing.assert_allclose(np.interp(75, *curve.T), 80, atol=0.1)
+    np.testing.assert_allclose(np.interp(0.15, *curve.T), 40, atol=0.1)
+    np.testing.assert_allclose(chance[:, 0], chance[:, 1])
+    np.testing.assert_allclose(point, [[0.3, 60]])
+    assert legend_texts(drawn[0])[2] == (
+        "threshold: 60.0% of the same person accepted, 0.3% of different persons"
+    )
+
+
+def test_roc_plot_of_few_pairs(tmp_path, drawn):
+    roc_plot([0, 1], [0, 1], tmp_path / "r.png", (0, 0.5))
+    (axes,) = drawn[0].axes
+    assert axes.get_xlim() == (10, 100)
+    # A point without false accepts stands at the edge.
+    np.testing.assert_allclose(axes.lines[2].get_xydata(), [[10, 50]])
+
+
+@pytest.mark.parametrize(
+    ("false", "true", "message"),
+    [
+        ([0, 1], [1], r"shapes \(2,\) and \(1,\)"),
+        ([[0, 1]], [[0, 1]], "two lists of one length"),
+        ([0, 2], [0, 1], "fall or have values outside"),
+        ([0, 1], [0, float("nan")], "fall or have values outside"),
+        ([0, 0.5, 0.4, 1], [0, 0.1, 0.2, 1], "fall or have values outside"),
+        ([0, 0], [0, 1], "no false accept rate is above 0"),
+        ([], [], "no false accept rate is above 0"),
+    ],
+)
+def test_roc_plot_errors(tmp_path, false, true, message):
+    with pytest.raises(InputError, match=message):
+        roc_plot(false, true, tmp_path / "r.png")
+    assert not (tmp_path / "r.png").exists()
+
+
+def camera_pairs(rows, columns):
+    """All cells are 1, but the first is 0.5 and the last of its row is empty."""
+    values = np.ones((rows, columns))
+    values[0, 0] = 0.5
+    values[0, -1] = np.nan
+    counts = np.where(np.isnan(values), 0, 12)
+    return CameraPairs(
+        np.arange(rows) + 3, np.arange(columns) + 1, values, values / 8, counts
+    )
+
+
+def test_camera_heat_map(tmp_path, drawn):
+    camera_heat_map(camera_pairs(2, 3), tmp_path / "c.png")
+    assert is_png(tmp_path / "c.png")
+    axes = drawn[0].axes[0]
+    cells = {text.get_position(): text for text in axes.texts}
+    # (column, row): query cameras go down; the empty cell has no text.
+    assert set(cells) == {(0, 0), (1, 0), (0, 1), (1, 1), (2, 1)}
+    assert cells[0, 0].get_text() == "50.0\n(of 12)"
+    assert {text.get_text() for text in axes.texts[1:]} == {"100.0\n(of 12)"}
+    assert [cells[0, row].get_color() for row in range(2)] == ["black", "white"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2", "3"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["3", "4"]
+    assert axes.images[0].get_array().mask.tolist() == [[0, 0, 1], [0, 0, 0]]
+    assert axes.get_title(loc="left") == "rank-1 by cameras (%)"
+
+
+def test_camera_heat_map_of_many_and_of_map(tmp_path, drawn):
+    camera_heat_map(camera_pairs(2, 9), tmp_path / "c.png", value="mean_ap")
+    axes = drawn[0].axes[0]
+    assert [text.get_text() for text in axes.texts] == ["6", *["12"] * 16]
+    assert axes.get_title(loc="left") == "mAP by cameras (%)"
+    # Colours mean the same in every map.
+    assert axes.images[0].get_clim() == (0, 100)
+
+
+def test_camera_heat_map_errors(tmp_path):
+    with pytest.raises(InputError, match="'mAP', expected 'rank1' or 'mean_ap'"):
+        camera_heat_map(camera_pairs(2, 2), tmp_path / "c.png", "mAP")
+    empty = np.zeros((0, 0))
+    with pytest.raises(InputError, match="no pairs of cameras"):
+        camera_heat_map(CameraPairs(empty, empty, *[empty] * 3), tmp_path / "c.png")
+
+
+def test_equal_input_gives_equal_bytes_again(tmp_path):
+    for name in ("a", "b"):
+        distance_histogram(histogram([1, 0], [1, 2]), tmp_path / f"{name}0")
+        roc_plot([0, 0.1, 1], [0, 0.9, 1], tmp_path / f"{name}1")
+        camera_heat_map(camera_pairs(2, 2), tmp_path / f"{name}2")
+    for number in range(3):
+        first, second = (tmp_path / f"{name}{number}" for name in "ab")
+        assert first.read_bytes() == second.read_bytes()
 
 
 def test_loss_plot(tmp_path, drawn):

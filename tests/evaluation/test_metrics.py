@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tfipgan.errors import InputError
-from tfipgan.evaluation import FeatureSet, evaluate_ranking
+from tfipgan.evaluation import FeatureSet, evaluate_ranking, ranking
+from tfipgan.evaluation.reranking import reranked_rows
 
 
 def line(*images):
@@ -104,13 +105,18 @@ def test_output_form():
         "rank-10",
         "rank-20",
         "mAP",
+        "mINP",
         "cmc",
         "metric",
         "ap",
         "protocol",
+        "rerank",
         "num_queries",
         "num_queries_evaluated",
         "num_queries_without_match",
+        "num_queries_junk",
+        "num_queries_not_in_gallery",
+        "num_queries_own_camera_only",
         "num_gallery",
         "num_gallery_junk",
     ]
@@ -122,7 +128,7 @@ def test_output_form():
 
 def slow_ranking(query, gallery, distance, ap, protocol):
     """Sorts every query's gallery in full, one item at a time."""
-    curves, means = [], []
+    curves, means, penalties = [], [], []
     for q in range(len(query)):
         ranking = []
         for g in range(len(gallery)):
@@ -148,9 +154,11 @@ def slow_ranking(query, gallery, distance, ap, protocol):
                 area += half if ap == "trapezoid" else precision
             old_precision = precision
         means.append(area / found)
+        last = max(place for place, hit in enumerate(hits, start=1) if hit)
+        penalties.append(found / last)
         kept = int((gallery.person_ids != -1).sum())
         curves.append([any(hits[: k + 1]) for k in range(min(50, kept))])
-    return np.mean(curves, axis=0), np.mean(means), len(means)
+    return np.mean(curves, axis=0), np.mean(means), np.mean(penalties), len(means)
 
 
 def squared_distance(a, b):
@@ -185,14 +193,20 @@ def random_set(generator, size, metric, people, cameras, with_paths):
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 @pytest.mark.parametrize("ap", ["standard", "trapezoid"])
 @pytest.mark.parametrize("protocol", ["market1501", "cross-camera-off"])
-def test_agrees_with_sorting(metric, ap, protocol):
+def test_agrees_with_sorting(metric, ap, protocol, monkeypatch):
+    # Small enough that every way of counting comes up.
+    monkeypatch.setattr(ranking, "_SHORT", 6)
+    monkeypatch.setattr(ranking, "_SORT_FROM", 30)
     distance = squared_distance if metric == "euclidean" else cosine_distance
     compared = 0
-    for seed in range(100):
+    for seed in range(400):
         generator = np.random.default_rng(seed)
         people, cameras = generator.integers(1, 6), generator.integers(1, 4)
         with_paths = bool(seed % 2)
-        sizes = generator.integers(1, 25), generator.integers(1, 61)
+        # Now and then a gallery of more columns than a tile has at least, and so many
+        # matches that rows are sorted.
+        most = 200 if seed % 20 == 0 else 61
+        sizes = generator.integers(1, 25), generator.integers(1, most)
         query, gallery = (
             random_set(generator, size, metric, people, cameras, with_paths)
             for size in sizes
@@ -204,21 +218,23 @@ def test_agrees_with_sorting(metric, ap, protocol):
         except InputError:
             continue
         compared += 1
-        cmc, mean, evaluated = slow_ranking(query, gallery, distance, ap, protocol)
+        expected = slow_ranking(query, gallery, distance, ap, protocol)
+        cmc, mean, penalty, evaluated = expected
         np.testing.assert_allclose(result["cmc"], cmc, atol=1e-12)
         assert result["mAP"] == pytest.approx(mean, abs=1e-12)
+        assert result["mINP"] == pytest.approx(penalty, abs=1e-12)
         assert result["num_queries_evaluated"] == evaluated
-    assert compared > 60
+    assert compared > 240
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 def test_the_size_of_a_block_does_not_matter(metric):
     generator = np.random.default_rng(1)
     query = random_set(generator, 203, metric, 20, 3, False)
-    gallery = random_set(generator, 150, metric, 20, 3, False)
+    gallery = random_set(generator, 1150, metric, 20, 3, False)
     results = [
         evaluate_ranking(query, gallery, metric, memory_bytes=size)
-        for size in (1, 17 * 150 * 4, 100 * 150 * 4, 2**28)
+        for size in (1, 2**14, 17 * 1150 * 4, 100 * 1150 * 4, 2**28)
     ]
     assert all(result == results[0] for result in results)
 
@@ -287,3 +303,146 @@ def test_cameras_may_be_unknown_where_they_do_not_matter():
     result = evaluate_ranking(query, gallery, protocol="cross-camera-off")
     assert result["mAP"] == 1
     assert evaluate_ranking(QUERY, line((0, -1, -1), (1, 1, 2)))["mAP"] == 1
+
+
+def test_why_queries_are_left_out():
+    query = line((0, 1, 1), (0, -1, 1), (0, 2, 1), (0, 3, 1), (0, 3, 1))
+    gallery = line((1, 1, 2), (1, 3, 1), (1, -1, 1))
+    result = evaluate_ranking(query, gallery)
+    found = {
+        name.removeprefix("num_queries_"): value
+        for name, value in result.items()
+        if name.startswith("num_queries_")
+    }
+    assert found == {
+        "evaluated": 1,
+        "without_match": 4,
+        "junk": 1,
+        "not_in_gallery": 1,
+        "own_camera_only": 2,
+    }
+
+
+def test_the_gallery_without_its_junk_is_the_gallery():
+    generator = np.random.default_rng(2)
+    features = generator.standard_normal((300, 5))
+    persons = generator.integers(-1, 6, 300)
+    cameras = generator.integers(1, 4, 300)
+    query = FeatureSet(features[:40], persons[:40], cameras[:40])
+    kept = persons != -1
+    for metric in ("euclidean", "cosine"):
+        for memory_bytes in (1, 2**28):
+            whole, without = (
+                evaluate_ranking(
+                    query,
+                    FeatureSet(features[rows], persons[rows], cameras[rows]),
+                    metric,
+                    memory_bytes=memory_bytes,
+                )
+                for rows in (np.full(300, True), kept)
+            )
+            counts = [
+                (r.pop("num_gallery"), r.pop("num_gallery_junk"))
+                for r in (whole, without)
+            ]
+            assert counts == [(300, (~kept).sum()), (kept.sum(), 0)]
+            assert whole == without
+
+
+def test_a_zero_feature_is_named_by_its_row_in_the_gallery_as_given():
+    gallery = line((0, -1, 2), (1, 1, 2), (0, 1, 2))
+    with pytest.raises(InputError, match="gallery row 2 is all zeros"):
+        evaluate_ranking(line((1, 1, 1)), gallery, "cosine")
+    # Junk may be anything.
+    assert evaluate_ranking(line((1, 1, 1)), line((0, -1, 2), (1, 1, 2)), "cosine")
+
+
+# ------------------------------------------------------------------ single gallery shot
+
+
+def test_single_shot_with_one_image_each_is_the_plain_ranking():
+    generator = np.random.default_rng(3)
+    features = generator.standard_normal((80, 3))
+    query = FeatureSet(features[:40], np.arange(40), np.full(40, 1))
+    gallery = FeatureSet(features[40:] / 3 + features[:40], np.arange(40), [2] * 40)
+    plain = evaluate_ranking(query, gallery)
+    drawn = evaluate_ranking(query, gallery, protocol="cuhk03")
+    assert 0.1 < plain["rank-1"] < 1
+    for name in ("rank-1", "rank-5", "rank-20", "mAP", "mINP"):
+        assert drawn[name] == pytest.approx(plain[name], abs=1e-12)
+    assert drawn["cmc"] == pytest.approx(plain["cmc"], abs=1e-12)
+
+
+def test_single_shot_draws_one_image_of_each_identity():
+    # The person's images are at 1 and 9 (and one under the query's own camera, which
+    # can't be drawn, at 0); another's at 2 and 20, 30, 40. The nearest is the person's
+    # unless 9 is drawn and 2 is: 1 - 1/2 * 1/4 = 0.875.
+    gallery = line(
+        (0, 1, 1), (1, 1, 2), (9, 1, 3), (2, 2, 1), (20, 2, 2), (30, 2, 2), (40, 2, 2),
+        (5, -1, 1),
+    )  # fmt: skip
+    query = line(*[(0, 1, 1)] * 500)
+    results = [
+        evaluate_ranking(query, gallery, protocol="cuhk03", seed=seed)
+        for seed in (0, 0, 1)
+    ]
+    assert results[0] == results[1] != results[2]
+    for result in results:
+        assert result["rank-1"] == pytest.approx(0.875, abs=0.02)
+        assert result["rank-5"] == 1 and len(result["cmc"]) == 2
+        # mAP is of the whole gallery: 1 at rank 1, 2 at rank 3.
+        assert result["mAP"] == pytest.approx((1 + 2 / 3) / 2)
+    # Whatever the memory, which can't hold a row.
+    small = evaluate_ranking(query, gallery, protocol="cuhk03", memory_bytes=1)
+    assert small == results[0]
+
+
+# -------------------------------------------------------------------------- re-ranking
+
+
+def test_reranked_distances_are_ranked():
+    generator = np.random.default_rng(4)
+    centres = generator.standard_normal((6, 8)) * 2
+    persons = np.arange(60) % 6
+    features = centres[persons] + generator.standard_normal((60, 8))
+    query = FeatureSet(features[:12], persons[:12], [1] * 12)
+    junk = np.where(np.arange(48) % 8 == 0, -1, persons[12:])
+    gallery = FeatureSet(features[12:], junk, [2] * 48)
+    plain = evaluate_ranking(query, gallery)
+    reranked = evaluate_ranking(query, gallery, rerank=True)
+    assert plain["rerank"] is False and reranked["rerank"] is True
+    assert reranked["mAP"] > plain["mAP"]
+    kept = junk >= 0
+    rows = np.stack(list(reranked_rows(query.features, gallery.features[kept])))
+    order = np.argsort(rows, axis=1, kind="stable")
+    hits = junk[kept][order[:, 0]] == query.person_ids
+    assert reranked["rank-1"] == hits.mean()
+    with pytest.raises(InputError, match="re-ranking is for euclidean"):
+        evaluate_ranking(query, gallery, "cosine", rerank=True)
+
+
+# --------------------------------------------------------------- distances of their own
+
+
+def test_distances_of_ones_own():
+    generator = np.random.default_rng(5)
+    query = random_set(generator, 20, "euclidean", 3, 3, False)
+    gallery = random_set(generator, 50, "euclidean", 3, 3, False)
+    # Each image's feature is its number, for the slow version to look distances up.
+    query.features = np.arange(20, dtype=np.float32)[:, None]
+    gallery.features = np.arange(50, dtype=np.float32)[:, None]
+    distances = generator.random((20, 50))
+    before = distances.copy()
+    result = evaluate_ranking(query, gallery, distances=distances)
+    np.testing.assert_array_equal(distances, before)
+    expected = slow_ranking(
+        query, gallery, lambda a, b: distances[int(a[0]), int(b[0])], "standard",
+        "market1501",
+    )  # fmt: skip
+    np.testing.assert_allclose(result["cmc"], expected[0], atol=1e-12)
+    assert result["mAP"] == pytest.approx(expected[1], abs=1e-12)
+    with pytest.raises(InputError, match=r"shape \(20, 49\), expected .* \(20, 50\)"):
+        evaluate_ranking(query, gallery, distances=distances[:, 1:])
+    distances[7, 3] = np.nan
+    with pytest.raises(InputError, match="distances row 7 has a NaN"):
+        evaluate_ranking(query, gallery, distances=distances)

@@ -25,6 +25,7 @@ def test_report(tmp_path):
             {"title": "Bare", "columns": ["x"], "rows": []},
         ],
         "figures": [{"title": "CMC", "path": image, "caption": "Higher."}],
+        "details": [{"title": "Far down", "columns": ["y"], "rows": [[0.25]]}],
         "commands": ["tfipgan demo --out a", "tfipgan inspect <b>"],
         "footnotes": ["As printed."],
     }
@@ -38,6 +39,10 @@ def test_report(tmp_path):
     assert "<td>direct &lt;transfer&gt;</td>" in page
     assert "<pre>tfipgan demo --out a\ntfipgan inspect &lt;b&gt;</pre>" in page
     assert "<li>As printed.</li>" in page and "Higher." in page and "A note." in page
+    # Details come after the figures, in tables of the same look.
+    figures, details = page.split("<h2>Details</h2>")
+    assert "Higher." in figures and "<h3>Far down</h3>" in details
+    assert '<td class="number">0.250</td>' in details
     # Self-contained: the image is in the page, and nothing is fetched.
     (uri,) = re.findall(r'src="([^"]*)"', page)
     kind, data = uri.split(",")

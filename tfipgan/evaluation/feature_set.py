@@ -122,7 +122,7 @@ def _features(values: np.ndarray) -> np.ndarray:
         raise InputError(f"features are of type {values.dtype}, expected float32")
     with np.errstate(over="ignore"):
         features = np.ascontiguousarray(values, np.float32)
-    bad_rows = ~np.isfinite(features).all(axis=1)
+    bad_rows = ~_finite_rows(features)
     if bad_rows.any():
         raise InputError(
             f"features row {int(bad_rows.argmax())} has a value that is NaN or "
@@ -130,6 +130,13 @@ def _features(values: np.ndarray) -> np.ndarray:
             "look for a diverged network"
         )
     return features
+
+
+def _finite_rows(features: np.ndarray) -> np.ndarray:
+    """Return which rows are finite; a part at a time, not to double the memory."""
+    step = max(1, 2**22 // features.shape[1])
+    parts = (features[i : i + step] for i in range(0, len(features), step))
+    return np.concatenate([np.isfinite(part).all(axis=1) for part in parts])
 
 
 def _ids(name: str, values: Sequence[int] | np.ndarray, count: int) -> np.ndarray:

@@ -1,20 +1,29 @@
-"""CMC and mean average precision of a query set against a gallery set."""
+"""CMC, mean average precision and mINP of a query set against a gallery set."""
+
+from collections.abc import Iterable
 
 import numpy as np
 
 from tfipgan.errors import InputError
+from tfipgan.evaluation.detail import DetailCollector, RankingDetail
+from tfipgan.evaluation.distances import METRICS, Distances, Tile
 from tfipgan.evaluation.feature_set import FeatureSet
+from tfipgan.evaluation.ranking import (
+    Protocol,
+    Ranks,
+    average_precision,
+    inverse_negative_penalty,
+)
+from tfipgan.evaluation.reranking import reranked_rows
+from tfipgan.evaluation.single_shot import SingleShot
 
-METRICS = ("euclidean", "cosine")
 APS = ("standard", "trapezoid")
-PROTOCOLS = ("market1501", "cross-camera-off")
+PROTOCOLS = ("market1501", "cuhk03", "cross-camera-off")
 RANKS = (1, 5, 10, 20)
 CMC_LENGTH = 50
+TOP = 10
 
 _JUNK = -1
-# Matrix products of few rows take other code in BLAS, which rounds equal columns
-# differently and so breaks ties between identical gallery images.
-_MIN_BLOCK_ROWS = 16
 
 
 def evaluate_ranking(
@@ -24,183 +33,253 @@ def evaluate_ranking(
     ap: str = "standard",
     protocol: str = "market1501",
     memory_bytes: int = 2**28,
+    rerank: bool = False,
+    seed: int = 0,
+    distances: np.ndarray | None = None,
 ) -> dict:
-    """Computes CMC and mAP, exactly, without holding the whole distance matrix.
+    """Computes CMC, mAP and mINP, exactly, holding a bounded part of the distances.
 
-    The rank of a positive is one more than the number of valid gallery images nearer
-    to the query, or as near and earlier in the gallery.
+    The rank of a match is one more than the number of valid gallery images nearer to
+    the query, or as near and earlier in the gallery.
 
     metric: "euclidean", or "cosine" (1 - the cosine of the angle); float32.
-    ap: "standard" (mean of the precision at each positive), or "trapezoid" (Market-1501
-      evaluation code: mean of the precision just before and at each positive, where
+    ap: "standard" (mean of the precision at each match), or "trapezoid" (Market-1501
+      evaluation code: mean of the precision just before and at each match, where
       "before" is 1 at rank 1).
     protocol: "market1501" leaves out the gallery images of the query's own person under
       the query's own camera; "cross-camera-off" keeps them, and leaves out only the
       query image itself: the gallery rows with the very same path, where both sets have
-      paths. Both leave out junk (person id -1). Person id 0, a distractor in
+      paths. "cuhk03" is "market1501" but for the CMC, which is that of one gallery
+      image of each identity, drawn 10 times for each query and averaged (single gallery
+      shot). All leave out junk (person id -1). Person id 0, a distractor in
       Market-1501, is an identity like any other.
-    memory_bytes: for the block of distances held at a time, which is of 16 queries at
-      least. Copies of the inputs are not counted: a gallery with junk is copied
-      without it, and "cosine" copies both sets.
+    memory_bytes: for the distances held at a time and what else a block of them takes
+      beside the features; a block is of 16 x 64 at least, and under "cuhk03" and with
+      `rerank` of one query's whole row.
+    rerank: whether to rank by k-reciprocal re-ranked distances (`reranked_rows`, Zhong
+      et al. 2017); euclidean only.
+    seed: of the draws under "cuhk03".
+    distances: float32 (queries, gallery), of your own, to rank by instead of the
+      features' (`metric` and `rerank` then say nothing).
 
-    Queries without a positive among their valid gallery images, junk queries among
-    them, are left out of the means and counted.
+    Queries without a match among their valid gallery images, junk queries among them,
+    are left out of the means and counted.
 
     Returns a dict of plain Python values: "rank-1", "rank-5", "rank-10", "rank-20",
-    "mAP" (fractions of 1); "cmc", the fractions of rank 1 to 50, or to the size of the
-    gallery without junk; "metric", "ap", "protocol"; "num_queries" (all),
-    "num_queries_evaluated", "num_queries_without_match", "num_gallery" (all),
-    "num_gallery_junk". Rank-k of a gallery smaller than k is the CMC's last value.
+    "mAP", "mINP" (fractions of 1); "cmc", the fractions of rank 1 to 50, or to the size
+    of the gallery without junk; "metric", "ap", "protocol", "rerank"; "num_queries"
+    (all), "num_queries_evaluated", "num_queries_without_match" and what it is made of:
+    "num_queries_junk", "num_queries_not_in_gallery" (no image of the person there) and
+    "num_queries_own_camera_only" (none that the protocol leaves in); "num_gallery"
+    (all), "num_gallery_junk". Rank-k of a gallery smaller than k is the CMC's last
+    value.
 
     Raises InputError for unknown options, features of different lengths, unlabelled
     images (person id below -1, or, where the protocol looks at cameras, camera id below
     0), a gallery of junk only, features too large for float32 distances, zero features
-    under "cosine", and if no query at all has a positive.
+    under "cosine", and if no query at all has a match.
     """
+    return _evaluate(
+        query,
+        gallery,
+        metric,
+        ap,
+        protocol,
+        memory_bytes,
+        rerank,
+        seed,
+        distances,
+        None,
+    )[0]
+
+
+def evaluate_in_detail(
+    query: FeatureSet,
+    gallery: FeatureSet,
+    metric: str = "euclidean",
+    ap: str = "standard",
+    protocol: str = "market1501",
+    memory_bytes: int = 2**28,
+    rerank: bool = False,
+    seed: int = 0,
+    top: int = TOP,
+) -> tuple[dict, RankingDetail]:
+    """Computes what `evaluate_ranking` does, and what it shows query by query.
+
+    The same arguments and errors; `top` is the length of the ranked lists. Gallery rows
+    in the detail are those of the set as given, junk included.
+    """
+    return _evaluate(
+        query, gallery, metric, ap, protocol, memory_bytes, rerank, seed, None, top
+    )
+
+
+def _evaluate(
+    query, gallery, metric, ap, protocol, memory_bytes, rerank, seed, matrix, top
+) -> tuple[dict, RankingDetail | None]:
     _check_choice("metric", metric, METRICS)
     _check_choice("ap", ap, APS)
     _check_choice("protocol", protocol, PROTOCOLS)
     if memory_bytes <= 0:
         raise InputError(f"memory_bytes is {memory_bytes}, expected a positive number")
+    if rerank and metric != "euclidean":
+        raise InputError(f"re-ranking is for euclidean distances, not for {metric}")
     for name, features in (("query", query), ("gallery", gallery)):
-        _check_labels(name, features, needs_cameras=protocol == "market1501")
+        _check_labels(name, features, needs_cameras=protocol != "cross-camera-off")
     if query.features.shape[1] != gallery.features.shape[1]:
         raise InputError(
             f"query features have {query.features.shape[1]} values, gallery features "
             f"{gallery.features.shape[1]}; extract both with the same network"
         )
-
-    num_gallery = len(gallery)
-    query_paths, gallery_paths = _path_numbers(query, gallery)
-    kept = gallery.person_ids != _JUNK
-    if not kept.any():
+    kept = np.flatnonzero(gallery.person_ids != _JUNK)
+    if not len(kept):
         raise InputError(
-            f"all {num_gallery} gallery images are junk (person id -1); expected "
+            f"all {len(gallery)} gallery images are junk (person id -1); expected "
             "images of persons: check the gallery folder and the file name format"
         )
-    persons, cameras, features = (
-        gallery.person_ids,
-        gallery.camera_ids,
-        gallery.features,
+    persons, cameras = gallery.person_ids[kept], gallery.camera_ids[kept]
+    query_paths, gallery_paths = None, None
+    if protocol == "cross-camera-off":
+        query_paths, gallery_paths = _path_numbers(query, gallery, kept)
+    candidates = Protocol(
+        protocol,
+        query.person_ids,
+        query.camera_ids,
+        persons,
+        cameras,
+        query_paths,
+        gallery_paths,
     )
-    if not kept.all():
-        persons, cameras, features = persons[kept], cameras[kept], features[kept]
-        gallery_paths = None if gallery_paths is None else gallery_paths[kept]
-
-    first_ranks = []
-    precisions = []
-    for index, row in enumerate(
-        _distance_rows(query.features, features, metric, memory_bytes)
-    ):
-        positive = persons == query.person_ids[index]
-        if protocol == "market1501":
-            excluded = positive & (cameras == query.camera_ids[index])
-        elif query_paths is not None:
-            excluded = gallery_paths == query_paths[index]
-        else:
-            excluded = np.zeros_like(positive)
-        row[excluded] = np.inf
-        positions = np.flatnonzero(positive & ~excluded)
-        if len(positions):
-            ranks = _ranks(row, positions)
-            first_ranks.append(ranks[0])
-            precisions.append(_average_precision(ranks, ap))
-    if not first_ranks:
+    reasons = _left_out(query, persons, candidates)
+    evaluated = np.flatnonzero(reasons == _EVALUATED)
+    if not len(evaluated):
         raise InputError(_why_no_match(query, persons, protocol))
 
-    length = min(CMC_LENGTH, len(persons))
+    to_distance, largest = _as_it_is, 1.0
+    if matrix is not None:
+        tiles = _of_matrix(matrix, len(query), len(gallery), kept)
+    elif rerank:
+        tiles = _reranked(query, gallery, kept, memory_bytes)
+    else:
+        tiles = Distances(
+            query.features,
+            gallery.features,
+            metric,
+            memory_bytes,
+            kept if len(kept) < len(gallery) else None,
+            whole_rows=protocol == "cuhk03",
+        )
+        to_distance, largest = tiles.to_distance, tiles.largest
+    ranks = Ranks(candidates)
+    collector = None
+    if top is not None:
+        collector = DetailCollector(
+            ranks,
+            candidates,
+            query.person_ids,
+            query.camera_ids,
+            cameras,
+            kept,
+            to_distance,
+            largest,
+            top,
+        )
+    shots = SingleShot(persons, seed) if protocol == "cuhk03" else None
+    first_ranks = []
+    for tile in tiles:
+        ranks.add(tile)
+        if collector is not None:
+            collector.add(tile)
+        if shots is not None:
+            first_ranks += _shot_ranks(shots, tile, query.person_ids, candidates)
+    all_ranks = [ranks.of(index) for index in evaluated]
+    if shots is None:
+        first_ranks = [own[0] for own in all_ranks]
+    length = min(CMC_LENGTH, len(shots) if shots is not None else len(kept))
     hits = np.bincount(first_ranks, minlength=length + 1)[1 : length + 1]
     cmc = (np.cumsum(hits) / len(first_ranks)).tolist()
-    return {
+    precisions = [average_precision(own, ap) for own in all_ranks]
+    metrics = {
         **{f"rank-{k}": cmc[min(k, length) - 1] for k in RANKS},
         "mAP": float(np.mean(precisions)),
+        "mINP": float(np.mean([inverse_negative_penalty(own) for own in all_ranks])),
         "cmc": cmc,
         "metric": metric,
         "ap": ap,
         "protocol": protocol,
+        "rerank": rerank,
         "num_queries": len(query),
-        "num_queries_evaluated": len(first_ranks),
-        "num_queries_without_match": len(query) - len(first_ranks),
-        "num_gallery": num_gallery,
-        "num_gallery_junk": num_gallery - len(persons),
+        "num_queries_evaluated": len(evaluated),
+        "num_queries_without_match": len(query) - len(evaluated),
+        **{name: int((reasons == reason).sum()) for reason, name in _REASONS.items()},
+        "num_gallery": len(gallery),
+        "num_gallery_junk": len(gallery) - len(kept),
     }
+    detail = None if collector is None else collector.detail(evaluated, precisions)
+    return metrics, detail
 
 
-def _distance_rows(query, gallery, metric, memory_bytes):
-    """Yields for each query its writable row of distances, float32 (gallery)."""
-    if metric == "cosine":
-        query, gallery = _unit_rows("query", query), _unit_rows("gallery", gallery)
-    else:
-        query_norms, gallery_norms = _squared_norms(query), _squared_norms(gallery)
-        # (||q|| + ||g||)^2 bounds every term of the expansion below.
-        largest = (query_norms.max() ** 0.5 + gallery_norms.max() ** 0.5) ** 2
-        if largest > np.finfo(np.float32).max:
-            raise InputError(
-                "features are too large: squared distances of up to "
-                f"{largest:.1e} don't fit float32; scale or normalise the features"
-            )
-        query_norms = query_norms.astype(np.float32)
-        gallery_norms = gallery_norms.astype(np.float32)
-    bytes_per_row = gallery.itemsize * len(gallery)
-    rows = min(max(_MIN_BLOCK_ROWS, len(query)), memory_bytes // bytes_per_row)
-    rows = max(_MIN_BLOCK_ROWS, rows)
-    for start in range(0, len(query), rows):
-        # Every block has the same shape (the last one repeats the last query), so that
-        # every query's distances are rounded alike.
-        indices = np.minimum(np.arange(start, start + rows), len(query) - 1)
-        block = query[indices] @ gallery.T
-        if metric == "cosine":
-            np.subtract(1, block, out=block)
-        else:
-            block *= -2
-            block += query_norms[indices, None]
-            block += gallery_norms
-            np.maximum(block, 0, out=block)
-        yield from block[: len(query) - start]
+def _reranked(query, gallery, kept, memory_bytes) -> Iterable[Tile]:
+    features = gallery.features
+    if len(kept) < len(gallery):
+        features = features[kept]
+    rows = reranked_rows(query.features, features, memory_bytes=memory_bytes)
+    return (Tile(i, 0, True, True, row[None]) for i, row in enumerate(rows))
 
 
-def _ranks(row: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Sorted ranks, from 1, of the gallery positions in a row of distances.
-
-    Counting what is nearer needs one pass for each positive, of which there are few;
-    sorting the whole row costs several times as much.
-    """
-    ranks = [
-        np.count_nonzero(row[:position] <= row[position])
-        + np.count_nonzero(row[position:] < row[position])
-        for position in positions
-    ]
-    return np.sort(ranks) + 1
-
-
-def _average_precision(ranks: np.ndarray, ap: str) -> float:
-    hits = np.arange(1, len(ranks) + 1)
-    precision = hits / ranks
-    if ap == "trapezoid":
-        before = np.where(ranks == 1, 1.0, (hits - 1) / np.maximum(ranks - 1, 1))
-        precision = (before + precision) / 2
-    return float(precision.mean())
-
-
-def _squared_norms(features: np.ndarray) -> np.ndarray:
-    return np.einsum("nd,nd->n", features, features, dtype=np.float64)
-
-
-def _unit_rows(name: str, features: np.ndarray) -> np.ndarray:
-    norms = np.sqrt(_squared_norms(features)).astype(np.float32)
-    if not norms.all():
+def _of_matrix(matrix, num_queries, num_gallery, kept) -> Iterable[Tile]:
+    matrix = np.asarray(matrix, np.float32)
+    if matrix.shape != (num_queries, num_gallery):
         raise InputError(
-            f"{name} row {int(norms.argmin())} is all zeros and has no direction; "
-            "use the euclidean metric or look for a dead network"
+            f"distances have shape {matrix.shape}, expected (queries, gallery), "
+            f"({num_queries}, {num_gallery})"
         )
-    return features / norms[:, None]
+    bad_rows = np.isnan(matrix).any(axis=1)
+    if bad_rows.any():
+        raise InputError(f"distances row {int(bad_rows.argmax())} has a NaN")
+    # Copies, because what is left out is overwritten.
+    rows = (row[kept] if len(kept) < num_gallery else row.copy() for row in matrix)
+    return (Tile(i, 0, True, True, row[None]) for i, row in enumerate(rows))
 
 
-def _path_numbers(query: FeatureSet, gallery: FeatureSet):
+def _as_it_is(query_index, values):
+    return values
+
+
+def _shot_ranks(shots, tile, query_persons, candidates):
+    """Return the first ranks of all draws of the tile's queries that have a match."""
+    found = []
+    for row, values in enumerate(tile.block):
+        query = tile.query_start + row
+        matches = candidates(query).matches
+        if len(matches):
+            person = int(query_persons[query])
+            found += shots.ranks(query, person, values, matches).tolist()
+    return found
+
+
+_EVALUATED = 0
+_REASONS = {
+    1: "num_queries_junk",
+    2: "num_queries_not_in_gallery",
+    3: "num_queries_own_camera_only",
+}
+
+
+def _left_out(query, gallery_persons, candidates):
+    """Return why each query is left out, a key of _REASONS; or _EVALUATED."""
+    reasons = np.full(len(query), _EVALUATED)
+    reasons[[not len(candidates(i).matches) for i in range(len(query))]] = 3
+    reasons[~np.isin(query.person_ids, gallery_persons)] = 2
+    reasons[query.person_ids == _JUNK] = 1
+    return reasons
+
+
+def _path_numbers(query: FeatureSet, gallery: FeatureSet, kept: np.ndarray):
     """Numbers that are equal where paths are, int64; (None, None) without paths."""
     if query.paths is None or gallery.paths is None:
         return None, None
-    both = np.concatenate([query.paths, gallery.paths])
+    both = np.concatenate([query.paths, gallery.paths[kept]])
     numbers = np.unique(both, return_inverse=True)[1]
     return numbers[: len(query)], numbers[len(query) :]
 
@@ -223,7 +302,7 @@ def _check_labels(name: str, features: FeatureSet, needs_cameras: bool) -> None:
     if needs_cameras and unknown:
         raise InputError(
             f"{unknown} of {len(features)} {name} images have no camera id (-1), which "
-            "the protocol 'market1501' needs: read the images with their file name "
+            "the protocol needs: read the images with their file name "
             "format, or use 'cross-camera-off'"
         )
 
@@ -235,7 +314,7 @@ def _why_no_match(query: FeatureSet, gallery_persons: np.ndarray, protocol: str)
             "the two have no person in common; check that query and gallery are of "
             "the same dataset and that no labels are missing"
         )
-    if protocol == "market1501":
+    if protocol != "cross-camera-off":
         return found + (
             "all images of a query's person are of the query's own camera "
             f"(query cameras: {_short_list(np.unique(query.camera_ids))}); a dataset "

@@ -23,6 +23,7 @@ def write_report(
     summary: str | Sequence[str],
     tables: Sequence[Mapping] = (),
     figures: Sequence[Mapping] = (),
+    details: Sequence[Mapping] = (),
     commands: Sequence[str] = (),
     footnotes: Sequence[str] = (),
 ) -> None:
@@ -33,6 +34,7 @@ def write_report(
       (fractions of 1 with three decimals, None as "-"); "note" may be left out.
     figures: each {"title", "path", "caption"}, an image file that goes into the page;
       "caption" may be left out.
+    details: more tables, after the figures.
     commands: command lines that were run, one a line.
     footnotes: numbered from 1 in their order.
     All texts are plain: markup in them is shown, not obeyed. Equal input gives equal
@@ -52,16 +54,18 @@ def write_report(
     page = environment.from_string(source).render(
         title=title,
         summary=[summary] if isinstance(summary, str) else list(summary),
-        tables=[
-            {**table, "right": number_columns(table["columns"], table["rows"])}
-            for table in tables
-        ],
+        tables=[_aligned(table) for table in tables],
         figures=[{**figure, "uri": _data_uri(figure["path"])} for figure in figures],
+        details=[_aligned(table) for table in details],
         commands=commands,
         footnotes=footnotes,
     )
     with written_aside(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
+
+
+def _aligned(table: Mapping) -> dict:
+    return {**table, "right": number_columns(table["columns"], table["rows"])}
 
 
 def _data_uri(path: str | os.PathLike) -> str:

@@ -1,0 +1,51 @@
+"""Times of two sides taken in turns, and tables of them; shared by the benchmarks."""
+
+import os
+import platform
+import statistics
+import time
+from importlib.metadata import version
+
+RUNS = 5
+
+
+def seconds(function, *arguments):
+    """Return the seconds of one call, and what it gave."""
+    start = time.perf_counter()
+    result = function(*arguments)
+    return time.perf_counter() - start, result
+
+
+def in_turns(ours, theirs, runs=RUNS):
+    """Call both `runs` times in turns, after once each; return two lists of seconds.
+
+    In turns, because other work on a shared machine comes and goes: it then meets both.
+    """
+    ours(), theirs()
+    pairs = [(seconds(ours)[0], seconds(theirs)[0]) for _ in range(runs)]
+    return [list(times) for times in zip(*pairs, strict=True)]
+
+
+def row(name, ours, theirs):
+    """Return a table's row: medians in seconds, and how many times as fast ours is."""
+    mine, other = statistics.median(ours), statistics.median(theirs)
+    ratios = sorted(b / a for a, b in zip(ours, theirs, strict=True))
+    spread = f"{ratios[0]:.1f} to {ratios[-1]:.1f}"
+    return [name, f"{mine:.3f}", f"{other:.3f}", f"{other / mine:.2f}", spread]
+
+
+def print_table(columns, rows):
+    """Print a Markdown table."""
+    print("| " + " | ".join(columns) + " |")
+    print("|" + "---|" * len(columns))
+    for cells in rows:
+        print("| " + " | ".join(str(cell) for cell in cells) + " |")
+    print(flush=True)
+
+
+def print_machine(*packages):
+    """Print the machine, and the versions of the packages that were measured."""
+    with open("/proc/cpuinfo") as file:
+        names = [line.split(":")[1].strip() for line in file if "model name" in line]
+    print(f"{os.cpu_count()} cores of {names[0]}, Python {platform.python_version()}, ")
+    print(", ".join(f"{name} {version(name)}" for name in packages), "\n", flush=True)

@@ -1,0 +1,187 @@
+"""Ranks of each query's matches, by counting what is nearer.
+
+A query has few matches, so counting the gallery images before each costs a few passes
+over its row of distances; sorting the row would cost more.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tfipgan.evaluation.distances import Tile
+
+# From so many matches on, sorting the row is faster than counting for each of them: at
+# 16,000 images from about 60, at 82,000 from about 190 (docs/benchmarks.md).
+_SORT_FROM = 100
+# So few matches, or so short a row, are not worth a look for the nearest part.
+_FEW, _SHORT = 4, 1024
+_NONE = np.empty(0, np.int64)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Which columns of the gallery count for a query.
+
+    Attributes:
+        matches: int64, columns of the query's person that count, rising.
+        left_out: int64, columns that the protocol leaves out, rising.
+    """
+
+    matches: np.ndarray
+    left_out: np.ndarray
+
+
+class Protocol:
+    """Finds the columns that count for each query; `evaluate_ranking` says the rules.
+
+    Args:
+        name: "market1501", "cross-camera-off" or "cuhk03".
+        query_persons, query_cameras: int64 (queries).
+        gallery_persons, gallery_cameras: int64 (columns), without junk.
+        query_paths, gallery_paths: numbers that are equal where paths are, or None.
+    """
+
+    def __init__(
+        self,
+        name,
+        query_persons,
+        query_cameras,
+        gallery_persons,
+        gallery_cameras,
+        query_paths=None,
+        gallery_paths=None,
+    ):
+        self._drops_own_camera = name != "cross-camera-off"
+        self._query_persons, self._query_cameras = query_persons, query_cameras
+        self._gallery_cameras = gallery_cameras
+        self._of_person = _positions(gallery_persons)
+        self._query_paths = query_paths
+        self._known: dict[int, Candidates] = {}
+        self._of_path = None if gallery_paths is None else _positions(gallery_paths)
+
+    def __call__(self, query: int) -> Candidates:
+        """Return what counts for the query of this number."""
+        if query not in self._known:
+            self._known[query] = self._find(query)
+        return self._known[query]
+
+    def _find(self, query):
+        own = self._of_person.get(int(self._query_persons[query]), _NONE)
+        if self._drops_own_camera:
+            same = self._gallery_cameras[own] == self._query_cameras[query]
+            return Candidates(own[~same], own[same])
+        if self._of_path is None:
+            return Candidates(own, _NONE)
+        itself = self._of_path.get(int(self._query_paths[query]), _NONE)
+        return Candidates(np.setdiff1d(own, itself, assume_unique=True), itself)
+
+
+class Ranks:
+    """Collects the ranks of each query's matches, tile by tile.
+
+    Args:
+        protocol: function of a query's number, gives its `Candidates`.
+    """
+
+    def __init__(self, protocol):
+        self._protocol = protocol
+        self._nearer: dict[int, np.ndarray] = {}
+        self._values: dict[int, np.ndarray] = {}
+
+    def add(self, tile: Tile) -> None:
+        """Take a tile in; what the protocol leaves out becomes infinite in it."""
+        for row, values in enumerate(tile.block):
+            query = tile.query_start + row
+            candidates = self._protocol(query)
+            values[_inside(candidates.left_out, tile)] = np.inf
+            if not len(candidates.matches):
+                continue
+            places = candidates.matches - tile.column_start
+            if tile.is_first_pass:
+                inside = (places >= 0) & (places < len(values))
+                own = self._values.setdefault(query, np.empty(len(places), np.float32))
+                own[inside] = values[places[inside]]
+            if tile.is_last_pass:
+                counted = count_nearer(values, self._values[query], places)
+                self._nearer[query] = self._nearer.get(query, 0) + counted
+
+    def of(self, query: int) -> np.ndarray:
+        """Return the ranks of the query's matches, int64 from 1, rising; may be none"""
+        nearer = self._nearer.get(query)
+        return _NONE if nearer is None else np.sort(nearer) + 1
+
+    def values_of(self, query: int) -> np.ndarray:
+        """Return the tile's values at the query's matches, float32."""
+        return self._values[query]
+
+
+def average_precision(ranks: np.ndarray, ap: str) -> float:
+    """Return the average precision of a query's ranks; "standard" or "trapezoid"."""
+    hits = np.arange(1, len(ranks) + 1)
+    precision = hits / ranks
+    if ap == "trapezoid":
+        before = np.where(ranks == 1, 1.0, (hits - 1) / np.maximum(ranks - 1, 1))
+        precision = (before + precision) / 2
+    return float(precision.mean())
+
+
+def inverse_negative_penalty(ranks: np.ndarray) -> float:
+    """Return matches / rank of the last one (Ye et al. 2021; its mean is mINP)."""
+    return float(len(ranks) / ranks[-1])
+
+
+def count_nearer(values, of, places) -> np.ndarray:
+    """Count the values below each of `of`, and those that equal it at earlier places.
+
+    Args:
+        values: float32 (n), a part of a row.
+        of: float32 (m), values of the row.
+        places: int64 (m), where they stand in the part; below 0 if before it, n or more
+            if after.
+
+    Returns:
+        int64 (m).
+    """
+    order = np.argsort(of)
+    below, equal = np.empty_like(order), np.empty_like(order)
+    below[order], equal[order] = _count(values, of[order])
+    # A match equals itself, where it is in this part; equal ones after it don't count.
+    is_here = (places >= 0) & (places < len(values))
+    for i in np.flatnonzero(equal > is_here):
+        below[i] += np.count_nonzero(values[: max(places[i], 0)] == of[i])
+    return below
+
+
+def _count(values, of):
+    """Return how many values are below each of the rising `of`, and how many equal."""
+    if len(of) >= _SORT_FROM:
+        rising = np.sort(values)
+        below = np.searchsorted(rising, of, "left")
+        return below, np.searchsorted(rising, of, "right") - below
+    if len(of) > _FEW and len(values) > _SHORT:
+        # A good network has half of the matches among the nearest few images: those are
+        # counted there.
+        half = len(of) // 2 + 1
+        is_near = values <= of[half - 1]
+        if np.count_nonzero(is_near) <= len(values) // 8:
+            nearest = _count(values[is_near], of[:half])
+            return np.concatenate([nearest, _count(values, of[half:])], axis=1)
+    return np.array(
+        [
+            [np.count_nonzero(row) for row in compare(values, of[:, None])]
+            for compare in (np.less, np.equal)
+        ]
+    )
+
+
+def _inside(columns, tile):
+    """Return the columns' places in the tile, of those that are in it."""
+    places = columns - tile.column_start
+    return places[(places >= 0) & (places < tile.block.shape[1])]
+
+
+def _positions(numbers: np.ndarray) -> dict[int, np.ndarray]:
+    """Return {number: its rising positions}."""
+    order = np.argsort(numbers, kind="stable")
+    found, starts = np.unique(numbers[order], return_index=True)
+    return dict(zip(found.tolist(), np.split(order, starts[1:]), strict=True))

@@ -1,0 +1,324 @@
+"""k-reciprocal re-ranking, without a matrix of all pairs of images."""
+
+from collections.abc import Iterator
+from math import isqrt
+from typing import NamedTuple
+
+import numpy as np
+
+from tfipgan.errors import InputError
+
+_MIN_SIDE = 64
+# Pairs whose features are compared at a time: few enough to stay in the cache.
+_PAIR_VALUES = 2**18
+_INDEX_BITS = 32
+
+
+def reranked_rows(
+    query: np.ndarray,
+    gallery: np.ndarray,
+    k1: int = 20,
+    k2: int = 6,
+    lambda_value: float = 0.3,
+    memory_bytes: int = 2**28,
+) -> Iterator[np.ndarray]:
+    """Re-ranks the gallery for each query by the neighbours that they share.
+
+    Zhong et al., "Re-ranking Person Re-identification with k-reciprocal Encoding",
+    CVPR 2017, as in their published code: the neighbours of an image are searched among
+    all queries and gallery images. Ties go to the earlier image, queries before the
+    gallery; an image is always its own nearest.
+
+    Args:
+        query: float32 (Q, D).
+        gallery: float32 (G, D). Distances are Euclidean; rows of length 1 give the
+            order of the cosine.
+        k1: neighbours in which two images must find each other, 1 or more.
+        k2: neighbours, itself included, over which an image's code is averaged, 1
+            (which changes nothing) to k1.
+        lambda_value: weight of the squared distance (as a share of the query's largest)
+            in the result, 0 to 1; the rest is the Jaccard distance.
+        memory_bytes: for blocks of distances, which are of 64 x 64 images, or of one
+            query's row, at least. The features and a few lists for each image, in
+            proportion to the images that its code names, are not counted.
+
+    Returns:
+        An iterator over the queries in their order, each with its writable row of
+        distances, float32 (G), in [0, 1] but for rounding.
+
+    Raises:
+        InputError: at once, for options out of their range, an empty set, features of
+            different lengths, and features that are too large or not finite.
+    """
+    _check_options(k1, k2, lambda_value, memory_bytes)
+    images = _Images(np.asarray(query, np.float32), np.asarray(gallery, np.float32))
+    return _rows(images, k1, k2, lambda_value, memory_bytes)
+
+
+def _rows(images, k1, k2, lambda_value, memory_bytes):
+    neighbours, farthest = _nearest(images, min(k1 + 1, len(images)), memory_bytes)
+    # All images equal: any divisor gives their distances of 0.
+    farthest[farthest == 0] = 1
+    # The published code rounds halves to even, as Python does.
+    sets = _expanded_sets(neighbours, round(k1 / 2) + 1, memory_bytes)
+    codes = _codes(images, sets, farthest)
+    codes = _averaged(codes, neighbours[:, :k2], memory_bytes)
+    del neighbours, sets
+    num_queries = len(images.query)
+    holders = _transposed(codes.starts[num_queries:], codes, len(images))
+    # Twice: the caller may still hold a row of the last block.
+    bytes_per_row = 2 * images.gallery.itemsize * len(images.gallery)
+    for rows in _slices(num_queries, memory_bytes // bytes_per_row):
+        block = images.squared_distances(rows, slice(num_queries, len(images)))
+        for index, row in enumerate(block, rows.start):
+            overlap = _overlap(codes, index, holders, len(images.gallery))
+            row *= lambda_value / farthest[index]
+            row += (1 - lambda_value) * (1 - overlap / (2 - overlap))
+            yield row
+        del block
+
+
+class _Images:
+    """Query and gallery as one list of images, without a copy of them."""
+
+    def __init__(self, query: np.ndarray, gallery: np.ndarray):
+        for name, features in (("query", query), ("gallery", gallery)):
+            if features.ndim != 2 or 0 in features.shape:
+                raise InputError(
+                    f"{name} features have shape {features.shape}, expected (images, "
+                    "values) with at least one of each"
+                )
+        if query.shape[1] != gallery.shape[1]:
+            raise InputError(
+                f"query features have {query.shape[1]} values, gallery features "
+                f"{gallery.shape[1]}; extract both with the same network"
+            )
+        self.query, self.gallery = query, gallery
+        norms = np.concatenate(
+            [
+                np.einsum("nd,nd->n", part, part, dtype=np.float64)
+                for part in (query, gallery)
+            ]
+        )
+        # Bounds every term of a squared distance.
+        largest = 4 * norms.max()
+        if not largest <= np.finfo(np.float32).max:
+            raise InputError(
+                "features are not finite or too large: squared distances of up to "
+                f"{largest:.1e} don't fit float32; scale or normalise the features"
+            )
+        self.norms = norms.astype(np.float32)
+
+    def __len__(self) -> int:
+        return len(self.norms)
+
+    def slices(self, most: int) -> list[slice]:
+        """Runs of `most` images at most, each of queries alone or of the gallery."""
+        first = len(self.query)
+        return _slices(first, most) + [
+            slice(first + run.start, first + run.stop)
+            for run in _slices(len(self.gallery), most)
+        ]
+
+    def squared_distances(self, rows: slice, columns: slice) -> np.ndarray:
+        """float32 (rows, columns) for two runs as `slices` gives them."""
+        block = self._run(rows) @ self._run(columns).T
+        block *= -2
+        block += self.norms[rows, None]
+        block += self.norms[columns]
+        return np.maximum(block, 0, out=block)
+
+    def take(self, indices: np.ndarray) -> np.ndarray:
+        """A copy of the features of these images, float32 (indices, D)."""
+        queries = indices < len(self.query)
+        features = np.empty((len(indices), self.query.shape[1]), np.float32)
+        features[queries] = self.query[indices[queries]]
+        features[~queries] = self.gallery[indices[~queries] - len(self.query)]
+        return features
+
+    def _run(self, run: slice) -> np.ndarray:
+        first = len(self.query)
+        if run.start < first:
+            return self.query[run]
+        return self.gallery[run.start - first : run.stop - first]
+
+
+class _SparseRows(NamedTuple):
+    """Row i has the values of starts[i] to starts[i + 1] in their columns, else 0."""
+
+    starts: np.ndarray
+    columns: np.ndarray
+    values: np.ndarray
+
+
+def _nearest(images, k, memory_bytes):
+    """Returns each image's k nearest, itself first, and its largest squared distance.
+
+    int32 (N, k) and float32 (N).
+    """
+    best = np.full((len(images), k), np.iinfo(np.int64).max)
+    farthest = np.zeros(len(images), np.float32)
+    # A pair of images has 4 bytes of distance and 8 of key.
+    runs = images.slices(max(_MIN_SIDE, isqrt(memory_bytes // 16)))
+    for number, rows in enumerate(runs):
+        for columns in runs[number:]:
+            block = images.squared_distances(rows, columns)
+            _update_nearest(best[rows], farthest[rows], block, columns, rows == columns)
+            if rows != columns:
+                _update_nearest(best[columns], farthest[columns], block.T, rows, False)
+    best.sort(axis=1)
+    neighbours = best.astype(np.uint32).astype(np.int32)
+    neighbours[:, 0] = np.arange(len(images))
+    return neighbours, farthest
+
+
+def _update_nearest(best, farthest, block, columns, diagonal):
+    np.maximum(farthest, block.max(axis=1), out=farthest)
+    # The bits of floats of 0 and more are in the floats' order. With the index below
+    # them no two keys are equal, so that ties have one answer.
+    keys = block.view(np.int32).astype(np.int64, order="C")
+    keys <<= _INDEX_BITS
+    keys |= np.arange(columns.start, columns.stop)
+    if diagonal:
+        np.fill_diagonal(keys, -1)
+    k = best.shape[1]
+    if keys.shape[1] > k:
+        keys.partition(k - 1, axis=1)
+    both = np.concatenate([best, keys[:, :k]], axis=1)
+    both.partition(k - 1, axis=1)
+    best[:] = both[:, :k]
+
+
+def _mutual(neighbours, memory_bytes):
+    """Which neighbours of an image have it among theirs, bool (N, k)."""
+    count, k = neighbours.shape
+    mutual = np.empty((count, k), bool)
+    for rows in _slices(count, memory_bytes // (8 * k * k)):
+        own = np.arange(rows.start, rows.stop)[:, None, None]
+        mutual[rows] = (neighbours[neighbours[rows]] == own).any(axis=2)
+    return mutual
+
+
+def _expanded_sets(neighbours, half, memory_bytes):
+    """Returns each image's mutual neighbours and those of theirs that mostly agree.
+
+    The mutual neighbours within the `half` nearest of a mutual neighbour are joined
+    where more than two thirds of them are in the set already. Values are left empty.
+    """
+    count, k = neighbours.shape
+    mutual = _mutual(neighbours, memory_bytes)
+    close = neighbours[:, :half]
+    close_mutual = _mutual(close, memory_bytes)
+    close_sizes = close_mutual.sum(axis=1)
+    runs = _slices(count, memory_bytes // (count + 64 * k * close.shape[1]))
+    is_member = np.zeros((max(run.stop - run.start for run in runs), count), bool)
+    lengths, columns = [], []
+    for rows in runs:
+        candidates = neighbours[rows]
+        own = np.arange(len(candidates))[:, None]
+        is_member[own, candidates] = mutual[rows]
+        theirs, counted = close[candidates], close_mutual[candidates]
+        agreeing = (is_member[own[:, :, None], theirs] & counted).sum(axis=2)
+        joined = mutual[rows] & (3 * agreeing > 2 * close_sizes[candidates])
+        is_member[own, candidates] = False
+
+        offsets = own * count
+        keys = [
+            (candidates + offsets)[mutual[rows]],
+            (theirs + offsets[:, :, None])[counted & joined[:, :, None]],
+        ]
+        members, found = np.divmod(np.unique(np.concatenate(keys)), count)
+        lengths.append(np.bincount(members, minlength=len(candidates)))
+        columns.append(found.astype(np.int32))
+    starts = np.append(0, np.cumsum(np.concatenate(lengths)))
+    return _SparseRows(starts, np.concatenate(columns), np.empty(0, np.float32))
+
+
+def _codes(images, sets, farthest):
+    """Weights exp(-distance) of each image's set, with a sum of 1."""
+    owners = _owners(sets.starts)
+    values = np.empty(len(owners), np.float32)
+    for pairs in _slices(len(owners), _PAIR_VALUES // images.query.shape[1]):
+        difference = images.take(owners[pairs])
+        difference -= images.take(sets.columns[pairs])
+        values[pairs] = np.einsum("nd,nd->n", difference, difference)
+    values /= farthest[owners]
+    np.exp(-values, out=values)
+    # No set is empty: every image is its own mutual neighbour.
+    values /= np.add.reduceat(values, sets.starts[:-1])[owners]
+    return sets._replace(values=values)
+
+
+def _averaged(codes, neighbours, memory_bytes):
+    """The mean of each image's neighbours' codes (local query expansion)."""
+    count, k = neighbours.shape
+    sizes = np.diff(codes.starts)
+    most = memory_bytes // (64 * int(sizes[neighbours].sum(axis=1).max()))
+    lengths, columns, values = [], [], []
+    for rows in _slices(count, most):
+        listed = neighbours[rows]
+        entries = _ranges(codes.starts[listed.ravel()], sizes[listed.ravel()])
+        owners = np.repeat(np.arange(len(listed)), sizes[listed].sum(axis=1))
+        keys, places = np.unique(
+            owners * count + codes.columns[entries], return_inverse=True
+        )
+        members, found = np.divmod(keys, count)
+        lengths.append(np.bincount(members, minlength=len(listed)))
+        columns.append(found.astype(np.int32))
+        sums = np.bincount(places, codes.values[entries])
+        values.append((sums / k).astype(np.float32))
+    starts = np.append(0, np.cumsum(np.concatenate(lengths)))
+    return _SparseRows(starts, np.concatenate(columns), np.concatenate(values))
+
+
+def _transposed(starts, codes, count):
+    """The rows from starts[0] on by column: who, from 0, holds a value there."""
+    kept = slice(starts[0], starts[-1])
+    columns = codes.columns[kept]
+    order = np.argsort(columns, kind="stable")
+    return _SparseRows(
+        np.append(0, np.cumsum(np.bincount(columns, minlength=count))),
+        _owners(starts)[order],
+        codes.values[kept][order],
+    )
+
+
+def _overlap(codes, index, holders, num_gallery):
+    """The sum of the smaller weights of a query and each gallery image, float64 (G)."""
+    own = slice(codes.starts[index], codes.starts[index + 1])
+    columns = codes.columns[own]
+    starts = holders.starts[columns]
+    lengths = holders.starts[columns + 1] - starts
+    entries = _ranges(starts, lengths)
+    smaller = np.minimum(np.repeat(codes.values[own], lengths), holders.values[entries])
+    return np.bincount(holders.columns[entries], smaller, num_gallery)
+
+
+def _owners(starts):
+    """The row of each entry, counted from 0, int32."""
+    return np.repeat(np.arange(len(starts) - 1, dtype=np.int32), np.diff(starts))
+
+
+def _ranges(starts, lengths):
+    """start, start + 1, ... of each range, one range after the other."""
+    ends = np.cumsum(lengths)
+    return np.arange(ends[-1]) + np.repeat(starts - (ends - lengths), lengths)
+
+
+def _slices(count: int, most: int) -> list[slice]:
+    """Cuts `count` into equal runs, within one, of `most` at most (and at least 1)."""
+    # Equal, as BLAS rounds products of very few rows in another way.
+    parts = -(-count // max(1, most))
+    bounds = [count * part // parts for part in range(parts + 1)]
+    return [slice(*pair) for pair in zip(bounds, bounds[1:], strict=False)]
+
+
+def _check_options(k1, k2, lambda_value, memory_bytes) -> None:
+    if k1 < 1:
+        raise InputError(f"k1 is {k1}, expected 1 or more neighbours (20 is usual)")
+    if not 1 <= k2 <= k1:
+        raise InputError(f"k2 is {k2}, expected 1 to k1, which is {k1} (6 is usual)")
+    if not 0 <= lambda_value <= 1:
+        raise InputError(f"lambda_value is {lambda_value}, expected 0 to 1")
+    if memory_bytes <= 0:
+        raise InputError(f"memory_bytes is {memory_bytes}, expected a positive number")
