@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tfipgan.errors import InputError
-from tfipgan.evaluation.reranking import reranked_rows
+from tfipgan.evaluation.reranking import _Images, _nearest, reranked_rows
 
 # Whole numbers, so that float32 distances are exact and ties are ties.
 FEW_TIES, MANY_TIES = 1000, 3
@@ -114,14 +114,20 @@ def test_equals_the_slow_version(seed, largest):
         )
 
 
-def test_many_neighbours():
-    # Small sets may come out of a partition in order; so many don't.
+@pytest.mark.parametrize("k", [1, 21, 300])
+@pytest.mark.parametrize("largest", [FEW_TIES, MANY_TIES])
+def test_neighbours_are_those_of_a_stable_sort(largest, k):
     generator = np.random.default_rng(5)
-    query, gallery = (people(generator, count) for count in (20, 180))
-    options = {"k1": 140, "k2": 40, "lambda_value": 0.3}
-    np.testing.assert_allclose(
-        reranked(query, gallery, **options), slow(query, gallery, **options), atol=2e-6
-    )
+    query, gallery = (people(generator, count, largest) for count in (100, 500))
+    both = np.concatenate([query, gallery])
+    distance = ((both[:, None] - both) ** 2).sum(axis=2)
+    farthest = distance.max(axis=1)
+    np.fill_diagonal(distance, -1)
+    expected = np.argsort(distance, axis=1, kind="stable")[:, :k]
+    for memory_bytes in (1, 2**28):
+        found = _nearest(_Images(query, gallery), k, memory_bytes)
+        np.testing.assert_array_equal(found[0], expected)
+        np.testing.assert_array_equal(found[1], farthest)
 
 
 @pytest.mark.parametrize("k2", [1, 6])
