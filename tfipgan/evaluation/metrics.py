@@ -234,12 +234,16 @@ def _of_matrix(matrix, num_queries, num_gallery, kept) -> Iterable[Tile]:
             f"distances have shape {matrix.shape}, expected (queries, gallery), "
             f"({num_queries}, {num_gallery})"
         )
-    bad_rows = np.isnan(matrix).any(axis=1)
-    if bad_rows.any():
-        raise InputError(f"distances row {int(bad_rows.argmax())} has a NaN")
-    # Copies, because what is left out is overwritten.
-    rows = (row[kept] if len(kept) < num_gallery else row.copy() for row in matrix)
-    return (Tile(i, 0, True, True, row[None]) for i, row in enumerate(rows))
+
+    def tiles():
+        for i, row in enumerate(matrix):
+            # A copy, because what is left out is overwritten.
+            values = row[kept] if len(kept) < num_gallery else row.copy()
+            if np.isnan(values.min()):
+                raise InputError(f"distances row {i} has a NaN")
+            yield Tile(i, 0, True, True, values[None])
+
+    return tiles()
 
 
 def _as_it_is(query_index, values):
