@@ -1,11 +1,16 @@
 """`tfipgan extract`: the feature file of a folder."""
 
+import logging
 import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 
 from tfipgan.data.datasets import read_images
-from tfipgan.evaluation import FeatureSet
+from tfipgan.evaluation import FeatureSet, features
 from tfipgan.evaluation.features import extract_features
 
 
@@ -18,15 +23,78 @@ def test_features_of_a_gallery(
     result = tfipgan("extract", *words)
     assert result.exit_code == 0, result.output
     samples = read_images(images)
-    features = FeatureSet.load(out)
+    found = FeatureSet.load(out)
     assert result.stdout == f"{len(samples)} images, 32 values each\n"
     assert f"{len(samples)}/{len(samples)}" in result.stderr
     expected = extract_features(tiny_network, samples, (32, 16), 7)
-    np.testing.assert_allclose(features.features, expected.features, atol=1e-6)
+    np.testing.assert_allclose(found.features, expected.features, atol=1e-6)
     # Junk and distractors are features too; evaluation knows what to do with them.
-    assert {-1, 0} < set(features.person_ids.tolist())
+    assert {-1, 0} < set(found.person_ids.tolist())
     for name in ("person_ids", "camera_ids", "paths"):
-        np.testing.assert_array_equal(getattr(features, name), getattr(expected, name))
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+
+
+# A command that is killed right after it has kept its second batch.
+KILLED = """
+import os, signal, sys
+from tfipgan.cli.main import main
+from tfipgan.evaluation import feature_part
+keep = feature_part.FeaturePart.keep
+def keep_and_die(part):
+    keep(part)
+    if part.done == 14:
+        os.kill(os.getpid(), signal.SIGKILL)
+feature_part.KEEP_SECONDS = 0
+feature_part.FeaturePart.keep = keep_and_die
+main(sys.argv[1:])
+"""
+
+
+def test_a_killed_command_goes_on(tfipgan, tiny_reid_run, tiny_world, tmp_path, caplog):
+    images = tiny_world / "target" / "bounding_box_test"
+    words = ["extract", "--model", tiny_reid_run.path, "--images", images, "--out"]
+    assert tfipgan(*words, tmp_path / "whole.npz").exit_code == 0
+    out = tmp_path / "out.npz"
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, *map(str, [*words, out])], capture_output=True
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert not out.exists() and Path(f"{out}.part").exists()
+    with caplog.at_level(logging.INFO):
+        result = tfipgan(*words, out)
+    assert result.exit_code == 0, result.output
+    assert f"{out}.part: going on after 14 of 15" in caplog.text
+    assert result.stdout == "15 images, 32 values each\n"
+    assert out.read_bytes() == (tmp_path / "whole.npz").read_bytes()
+    assert not Path(f"{out}.part").exists()
+
+
+def test_the_batch_size(tfipgan, tiny_reid_run, tiny_world, tmp_path, monkeypatch):
+    sizes = []
+    batches = features.inference_batches
+
+    def spying(paths, image_size, batch_size):
+        sizes.append(batch_size)
+        return batches(paths, image_size, batch_size)
+
+    monkeypatch.setattr(features, "inference_batches", spying)
+    words = [
+        "extract", "--model", tiny_reid_run.path,
+        "--images", tiny_world / "target" / "query", "--out",
+    ]  # fmt: skip
+    assert tfipgan(*words, tmp_path / "a.npz").exit_code == 0
+    assert tfipgan(*words, tmp_path / "b.npz", "--batch-size=2").exit_code == 0
+    assert sizes == [7, 2]
+
+
+def test_a_feature_file_that_is_there_stays(refused, tiny_reid_run, tmp_path):
+    out = tmp_path / "out.npz"
+    out.write_text("mine")
+    line = refused(
+        1, "extract", "--model", tiny_reid_run.path, "--images", "x", "--out", out
+    )
+    assert line.startswith(f"{out} exists; expected a new file for the output")
+    assert out.read_text() == "mine"
 
 
 def test_images_that_nobody_labelled(tfipgan, tiny_reid_run, tiny_world, tmp_path):
@@ -41,13 +109,13 @@ def test_images_that_nobody_labelled(tfipgan, tiny_reid_run, tiny_world, tmp_pat
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert result.stderr == ""
-    features = FeatureSet.load(tmp_path / "out.npz")
+    written = FeatureSet.load(tmp_path / "out.npz")
     found = {
         path.rsplit("/", 1)[1]: (person, camera)
         for path, person, camera in zip(
-            features.paths.tolist(),
-            features.person_ids.tolist(),
-            features.camera_ids.tolist(),
+            written.paths.tolist(),
+            written.person_ids.tolist(),
+            written.camera_ids.tolist(),
             strict=True,
         )
     }

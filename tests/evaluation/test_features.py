@@ -1,5 +1,8 @@
 """Features and identity accuracy of image files, with networks that can be foretold."""
 
+import logging
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,22 +11,33 @@ from PIL import Image
 from tfipgan.data.filenames import Sample
 from tfipgan.data.labels import LabelMap
 from tfipgan.errors import InputError
-from tfipgan.evaluation.features import extract_features, identity_accuracy
+from tfipgan.evaluation import FeatureSet, features
+from tfipgan.evaluation.features import (
+    extract_features,
+    extract_to_file,
+    identity_accuracy,
+)
 
 SIZE = (8, 4)
 REDS = (0, 51, 102, 153, 204)
 
 
-class MeanColour:
-    """The descriptor is the mean colour; the logits favour class round(5 x red)."""
+@pytest.fixture
+def mean_colour(monkeypatch):
+    """A stand-in for a network: the descriptor is the mean colour."""
 
-    def embed(self, images):
+    def embed(images):
         assert images.shape[1:] == (*SIZE, 3)
         return tf.reduce_mean(images, axis=(1, 2))
 
-    def __call__(self, images):
-        red = tf.reduce_mean(images, axis=(1, 2))[:, 0]
-        return tf.one_hot(tf.cast(tf.round(red * 5), tf.int32), 5)
+    monkeypatch.setattr(features, "InferenceNetwork", lambda network: network)
+    return embed
+
+
+def favoured_class(images):
+    """The logits of a classifier that names class round(5 x red)."""
+    red = tf.reduce_mean(images, axis=(1, 2))[:, 0]
+    return tf.one_hot(tf.cast(tf.round(red * 5), tf.int32), 5)
 
 
 @pytest.fixture
@@ -38,25 +52,36 @@ def samples(tmp_path):
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 64])
-def test_features_are_in_order_with_their_labels(samples, batch_size):
-    features = extract_features(MeanColour(), samples, SIZE, batch_size)
+def test_features_are_in_order_with_their_labels(mean_colour, samples, batch_size):
+    found = extract_features(mean_colour, samples, SIZE, batch_size)
     expected = [[red / 255, 1, 0] for red in reversed(REDS)]
-    np.testing.assert_allclose(features.features, expected, atol=1e-6)
-    assert features.features.dtype == np.float32
-    np.testing.assert_array_equal(features.person_ids, [50, 40, 30, 20, 10])
-    np.testing.assert_array_equal(features.camera_ids, [0, 1, 0, 1, 0])
-    assert list(features.paths) == [s.path for s in samples]
+    np.testing.assert_allclose(found.features, expected, atol=1e-6)
+    assert found.features.dtype == np.float32
+    np.testing.assert_array_equal(found.person_ids, [50, 40, 30, 20, 10])
+    np.testing.assert_array_equal(found.camera_ids, [0, 1, 0, 1, 0])
+    assert list(found.paths) == [s.path for s in samples]
+
+
+def test_one_graph_for_all_batches(mean_colour, samples):
+    traced = []
+
+    def spying(images):
+        traced.append(images.shape)
+        return mean_colour(images)
+
+    extract_features(spying, samples, SIZE, 2)
+    assert len(traced) == 1
 
 
 def test_identity_accuracy_counts_what_the_classifier_names(samples):
     labels = LabelMap((10, 20, 30, 40, 50))
-    assert identity_accuracy(MeanColour(), labels, samples, SIZE, 2) == 1.0
+    assert identity_accuracy(favoured_class, labels, samples, SIZE, 2) == 1.0
     # Classes are places in the label map, not numbers in names.
     wrong = [Sample(s.path, 10, s.camera_id) for s in samples]
-    assert identity_accuracy(MeanColour(), labels, wrong, SIZE) == pytest.approx(0.2)
+    assert identity_accuracy(favoured_class, labels, wrong, SIZE) == pytest.approx(0.2)
     two = LabelMap((20, 30))
     some = [s for s in samples if s.person_id in (20, 30)]
-    assert identity_accuracy(MeanColour(), two, some, SIZE) == 0.0
+    assert identity_accuracy(favoured_class, two, some, SIZE) == 0.0
 
 
 def test_a_stranger_is_an_error_before_any_work(samples):
@@ -64,10 +89,10 @@ def test_a_stranger_is_an_error_before_any_work(samples):
         identity_accuracy(None, LabelMap((10, 20)), samples, SIZE)
 
 
-def test_progress_goes_to_stderr_if_asked(samples, capsys):
-    extract_features(MeanColour(), samples, SIZE, 2)
+def test_progress_goes_to_stderr_if_asked(mean_colour, samples, capsys):
+    extract_features(mean_colour, samples, SIZE, 2)
     assert capsys.readouterr() == ("", "")
-    extract_features(MeanColour(), samples, SIZE, 2, progress=True)
+    extract_features(mean_colour, samples, SIZE, 2, progress=True)
     out, err = capsys.readouterr()
     assert out == "" and "5/5" in err
 
@@ -80,3 +105,95 @@ def test_a_trained_network(tiny_network, tiny_samples):
     some = extract_features(network, tiny_samples[0][:5], (32, 16), 2).features
     np.testing.assert_allclose(some, all_rows[:5], rtol=1e-4, atol=1e-6)
     assert len(np.unique(all_rows.round(6), axis=0)) > 20
+    (images,) = features.inference_batches([tiny_samples[0][0].path], (32, 16), 1)
+    expected = network.embed(images / 255)
+    np.testing.assert_allclose(all_rows[:1], expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.fixture
+def whole(tiny_network, tiny_samples, tmp_path):
+    """The bytes of a feature file that was written without a break."""
+    out = tmp_path / "whole.npz"
+    extract_to_file(tiny_network, tiny_samples[0], (32, 16), out, 7)
+    return out.read_bytes()
+
+
+def test_a_feature_file(whole, tiny_network, tiny_samples, tmp_path, caplog):
+    out = tmp_path / "new" / "out.npz"
+    with caplog.at_level(logging.INFO):
+        written = extract_to_file(tiny_network, tiny_samples[0], (32, 16), out, 7)
+    assert not caplog.records
+    assert out.read_bytes() == whole and [*out.parent.iterdir()] == [out]
+    expected = extract_features(tiny_network, tiny_samples[0], (32, 16), 7)
+    expected.save(tmp_path / "expected.npz")
+    assert (tmp_path / "expected.npz").read_bytes() == whole
+    # Its rows are where the process needs no memory for them.
+    assert isinstance(written.features.base, np.memmap)
+    np.testing.assert_array_equal(written.features, expected.features)
+
+
+def test_an_extraction_that_failed_goes_on(
+    whole, tiny_network, tiny_samples, tmp_path, monkeypatch, caplog, capsys
+):
+    out = tmp_path / "out.npz"
+    arguments = (tiny_network, tiny_samples[0], (32, 16), out, 7)
+    decoded = []
+    real_batches = features.inference_batches
+
+    def batches(paths, image_size, batch_size):
+        decoded.append(len(paths))
+        for number, batch in enumerate(real_batches(paths, image_size, batch_size)):
+            if number == stops[-1]:
+                raise KeyboardInterrupt
+            yield batch
+
+    monkeypatch.setattr(features, "inference_batches", batches)
+    stops = [None, 1, 2]
+    while stops[-1]:
+        with pytest.raises(KeyboardInterrupt):
+            extract_to_file(*arguments)
+        assert not out.exists()
+        stops.pop()
+    with caplog.at_level(logging.INFO):
+        extract_to_file(*arguments, progress=True)
+    assert decoded == [30, 16, 9]
+    assert out.read_bytes() == whole
+    assert not Path(f"{out}.part").exists()
+    assert f"{out}.part: going on after 21 of 30" in caplog.text
+    assert "30/30" in capsys.readouterr().err
+
+
+def test_another_batch_size_starts_anew(
+    whole, tiny_network, tiny_samples, tmp_path, monkeypatch, caplog
+):
+    """Rows may differ in their last bit by the batch that they were in."""
+    out = tmp_path / "out.npz"
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="full"):
+        patch.setattr(FeatureSet, "save", _fail_to_save)
+        extract_to_file(tiny_network, tiny_samples[0], (32, 16), out, 8)
+    with caplog.at_level(logging.INFO):
+        extract_to_file(tiny_network, tiny_samples[0], (32, 16), out, 7)
+    assert f"{out}.part is of other settings: starting anew" in caplog.text
+    assert out.read_bytes() == whole
+
+
+def test_a_file_that_could_not_be_saved_is_at_once_the_next_time(
+    whole, tiny_network, tiny_samples, tmp_path, monkeypatch
+):
+    out = tmp_path / "out.npz"
+    arguments = (tiny_network, tiny_samples[0], (32, 16), out, 7)
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="full"):
+        patch.setattr(FeatureSet, "save", _fail_to_save)
+        extract_to_file(*arguments)
+    with monkeypatch.context() as patch:
+        patch.setattr(features, "InferenceNetwork", lambda network: _fail_to_compute)
+        extract_to_file(*arguments)
+    assert out.read_bytes() == whole
+
+
+def _fail_to_save(feature_set, path):
+    raise OSError("the disk is full")
+
+
+def _fail_to_compute(images):
+    raise AssertionError("nothing is left to compute")

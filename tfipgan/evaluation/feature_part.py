@@ -30,10 +30,12 @@ def fingerprint(network, samples: Sequence[Sample]) -> dict[str, str]:
         OSError: a file is gone.
     """
     weights = hashlib.blake2b(digest_size=16)
-    weights.update(json.dumps(network.get_config(), default=str).encode())
+    # Keras numbers the networks of a process in their names.
+    config = {**network.get_config(), "name": None}
+    weights.update(json.dumps(config).encode())
     for name, variable in named_weights(network).items():
         weights.update(name.encode())
-        weights.update(np.ascontiguousarray(variable.numpy()))
+        weights.update(variable.numpy().tobytes())
     images = hashlib.blake2b(digest_size=16)
     for sample in samples:
         about = os.stat(sample.path)
@@ -80,7 +82,7 @@ class FeaturePart:
     def append(self, rows: np.ndarray) -> None:
         """Add float32 rows (n, D); now and then all so far are made safe."""
         self._values = rows.shape[1]
-        self._file.seek(_HEADER_BYTES + self.done * self._row_bytes)
+        self._file.seek(_HEADER_BYTES + 4 * self._values * self.done)
         self._file.write(np.ascontiguousarray(rows, np.float32))
         self.done += len(rows)
         if time.monotonic() - self._kept >= KEEP_SECONDS:
@@ -112,10 +114,6 @@ class FeaturePart:
         with self._file:
             self.keep()
 
-    @property
-    def _row_bytes(self):
-        return 4 * self._values
-
     def _reopened(self):
         """Return the file that is there, if it is of the same rows, or None."""
         try:
@@ -123,18 +121,22 @@ class FeaturePart:
         except FileNotFoundError:
             return None
         header = file.read(_HEADER_BYTES)
+        if not header:
+            # Its process ended before it wrote anything.
+            file.close()
+            return None
         try:
             found = json.loads(header)
             about, done, values = (found[key] for key in ("about", "done", "values"))
+            whole = os.path.getsize(self.path) >= _HEADER_BYTES + 4 * values * done
         except (ValueError, KeyError, TypeError):
+            whole = False
+        if not whole:
             file.close()
-            if not header:
-                # Its process ended before it wrote the first byte.
-                return None
             raise InputError(
                 f"{self.path} is there, but is not what an unfinished extraction "
                 "leaves: move it away, or give another --out"
-            ) from None
+            )
         changed = [key for key, value in self.about.items() if about.get(key) != value]
         if changed:
             file.close()

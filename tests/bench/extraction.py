@@ -1,0 +1,159 @@
+"""Feature extraction against torchreid's network, and from files against the bare one.
+
+    python tests/bench/extraction.py CHECKOUT
+
+CHECKOUT is a checkout of github.com/KaiyangZhou/deep-person-reid. Each side runs in a
+process of its own and waits while the other is timed.
+"""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from measure import RUNS, print_machine, print_table, seconds
+
+BATCH = 32
+BATCHES = 8
+IMAGE_SIZE = 256, 128
+FILES = 256
+
+
+def serve(work):
+    """Answer each line of stdin with the seconds that `work` took."""
+    work()
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        print(seconds(work)[0], flush=True)
+
+
+def our_embedding():
+    """Give the network as `extract_features` runs it: pixels in [0, 255] to rows."""
+    import tensorflow as tf
+
+    from tfipgan.config import BackboneConfig, ReidConfig
+    from tfipgan.data.images import to_unit
+    from tfipgan.inference import InferenceNetwork
+    from tfipgan.networks import build_reid_network
+
+    network = build_reid_network(BackboneConfig(), ReidConfig(), None)
+    network = InferenceNetwork(network)
+    spec = tf.TensorSpec((None, *IMAGE_SIZE, 3), tf.float32)
+    return tf.function(lambda images: network(to_unit(images)), input_signature=[spec])
+
+
+def ours():
+    """Serve the network on ready batches."""
+    import numpy as np
+    import tensorflow as tf
+
+    embed = our_embedding()
+    pixels = np.random.default_rng(0).integers(0, 256, (BATCH, *IMAGE_SIZE, 3))
+    batch = tf.constant(pixels, tf.float32)
+    serve(lambda: [embed(batch).numpy() for _ in range(BATCHES)])
+
+
+def theirs(checkout):
+    """Serve torchreid's ResNet-50 on ready batches."""
+    import importlib.util
+
+    import torch
+
+    path = Path(checkout) / "torchreid" / "models" / "resnet.py"
+    spec = importlib.util.spec_from_file_location("resnet", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    network = module.resnet50(1000, pretrained=False).eval()
+    batch = torch.rand(BATCH, 3, *IMAGE_SIZE)
+
+    def work():
+        with torch.no_grad():
+            return [network(batch).numpy() for _ in range(BATCHES)]
+
+    serve(work)
+
+
+def from_files(folder):
+    """Serve what `extract_features` does with JPEG files once its graph is made."""
+    from tfipgan.data.pipelines import inference_batches
+
+    embed = our_embedding()
+    paths = sorted(str(path) for path in Path(folder).iterdir())
+
+    def work():
+        return [embed(b).numpy() for b in inference_batches(paths, IMAGE_SIZE, BATCH)]
+
+    serve(work)
+
+
+def write_files(folder):
+    """Write JPEG files of the size of Market-1501's crops."""
+    import numpy as np
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for i in range(FILES):
+        coarse = Image.fromarray(rng.integers(0, 256, (16, 8, 3), np.uint8))
+        coarse.resize((64, 128), Image.Resampling.BICUBIC).save(folder / f"{i}.jpg")
+
+
+class Side:
+    """A process that serves one of the above."""
+
+    def __init__(self, *words):
+        command = [sys.executable, "-W", "ignore", __file__, *map(str, words)]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout.readline() == "ready\n"
+
+    def seconds(self):
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return float(self._process.stdout.readline())
+
+    def close(self):
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def compare(first, second):
+    """Time both in turns; return two lists of seconds."""
+    times = [(first.seconds(), second.seconds()) for _ in range(RUNS)]
+    first.close()
+    second.close()
+    return [list(side) for side in zip(*times, strict=True)]
+
+
+def main():
+    checkout = sys.argv[1]
+    print_machine("tensorflow", "torch")
+    mine, other = compare(Side("--ours"), Side("--theirs", checkout))
+    with tempfile.TemporaryDirectory() as name:
+        write_files(Path(name))
+        files, bare = compare(Side("--files", name), Side("--ours"))
+    count = BATCH * BATCHES
+    rates = [
+        ("tfipgan's ResNet-50, ready batches", count, mine),
+        ("torchreid's ResNet-50, ready batches", count, other),
+        ("tfipgan's, ready batches again", count, bare),
+        ("tfipgan's, from JPEG files of 128x64", FILES, files),
+    ]
+    rows = [[what, f"{n / statistics.median(t):.1f}"] for what, n, t in rates]
+    print(f"Images of {IMAGE_SIZE[0]}x{IMAGE_SIZE[1]} in batches of {BATCH}, ", end="")
+    print(f"medians of {RUNS} runs in turns:\n")
+    print_table(["", "images/s"], rows)
+    speed, other_speed, bare_speed, file_speed = (
+        n / statistics.median(t) for _, n, t in rates
+    )
+    print(f"The network: {speed / other_speed:.2f} times torchreid's. From files: ")
+    print(f"{file_speed / bare_speed:.0%} of the bare network.\n", flush=True)
+
+
+if __name__ == "__main__":
+    parts = {"--ours": ours, "--theirs": theirs, "--files": from_files}
+    if sys.argv[1] in parts:
+        parts[sys.argv[1]](*sys.argv[2:])
+    else:
+        main()
