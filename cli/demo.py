@@ -44,3 +44,8 @@ def demo(out, quick, full, seed):
     report = write_demo_report(run, results)
     click.echo(results_table(results))
     click.echo(f"\nReport: {report}")
+    serve, *queries = run.serving_commands()
+    click.echo(f"\nBoth networks are exported. To serve them:\n  {serve}")
+    click.echo("and, once it answers, from another terminal:")
+    for line in queries:
+        click.echo(f"  {line}")

@@ -8,10 +8,13 @@ from tfipgan import __version__
 from tfipgan.cli.common import set_up_logging
 from tfipgan.cli.demo import demo
 from tfipgan.cli.evaluate import evaluate
+from tfipgan.cli.export import export
 from tfipgan.cli.extract import extract
 from tfipgan.cli.identity_accuracy import identity_accuracy
 from tfipgan.cli.import_weights import import_weights
 from tfipgan.cli.inspect import inspect
+from tfipgan.cli.query import query
+from tfipgan.cli.serve import serve
 from tfipgan.cli.synthesize import synthesize
 from tfipgan.cli.train_gan import train_gan
 from tfipgan.cli.train_reid import train_reid
@@ -71,5 +74,8 @@ for command in (
     evaluate,
     identity_accuracy,
     import_weights,
+    export,
+    query,
+    serve,
 ):
     main.add_command(command)

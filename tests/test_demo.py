@@ -84,7 +84,7 @@ def test_every_planned_command_is_a_valid_one(recorder, tmp_path, name, cores):
             # The classifier that measures G is not the one that G was trained with.
             learns_with_g = command.name.startswith(("train-gan-", "train-reid-sem"))
             assert config.seed == (5 if learns_with_g else 6)
-        if command.arguments[0] != "synthesize":
+        if command.arguments[0] not in ("synthesize", "export"):
             assert values["threads"] == (4 if cores == 8 else 1)
 
 
@@ -106,6 +106,8 @@ def test_what_a_command_reads_was_made_before(recorder, tmp_path, name):
                 out = values.get("out")
                 if command.arguments[0] == "synthesize":
                     made_in_lane |= {out / "source", out / "target"}
+                elif command.arguments[0] == "export":
+                    made_in_lane.add(out / values["network"])
                 elif out is not None:
                     assert out not in made | made_in_stage | made_in_lane
                     made_in_lane.add(out)
@@ -260,7 +262,17 @@ def test_the_command(measured, tmp_path):
     assert result.exit_code == 0, result.output
     results = json.loads((out / "results.json").read_text())
     assert result.stdout.startswith(results_table(results))
-    assert result.stdout.endswith(f"\nReport: {out / 'report.html'}\n")
+    assert f"\nReport: {out / 'report.html'}\n" in result.stdout
+    assert f"  tfipgan serve {out / 'models'} --port 8500\n" in result.stdout
+    # What is to be pasted is what the commands take.
+    for line in result.stdout.splitlines():
+        if line.startswith("  tfipgan query "):
+            name, *words = line.split()[2:]
+            group = main.commands["query"]
+            assert group.commands[name].make_context(name, words)
+            break
+    else:
+        pytest.fail("no query to paste")
     assert len(results["rows"]) == 3
     world = parsed(measured.stages[0][0][0])
     assert world["seed"] == 0 and world["cameras"] == 2

@@ -7,6 +7,7 @@ networks on a core each train faster than one after the other on two.
 
 import json
 import os
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,6 +110,10 @@ class Demo:
             [[self._synthesize()]],
             [[self._train_semantic()], self._direct_transfer()],
             [self._gan(method) for method in METHODS],
+            [
+                [self._export("translator", "ipgan_gan")],
+                [self._export("extractor", "ipgan")],
+            ],
         ):
             self.commands += [command for lane in lanes for command in lane]
             self._lanes.run(lanes, self._at_once)
@@ -231,6 +236,10 @@ class Demo:
             ),
         )
 
+    def _export(self, network, run) -> Command:
+        options = ("--model", self._path("runs", run), "--out", str(self.models))
+        return Command(f"export-{network}", ("export", network, *options))
+
     def _settings(self, seed):
         values = (f"seed={seed}", *self.size.overrides)
         return tuple(word for value in values for word in ("--set", value))
@@ -242,6 +251,23 @@ class Demo:
     def data(self) -> Path:
         """The folder of the two datasets."""
         return self.out / "data"
+
+    @property
+    def models(self) -> Path:
+        """The folder of the exported networks."""
+        return self.out / "models"
+
+    def serving_commands(self) -> list[str]:
+        """Return the lines that serve the networks and query them, to be pasted."""
+        images = self.data / "target" / "query"
+        words = (
+            ("serve", self.models, "--port", 8500),
+            ("query", "translate", self.data / "source" / "query", "--server",
+             "localhost:8500", "--camera", "all", "--out", self.out / "served"),
+            ("query", "extract", images, "--server", "localhost:8500", "--out",
+             self.out / "query.npz"),
+        )  # fmt: skip
+        return [shlex.join(["tfipgan", *map(str, line)]) for line in words]
 
     def _path(self, *parts) -> str:
         return str(self.out.joinpath(*parts))

@@ -13,9 +13,9 @@ class InferenceNetwork(tf.Module):
     With its statistics frozen a batch norm scales and shifts each channel. The
     convolution before it takes the scale into its kernel and the shift as its bias,
     and TensorFlow makes one operation of it with the addition and ReLU that follow.
-    Instance norms stay. ResNet-50 at 256x128 on two CPU cores, images/s: 38, the
-    network itself 34. XLA gave either less (34 and 33) and compiles first, so it is
-    not used.
+    Instance norms stay. ResNet-50 at 256x128 on two CPU cores, images/s: 35, the
+    network itself 30. XLA gave either less or no more (28 and 31), and it compiles
+    anew for each shape, so it is not used.
 
     Args:
         network: `ReidNetwork` with its variables made. They are copied: training it

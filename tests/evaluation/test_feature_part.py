@@ -132,7 +132,9 @@ def test_an_empty_file_is_a_new_one(path):
         np.testing.assert_array_equal(fill(part), ROWS)
 
 
-@pytest.mark.parametrize("content", [b"mine", b"[1, 2]", b'{"done": 3}'])
+@pytest.mark.parametrize(
+    "content", [b"mine", b"[1, 2]", b'{"done": 3}', b'{"about": 3}']
+)
 def test_something_else_at_its_place_stays(path, content):
     path.parent.mkdir()
     path.write_bytes(content)

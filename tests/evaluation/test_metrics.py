@@ -196,7 +196,7 @@ def random_set(generator, size, metric, people, cameras, with_paths):
 def test_agrees_with_sorting(metric, ap, protocol, monkeypatch):
     # Small enough that every way of counting comes up.
     monkeypatch.setattr(ranking, "_SHORT", 6)
-    monkeypatch.setattr(ranking, "_SORT_FROM", 30)
+    monkeypatch.setattr(ranking, "_SEARCH_FROM", 30)
     distance = squared_distance if metric == "euclidean" else cosine_distance
     compared = 0
     for seed in range(400):

@@ -127,7 +127,8 @@ class FeaturePart:
             return None
         try:
             found = json.loads(header)
-            about, done, values = (found[key] for key in ("about", "done", "values"))
+            about = dict(found["about"])
+            done, values = int(found["done"]), int(found["values"])
             whole = os.path.getsize(self.path) >= _HEADER_BYTES + 4 * values * done
         except (ValueError, KeyError, TypeError):
             whole = False

@@ -10,9 +10,9 @@ import numpy as np
 
 from tfipgan.evaluation.distances import Tile
 
-# From so many matches on, sorting the row is faster than counting for each of them: at
-# 16,000 images from about 60, at 82,000 from about 190 (docs/benchmarks.md).
-_SORT_FROM = 100
+# From so many matches on, looking up each value among the matches is faster than a pass
+# over the values for each match.
+_SEARCH_FROM = 64
 # So few matches, or so short a row, are not worth a look for the nearest part.
 _FEW, _SHORT = 4, 1024
 _NONE = np.empty(0, np.int64)
@@ -155,10 +155,13 @@ def count_nearer(values, of, places) -> np.ndarray:
 
 def _count(values, of):
     """Return how many values are below each of the rising `of`; how many equal any."""
-    if len(of) >= _SORT_FROM:
-        rising = np.sort(values)
-        below = np.searchsorted(rising, of, "left")
-        return below, (np.searchsorted(rising, of, "right") - below).sum()
+    if len(of) >= _SEARCH_FROM:
+        # For each value the matches at or below it: it is below those after them.
+        places = np.searchsorted(of, values, "right")
+        below = np.bincount(places, minlength=len(of) + 1).cumsum()[:-1]
+        equal = values[of[np.maximum(places - 1, 0)] == values]
+        ends = (np.searchsorted(of, equal, side) for side in ("right", "left"))
+        return below, np.subtract(*ends).sum()
     if len(of) > _FEW and len(values) > _SHORT:
         # A good network has half of the matches among the nearest few images: those are
         # counted there.
@@ -168,10 +171,12 @@ def _count(values, of):
             nearest, num_equal = _count(values[is_near], of[:half])
             others, more_equal = _count(values, of[half:])
             return np.concatenate([nearest, others]), num_equal + more_equal
-    column = of[:, None]
-    below = np.array([np.count_nonzero(row) for row in values < column])
-    # Flat: an array of two axes is counted much slower.
-    return below, np.count_nonzero((values == column).ravel())
+    # One match at a time into the same few kilobytes: an array for all of them at once
+    # is so large that each time the system has to find the memory anew.
+    flags = np.empty(len(values), bool)
+    below = [np.count_nonzero(np.less(values, value, out=flags)) for value in of]
+    equal = [np.count_nonzero(np.equal(values, value, out=flags)) for value in of]
+    return np.array(below), sum(equal)
 
 
 def _inside(columns, tile):

@@ -1,0 +1,152 @@
+"""What the client says where a server did not answer: what, where, and what to do."""
+
+from dataclasses import dataclass
+
+import grpc
+
+from tfipgan.errors import InputError
+from tfipgan.serving.client_messages import STATES
+
+_CODES = grpc.StatusCode
+_MESSAGE_LENGTH = 300
+
+
+class ServerError(OSError):
+    """The server can't be reached, stopped answering, or failed. One line."""
+
+
+class RefusedError(InputError):
+    """The server refused what was in a request (INVALID_ARGUMENT)."""
+
+
+class TooLargeError(InputError):
+    """A request or its answer is larger than the server or the client takes."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What was asked, and how.
+
+    Attributes:
+      model, server: names; `where` has both.
+      tls, label, timeout: as they were given.
+      tries: made.
+      answered: whether the server has answered before.
+    """
+
+    model: str
+    server: str
+    tls: bool
+    label: str | None
+    timeout: float
+    tries: int
+    answered: bool
+
+    @property
+    def where(self) -> str:
+        return f"model {self.model} at {self.server}"
+
+
+def failure(error: grpc.RpcError, attempt: Attempt) -> Exception:
+    """Return what to raise for a failed call, other than for NOT_FOUND."""
+    code, where = error.code(), attempt.where
+    told = short(error.details() or code.name)
+    tried = f" ({attempt.tries} tries)" if attempt.tries > 1 else ""
+    if is_too_large(error):
+        return TooLargeError(f"{where}: {told}")
+    if code == _CODES.INVALID_ARGUMENT and "version label" in told:
+        return InputError(
+            f"{where} has no version label {attempt.label!r}: give --version or "
+            "another --label, or see version_labels in the server's models.config"
+        )
+    # Inputs that the signature lacks are the fault of the model, not of an image.
+    if code == _CODES.INVALID_ARGUMENT and "ignature" not in told:
+        return RefusedError(f"{where} refused it: {told}")
+    if code in (_CODES.INVALID_ARGUMENT, _CODES.FAILED_PRECONDITION):
+        return InputError(
+            f"{where} can't answer this: {told}; {expected(attempt.model)}"
+        )
+    if code == _CODES.UNAVAILABLE and attempt.answered:
+        return ServerError(
+            f"the server at {attempt.server} stopped answering{tried}: {told}; what "
+            "was written before is whole: start the server again, then this command"
+        )
+    if code == _CODES.UNAVAILABLE:
+        tls = "with TLS" if attempt.tls else "without TLS"
+        return ServerError(
+            f"no gRPC server answers at {attempt.server} {tls}{tried}: {told}; start "
+            "one (tfipgan serve, or TensorFlow Serving), or check host, port (8500 "
+            "is usual; 8501 is REST) and --tls"
+        )
+    if code == _CODES.DEADLINE_EXCEEDED:
+        return ServerError(
+            f"{where} gave no answer within {attempt.timeout:g} s{tried}: give a "
+            "longer --timeout or a smaller --batch-size"
+        )
+    if code == _CODES.RESOURCE_EXHAUSTED:
+        return ServerError(
+            f"{where} is too busy{tried}: {told}; ask again later, or with fewer "
+            "--in-flight"
+        )
+    if code == _CODES.UNIMPLEMENTED:
+        return ServerError(
+            f"the gRPC server at {attempt.server} is not TensorFlow Serving: {told}; "
+            "check host and port"
+        )
+    return ServerError(f"{where} failed: {code.name}: {told}")
+
+
+def not_there(attempt: Attempt, status, asked=None, before=None) -> InputError:
+    """Return what to raise for NOT_FOUND, which says neither what is there nor why.
+
+    Args:
+        attempt: that failed.
+        status: the server's ModelVersionStatus of each version, or the code with which
+            it refused to tell.
+        asked: version that was asked for, or None.
+        before: version that answered until now, or None.
+    """
+    where = f"{attempt.where} is not there"
+    if status == _CODES.NOT_FOUND:
+        return InputError(
+            f"{where}: the server has no model of this name; expected {attempt.model}, "
+            "as `tfipgan export` names its folder"
+        )
+    if isinstance(status, grpc.StatusCode):
+        return InputError(f"{where}, and its status neither ({status.name})")
+    states = []
+    for found in sorted(status, key=lambda version: version.version):
+        state = STATES.get(found.state, str(found.state))
+        why = f" ({short(found.status.error_message)})"
+        states.append(
+            f"{found.version} is {state}{why if found.status.error_code else ''}"
+        )
+    there = f"there are: {', '.join(states) or 'none'}"
+    if asked is None and before is not None:
+        return InputError(
+            f"{where}: version {before} answered until now; {there}; one result is of "
+            "one version: ask again"
+        )
+    wanted = "any version" if asked is None else f"version {asked}"
+    return InputError(
+        f"{where}: asked for {wanted}, of which {there}; wait until it is AVAILABLE, "
+        "or give another --version"
+    )
+
+
+def expected(model: str) -> str:
+    """Words for an error message."""
+    return f"expected what `tfipgan export {model}` writes"
+
+
+def is_too_large(error: grpc.RpcError) -> bool:
+    """Whether a smaller request may pass; gRPC and the server's batching say so."""
+    return "larger than max" in (error.details() or "")
+
+
+def short(text: str) -> str:
+    """Return a server's message on one line, without the nodes of its graph."""
+    text = " ".join(text.split("[[")[0].split())
+    if len(text) > _MESSAGE_LENGTH:
+        return text[:_MESSAGE_LENGTH] + "..."
+    return text.rstrip(".;: ")

@@ -1,0 +1,83 @@
+"""TensorProto messages to NumPy arrays and back, as the stock server does it."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.framework import tensor_pb2
+
+# A few bytes can name a shape of any size, all of it filled with one value.
+LARGEST_TENSOR = 2**30
+
+_FIELDS = {
+    tf.float32: "float_val",
+    tf.float64: "double_val",
+    tf.int8: "int_val",
+    tf.int16: "int_val",
+    tf.int32: "int_val",
+    tf.uint8: "int_val",
+    tf.uint16: "int_val",
+    tf.int64: "int64_val",
+    tf.bool: "bool_val",
+}
+
+
+def read_tensor(proto):
+    """The array of a message.
+
+    Args:
+        proto: a `TensorProto`, its values as tensor_content or in the typed field.
+
+    Returns:
+        NumPy array of the message's dtype; strings are bytes in an object array. It
+        may be read-only.
+
+    Raises:
+        ValueError: the message is no tensor, or one of more than a GiB.
+    """
+    dtype = tf.dtypes.as_dtype(proto.dtype)
+    shape = [dim.size for dim in proto.tensor_shape.dim]
+    if proto.tensor_shape.unknown_rank or any(size < 0 for size in shape):
+        raise ValueError("the shape isn't whole")
+    # Strings count as the least that an empty one takes.
+    if math.prod(shape) * (dtype.size or 8) > LARGEST_TENSOR:
+        raise ValueError("the tensor is too large")
+    count = math.prod(shape)
+    if dtype == tf.string and count == len(proto.string_val):
+        array = np.empty(count, object)
+        array[:] = proto.string_val
+        return array.reshape(shape)
+    content = proto.tensor_content
+    if content and dtype in _FIELDS and len(content) == count * dtype.size:
+        return np.frombuffer(content, dtype.as_numpy_dtype).reshape(shape)
+    # All else, such as one value for all elements, by TensorFlow's own reader.
+    try:
+        with tf.device("CPU:0"):
+            return tf.io.parse_tensor(proto.SerializeToString(), dtype).numpy()
+    except tf.errors.OpError as error:
+        raise ValueError("not a tensor") from error
+
+
+def write_tensor(array, dtype, as_content=False):
+    """The message of an array.
+
+    Args:
+        array: NumPy array or scalar, or bytes.
+        dtype: its `tf.DType`.
+        as_content: numbers as raw bytes, which are faster to read; without, they are
+            in the typed field such as float_val, where the stock server has them too.
+
+    Returns:
+        `TensorProto`.
+    """
+    array = np.asarray(array, object if dtype == tf.string else dtype.as_numpy_dtype)
+    if dtype != tf.string and (as_content or dtype not in _FIELDS):
+        proto = tensor_pb2.TensorProto(tensor_content=array.tobytes())
+    else:
+        field = "string_val" if dtype == tf.string else _FIELDS[dtype]
+        proto = tensor_pb2.TensorProto(**{field: array.ravel().tolist()})
+    proto.dtype = dtype.as_datatype_enum
+    proto.tensor_shape.SetInParent()
+    for size in array.shape:
+        proto.tensor_shape.dim.add().size = size
+    return proto
