@@ -14,10 +14,10 @@ from pathlib import Path
 
 from measure import RUNS, print_machine, print_table, seconds
 
-BATCH = 32
-BATCHES = 8
+BATCH = 64
+BATCHES = 4
 IMAGE_SIZE = 256, 128
-FILES = 256
+FILES = 512
 
 
 def serve(work):
