@@ -12,7 +12,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-addons bench lint clean distclean venv venv-test
+.PHONY: help demo test test-addons torture bench lint clean distclean venv venv-test
 
 # The environment: its folder, the versions in it, the Pythons that it may be of, and
 # what happens where there is none of them. test-addons has one of its own.
@@ -32,7 +32,7 @@ demo: venv ## run the whole chain on the built-in world; the results go to OUT
 
 test: lint ## check style, run all tests with coverage
 	@$(VENV_PYTHON) -m pytest --numprocesses auto --dist loadfile \
-	  --cov=tfipgan --cov=cli --cov-fail-under=90
+	  --cov=tfipgan --cov=cli --cov=serving --cov-fail-under=90
 
 test-addons: VENV := .venv-addons
 test-addons: CONSTRAINTS := constraints-addons.txt
@@ -43,6 +43,9 @@ test-addons: EXTRAS := [addons,test]
 test-addons: ## run all tests with tensorflow-addons too; skipped without Python 3.11
 	@$(call environment,test,$(EXTRAS))
 	$(VENV_PYTHON) -m pytest --numprocesses auto --dist loadfile
+
+torture: venv-test ## kill, corrupt and fuzz for an hour; ends with counts
+	@$(VENV_PYTHON) -m pytest tests/torture --torture
 
 bench: VENV := .venv-bench
 bench: ## measure against torchreid; TORCHREID=folder of its checkout

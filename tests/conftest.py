@@ -44,6 +44,9 @@ def pytest_addoption(parser):
     parser.addoption(
         "--gpu", action="store_true", help="let the tests see the GPUs; run gpu tests"
     )
+    parser.addoption(
+        "--torture", action="store_true", help="tests/torture in its whole length"
+    )
 
 
 def pytest_configure(config):

@@ -1,0 +1,33 @@
+"""One process at a time in an output folder."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import filelock
+
+from tfipgan.errors import InputError
+
+
+@contextmanager
+def locked(path: str | os.PathLike, what: str) -> Iterator[None]:
+    """Holds a lock file until the body's end; the system frees it if we are killed.
+
+    path: the lock file; it and its folder are made, and the file may stay.
+    what: what the lock is of, such as the output folder; for the message.
+
+    Raises InputError if another process holds it, OSError if it can't be made.
+    """
+    lock = filelock.FileLock(Path(path), timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise InputError(
+            f"{what} is being written by another process; expected to be alone: wait "
+            "for it, or give another --out"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
