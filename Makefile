@@ -12,7 +12,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-addons torture bench lint clean distclean venv venv-test
+.PHONY: help demo test test-addons torture bench bench-serving lint clean distclean venv venv-test
 
 # The environment: its folder, the versions in it, the Pythons that it may be of, and
 # what happens where there is none of them. test-addons has one of its own.
@@ -24,7 +24,7 @@ WITHOUT_PYTHON := fail
 VENV_PYTHON = $(VENV)/bin/python
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 	echo 'PYTHON=python3.12 names the Python to use, OUT=folder where the demo writes.'
 
 demo: venv ## run the whole chain on the built-in world; the results go to OUT
@@ -58,6 +58,14 @@ bench: ## measure against torchreid; TORCHREID=folder of its checkout
 	for script in tests/bench/evaluation.py tests/bench/extraction.py; do
 	  PATH="$$PWD/$(VENV)/bin:$$PATH" $(VENV_PYTHON) -W ignore $$script "$(TORCHREID)"
 	done
+
+bench-serving: venv ## measure the local server on what `make demo` wrote to OUT
+	@if [ ! -d "$(OUT)/models" ]; then
+	  echo 'Error: $(OUT) holds no models; expected what make demo wrote: run it first' >&2
+	  exit 1
+	fi
+	PATH="$$PWD/.venv/bin:$$PATH" TF_CPP_MIN_LOG_LEVEL=3 $(VENV_PYTHON) -W ignore \
+	  tests/bench/serving.py "$(OUT)"
 
 lint: venv-test ## check style and types
 	@$(VENV_PYTHON) -m ruff check .

@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from tfipgan.cli.common import FOLDER, NEW_FILE, dataset_options, set_up_tensorflow
-from tfipgan.evaluation.metrics import APS, METRICS, PROTOCOLS
+from tfipgan.evaluation.distances import METRICS
 from tfipgan.evaluation.ranked_lists import CHOICES
+from tfipgan.evaluation.requirements import APS, PROTOCOLS
 
 SHOWN = ("rank-1", "rank-5", "rank-10", "rank-20", "mAP", "mINP")
 MEBIBYTE = 2**20

@@ -6,7 +6,7 @@ import numpy as np
 
 from tfipgan.errors import InputError
 from tfipgan.evaluation.detail import DetailCollector, RankingDetail
-from tfipgan.evaluation.distances import METRICS, Distances, Tile
+from tfipgan.evaluation.distances import Distances, Tile
 from tfipgan.evaluation.feature_set import FeatureSet
 from tfipgan.evaluation.ranking import (
     Protocol,
@@ -14,16 +14,18 @@ from tfipgan.evaluation.ranking import (
     average_precision,
     inverse_negative_penalty,
 )
+from tfipgan.evaluation.requirements import (
+    JUNK,
+    check_options,
+    check_sets,
+    why_no_match,
+)
 from tfipgan.evaluation.reranking import reranked_rows
 from tfipgan.evaluation.single_shot import SingleShot
 
-APS = ("standard", "trapezoid")
-PROTOCOLS = ("market1501", "cuhk03", "cross-camera-off")
 RANKS = (1, 5, 10, 20)
 CMC_LENGTH = 50
 TOP = 10
-
-_JUNK = -1
 
 
 def evaluate_ranking(
@@ -117,26 +119,9 @@ def evaluate_in_detail(
 def _evaluate(
     query, gallery, metric, ap, protocol, memory_bytes, rerank, seed, matrix, top
 ) -> tuple[dict, RankingDetail | None]:
-    _check_choice("metric", metric, METRICS)
-    _check_choice("ap", ap, APS)
-    _check_choice("protocol", protocol, PROTOCOLS)
-    if memory_bytes <= 0:
-        raise InputError(f"memory_bytes is {memory_bytes}, expected a positive number")
-    if rerank and metric != "euclidean":
-        raise InputError(f"re-ranking is for euclidean distances, not for {metric}")
-    for name, features in (("query", query), ("gallery", gallery)):
-        _check_labels(name, features, needs_cameras=protocol != "cross-camera-off")
-    if query.features.shape[1] != gallery.features.shape[1]:
-        raise InputError(
-            f"query features have {query.features.shape[1]} values, gallery features "
-            f"{gallery.features.shape[1]}; extract both with the same network"
-        )
-    kept = np.flatnonzero(gallery.person_ids != _JUNK)
-    if not len(kept):
-        raise InputError(
-            f"all {len(gallery)} gallery images are junk (person id -1); expected "
-            "images of persons: check the gallery folder and the file name format"
-        )
+    check_options(metric, ap, protocol, memory_bytes, rerank)
+    check_sets(query, gallery, protocol)
+    kept = np.flatnonzero(gallery.person_ids != JUNK)
     persons, cameras = gallery.person_ids[kept], gallery.camera_ids[kept]
     query_paths, gallery_paths = None, None
     if protocol == "cross-camera-off":
@@ -153,23 +138,11 @@ def _evaluate(
     reasons = _left_out(query, persons, candidates)
     evaluated = np.flatnonzero(reasons == _EVALUATED)
     if not len(evaluated):
-        raise InputError(_why_no_match(query, persons, protocol))
+        raise InputError(why_no_match(query, persons, protocol))
 
-    to_distance, largest = _as_it_is, 1.0
-    if matrix is not None:
-        tiles = _of_matrix(matrix, len(query), len(gallery), kept)
-    elif rerank:
-        tiles = _reranked(query, gallery, kept, memory_bytes)
-    else:
-        tiles = Distances(
-            query.features,
-            gallery.features,
-            metric,
-            memory_bytes,
-            kept if len(kept) < len(gallery) else None,
-            whole_rows=protocol == "cuhk03",
-        )
-        to_distance, largest = tiles.to_distance, tiles.largest
+    tiles, to_distance, largest = _tiles(
+        query, gallery, kept, metric, protocol, memory_bytes, rerank, matrix
+    )
     ranks = Ranks(candidates)
     collector = None
     if top is not None:
@@ -217,6 +190,23 @@ def _evaluate(
     }
     detail = None if collector is None else collector.detail(evaluated, precisions)
     return metrics, detail
+
+
+def _tiles(query, gallery, kept, metric, protocol, memory_bytes, rerank, matrix):
+    """Return tiles to rank by, what makes distances of their values, the largest."""
+    if matrix is not None:
+        return _of_matrix(matrix, len(query), len(gallery), kept), _as_it_is, 1.0
+    if rerank:
+        return _reranked(query, gallery, kept, memory_bytes), _as_it_is, 1.0
+    tiles = Distances(
+        query.features,
+        gallery.features,
+        metric,
+        memory_bytes,
+        kept if len(kept) < len(gallery) else None,
+        whole_rows=protocol == "cuhk03",
+    )
+    return tiles, tiles.to_distance, tiles.largest
 
 
 def _reranked(query, gallery, kept, memory_bytes) -> Iterable[Tile]:
@@ -275,7 +265,7 @@ def _left_out(query, gallery_persons, candidates):
     reasons = np.full(len(query), _EVALUATED)
     reasons[[not len(candidates(i).matches) for i in range(len(query))]] = 3
     reasons[~np.isin(query.person_ids, gallery_persons)] = 2
-    reasons[query.person_ids == _JUNK] = 1
+    reasons[query.person_ids == JUNK] = 1
     return reasons
 
 
@@ -286,50 +276,3 @@ def _path_numbers(query: FeatureSet, gallery: FeatureSet, kept: np.ndarray):
     both = np.concatenate([query.paths, gallery.paths[kept]])
     numbers = np.unique(both, return_inverse=True)[1]
     return numbers[: len(query)], numbers[len(query) :]
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise InputError(f"{name} is {value!r}, expected one of: {', '.join(choices)}")
-
-
-def _check_labels(name: str, features: FeatureSet, needs_cameras: bool) -> None:
-    unlabelled = int((features.person_ids < _JUNK).sum())
-    if unlabelled:
-        raise InputError(
-            f"{unlabelled} of {len(features)} {name} images have no person id (-2); "
-            "ranking needs one for each: read the images with their file name format"
-        )
-    # Junk is never ranked, so its camera doesn't matter.
-    camera_ids = features.camera_ids[features.person_ids != _JUNK]
-    unknown = int((camera_ids < 0).sum())
-    if needs_cameras and unknown:
-        raise InputError(
-            f"{unknown} of {len(features)} {name} images have no camera id (-1), which "
-            "the protocol needs: read the images with their file name "
-            "format, or use 'cross-camera-off'"
-        )
-
-
-def _why_no_match(query: FeatureSet, gallery_persons: np.ndarray, protocol: str) -> str:
-    found = f"none of the {len(query)} queries has a match in the gallery: "
-    if not np.isin(query.person_ids, gallery_persons).any():
-        return found + (
-            "the two have no person in common; check that query and gallery are of "
-            "the same dataset and that no labels are missing"
-        )
-    if protocol != "cross-camera-off":
-        return found + (
-            "all images of a query's person are of the query's own camera "
-            f"(query cameras: {_short_list(np.unique(query.camera_ids))}); a dataset "
-            "of one camera needs the protocol 'cross-camera-off'"
-        )
-    return found + (
-        "the only images of a query's person are the query images themselves; add "
-        "other images of these persons to the gallery"
-    )
-
-
-def _short_list(values: np.ndarray) -> str:
-    shown = ", ".join(str(value) for value in values[:8])
-    return shown + (", ..." if len(values) > 8 else "")

@@ -1,0 +1,177 @@
+"""`tfipgan serve` against the bare SavedModels, and under 64 clients for a minute.
+
+    python tests/bench/serving.py DEMO
+
+DEMO is what `make demo` wrote. The server is a process of its own, as users start it;
+the bare SavedModel gets the same images in the same batches in this process, and waits
+while the server is timed.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from measure import RUNS, in_turns, print_machine, print_table
+
+from tfipgan.serving.client import Client
+
+IMAGES = 480
+BATCH = 32
+# As `tfipgan query` does.
+IN_FLIGHT = 4
+CLIENTS = 64
+LOAD_SECONDS = 60
+
+
+def serve(models, folder):
+    """Start `tfipgan serve`; return the process and its address."""
+    log = open(folder / "serve.log", "w")
+    command = ["tfipgan", "serve", str(models), "--port", "0"]
+    server = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
+    )
+    for line in server.stdout:
+        if ":" in line and line.rpartition(":")[2].strip().isdecimal():
+            return server, line.strip()
+    raise SystemExit((folder / "serve.log").read_text())
+
+
+def batches(files):
+    return [files[i : i + BATCH] for i in range(0, len(files), BATCH)]
+
+
+def compare(models, client, files, camera):
+    """Time the server against the bare SavedModels on the same batches."""
+    rows = []
+    for name in ("extractor", "translator"):
+        bare = tf.saved_model.load(str(models / name / "1"))
+        function = bare.signatures["serving_default"]
+
+        def direct(function=function, name=name):
+            for part in batches(files):
+                inputs = {"image_bytes": tf.constant(part)}
+                if name == "translator":
+                    inputs["camera"] = tf.fill([len(part)], camera)
+                for value in function(**inputs).values():
+                    value.numpy()
+
+        def ask(part, name=name):
+            if name == "extractor":
+                client.extract(part)
+            else:
+                client.translate(part, camera)
+
+        for in_flight in (1, IN_FLIGHT):
+
+            def served(in_flight=in_flight, ask=ask):
+                with ThreadPoolExecutor(in_flight) as pool:
+                    list(pool.map(ask, batches(files)))
+
+            ours, theirs = in_turns(served, direct)
+            mine, other = (len(files) / statistics.median(t) for t in (ours, theirs))
+            share = f"{mine / other:.0%}"
+            rows.append([name, in_flight, f"{mine:.0f}", f"{other:.0f}", share])
+    print(f"{len(files)} images in requests of {BATCH} from one client, ", end="")
+    print(f"medians of {RUNS} runs in turns:\n")
+    print_table(
+        [
+            *("", "requests at a time", "server, images/s"),
+            *("bare SavedModel, images/s", "share"),
+        ],
+        rows,
+    )
+
+
+def load(address, server, files, camera):
+    """Ask with many clients at once; every answer is compared with the right one."""
+    with Client(address) as client:
+        embeddings = np.concatenate([client.extract(part) for part in batches(files)])
+        translated = [
+            f for part in batches(files) for f in client.translate(part, camera)
+        ]
+    times, failures, crossed = [], [], []
+    end = time.monotonic() + LOAD_SECONDS
+
+    def ask(number):
+        rng = np.random.default_rng(number)
+        with Client(address, retries=0) as client:
+            while time.monotonic() < end:
+                picks = rng.integers(0, len(files), rng.integers(1, 5))
+                part = [files[i] for i in picks]
+                start = time.monotonic()
+                try:
+                    if number % 2:
+                        right = client.translate(part, camera) == [
+                            translated[i] for i in picks
+                        ]
+                    else:
+                        right = np.allclose(
+                            client.extract(part), embeddings[picks], atol=1e-5
+                        )
+                except Exception as error:
+                    failures.append(error)
+                else:
+                    times.append(time.monotonic() - start)
+                    if not right:
+                        crossed.append(picks)
+
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    memory = []
+    while time.monotonic() < end:
+        time.sleep(LOAD_SECONDS / 12)
+        memory.append(resident_mib(server.pid))
+    for thread in threads:
+        thread.join()
+    print(f"{CLIENTS} clients at once for {LOAD_SECONDS} s, each with a channel of its")
+    print("own and 1 to 4 images a request, half of them asking for translations:\n")
+    points = [f"{np.percentile(times, p) * 1000:.0f}" for p in (50, 90, 99, 100)]
+    found = [len(times), len(failures), len(crossed), *points, memory[0], memory[-1]]
+    print_table(
+        [
+            *("requests", "failed", "wrong answers"),
+            *("50 %, ms", "90 %, ms", "99 %, ms", "longest, ms"),
+            *("server after 5 s, MiB", "at the end, MiB"),
+        ],
+        [found],
+    )
+    for failure in failures[:3]:
+        print(failure)
+
+
+def resident_mib(pid):
+    """Return the memory that a process has in use."""
+    with open(f"/proc/{pid}/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
+
+
+def main():
+    demo = Path(sys.argv[1])
+    models = demo / "models"
+    paths = sorted((demo / "data" / "target" / "bounding_box_test").glob("*.jpg"))
+    paths += sorted((demo / "data" / "target" / "bounding_box_train").glob("*.jpg"))
+    files = [path.read_bytes() for path in paths[:IMAGES]]
+    print_machine("tensorflow", "grpcio")
+    with tempfile.TemporaryDirectory() as folder:
+        server, address = serve(models, Path(folder))
+        try:
+            with Client(address) as client:
+                camera = client.translate_all(files[:1])[1][0]
+                compare(models, client, files, int(camera))
+            load(address, server, files, int(camera))
+        finally:
+            server.terminate()
+            server.wait()
+
+
+if __name__ == "__main__":
+    main()
