@@ -7,25 +7,24 @@ process of its own and waits while the other is timed.
 """
 
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from measure import RUNS, print_machine, print_table, seconds
+from measure import (
+    RUNS,
+    Side,
+    compare,
+    load_module,
+    print_machine,
+    print_table,
+    serve,
+)
 
 BATCH = 64
 BATCHES = 4
 IMAGE_SIZE = 256, 128
 FILES = 512
-
-
-def serve(work):
-    """Answer each line of stdin with the seconds that `work` took."""
-    work()
-    print("ready", flush=True)
-    for _ in sys.stdin:
-        print(seconds(work)[0], flush=True)
 
 
 def our_embedding():
@@ -56,14 +55,9 @@ def ours():
 
 def theirs(checkout):
     """Serve torchreid's ResNet-50 on ready batches."""
-    import importlib.util
-
     import torch
 
-    path = Path(checkout) / "torchreid" / "models" / "resnet.py"
-    spec = importlib.util.spec_from_file_location("resnet", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_module(Path(checkout) / "torchreid" / "models" / "resnet.py")
     network = module.resnet50(1000, pretrained=False).eval()
     batch = torch.rand(BATCH, 3, *IMAGE_SIZE)
 
@@ -98,41 +92,15 @@ def write_files(folder):
         coarse.resize((64, 128), Image.Resampling.BICUBIC).save(folder / f"{i}.jpg")
 
 
-class Side:
-    """A process that serves one of the above."""
-
-    def __init__(self, *words):
-        command = [sys.executable, "-W", "ignore", __file__, *map(str, words)]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        assert self._process.stdout.readline() == "ready\n"
-
-    def seconds(self):
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        return float(self._process.stdout.readline())
-
-    def close(self):
-        self._process.stdin.close()
-        self._process.wait()
-
-
-def compare(first, second):
-    """Time both in turns; return two lists of seconds."""
-    times = [(first.seconds(), second.seconds()) for _ in range(RUNS)]
-    first.close()
-    second.close()
-    return [list(side) for side in zip(*times, strict=True)]
-
-
 def main():
     checkout = sys.argv[1]
     print_machine("tensorflow", "torch")
-    mine, other = compare(Side("--ours"), Side("--theirs", checkout))
+    mine, other = compare(
+        Side(__file__, "--ours"), Side(__file__, "--theirs", checkout)
+    )
     with tempfile.TemporaryDirectory() as name:
         write_files(Path(name))
-        files, bare = compare(Side("--files", name), Side("--ours"))
+        files, bare = compare(Side(__file__, "--files", name), Side(__file__, "--ours"))
     count = BATCH * BATCHES
     rates = [
         ("tfipgan's ResNet-50, ready batches", count, mine),

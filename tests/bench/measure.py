@@ -1,8 +1,11 @@
 """Times of two sides taken in turns, and tables of them; shared by the benchmarks."""
 
+import importlib.util
 import os
 import platform
 import statistics
+import subprocess
+import sys
 import time
 from importlib.metadata import version
 
@@ -24,6 +27,54 @@ def in_turns(ours, theirs, runs=RUNS):
     ours(), theirs()
     pairs = [(seconds(ours)[0], seconds(theirs)[0]) for _ in range(runs)]
     return [list(times) for times in zip(*pairs, strict=True)]
+
+
+def serve(work):
+    """Answer each line of stdin with the seconds that `work` took; see `Side`."""
+    work()
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        print(seconds(work)[0], flush=True)
+
+
+class Side:
+    """A process that serves a part of a script, and waits while others are timed.
+
+    Args:
+        script: the file, which calls `serve` if it is run with `words`.
+    """
+
+    def __init__(self, script, *words):
+        command = [sys.executable, "-W", "ignore", script, *map(str, words)]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout.readline() == "ready\n"
+
+    def seconds(self):
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return float(self._process.stdout.readline())
+
+    def close(self):
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def compare(*sides, runs=RUNS):
+    """Time all sides in turns and end them; return a list of seconds for each."""
+    times = [[side.seconds() for side in sides] for _ in range(runs)]
+    for side in sides:
+        side.close()
+    return [list(times_of_one) for times_of_one in zip(*times, strict=True)]
+
+
+def load_module(path):
+    """Import one file of a checkout whose package needs more than it uses."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def row(name, ours, theirs):

@@ -1,10 +1,10 @@
 """`tfipgan query` against a server that answers like TensorFlow Serving."""
 
-import importlib.util
 import json
 import shutil
 from pathlib import Path
 
+import fake_serving as fake
 import grpc
 import numpy as np
 import pytest
@@ -12,12 +12,6 @@ from PIL import Image
 
 from tfipgan.data.datasets import read_images
 from tfipgan.evaluation import FeatureSet
-
-_SPEC = importlib.util.spec_from_file_location(
-    "fake_serving", Path(__file__).parents[1] / "serving" / "fake_serving.py"
-)
-fake = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(fake)
 
 
 @pytest.fixture(scope="module")

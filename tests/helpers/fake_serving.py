@@ -7,10 +7,12 @@ not to itself. What it gets is kept; what it answers can be changed.
 import hashlib
 import threading
 from concurrent import futures
+from pathlib import Path
 
 import grpc
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 from tensorflow_serving.apis import (
     get_model_status_pb2,
     model_service_pb2_grpc,
@@ -152,3 +154,24 @@ class Running:
     def kill(self):
         """End at once, whatever is under way."""
         self._server.stop(None).wait()
+
+
+def contents(samples):
+    return [Path(sample.path).read_bytes() for sample in samples]
+
+
+def spoil(sample):
+    """Make it an image that Pillow reads and the server doesn't."""
+    with Image.open(sample.path) as image:
+        image.save(sample.path, "JPEG", comment=UNDECODABLE)
+
+
+def changed(name, values):
+    """A change of a response: an output is replaced, or left out for None."""
+
+    def change(response):
+        del response.outputs[name]
+        if values is not None:
+            response.outputs[name].CopyFrom(tf.make_tensor_proto(values))
+
+    return change
