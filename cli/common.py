@@ -88,6 +88,15 @@ def runtime_options(command):
     return wrapper
 
 
+def skip_option(listed):
+    """Add --skip-unreadable; `listed` says where those images are listed."""
+    return click.option(
+        "--skip-unreadable",
+        is_flag=True,
+        help=f"Leave out images that can't be read; {listed}.",
+    )
+
+
 def training_options(command):
     """Add --devices and --resume; the command gets `devices` and `resume`."""
     devices = click.option(

@@ -212,7 +212,7 @@ def _counts(metrics):
 def _extract(model, data, format, pattern, progress):
     """Return the run's evaluation settings, and the query's and gallery's features."""
     from tfipgan.data.datasets import read_dataset
-    from tfipgan.data.inspection import require_readable
+    from tfipgan.data.readable import check_readable
     from tfipgan.evaluation.features import extract_features
     from tfipgan.runs import load_reid_network, open_run
 
@@ -220,7 +220,10 @@ def _extract(model, data, format, pattern, progress):
     dataset = read_dataset(
         data, format=format, pattern=pattern, splits=("query", "gallery")
     )
-    require_readable([*dataset.query, *dataset.gallery])
+    splits = [
+        check_readable(samples, progress=progress)[0]
+        for samples in (dataset.query, dataset.gallery)
+    ]
     network = load_reid_network(run)
     features = [
         extract_features(
@@ -230,7 +233,7 @@ def _extract(model, data, format, pattern, progress):
             run.config.evaluation.batch_size,
             progress,
         )
-        for samples in (dataset.query, dataset.gallery)
+        for samples in splits
     ]
     return run.config.evaluation, features
 

@@ -1,8 +1,19 @@
 """tfipgan extract: descriptors of a folder of images."""
 
+import logging
+
 import click
 
-from tfipgan.cli.common import FOLDER, NEW_FILE, dataset_options, runtime_options
+from tfipgan.cli.common import (
+    FOLDER,
+    NEW_FILE,
+    dataset_options,
+    runtime_options,
+    skip_option,
+)
+from tfipgan.workers import share_done, worker_share
+
+logger = logging.getLogger(__name__)
 
 
 @click.command("extract")
@@ -14,28 +25,31 @@ from tfipgan.cli.common import FOLDER, NEW_FILE, dataset_options, runtime_option
     type=click.IntRange(min=1),
     help="Images at a time.  [default: the run's evaluation.batch_size]",
 )
+@skip_option("the log lists them")
 @dataset_options()
 @runtime_options
-def extract(model, images, out, batch_size, format, pattern, progress):
+def extract(model, images, out, batch_size, skip_unreadable, format, pattern, progress):
     """Write the L2-normalised descriptors of all images below a folder.
 
     Names that match no format are kept, with person -2 and camera -1. The same command
     goes on where a killed one ended: until all is done, the features are in OUT.part.
+    Several processes share the work if TF_CONFIG makes them workers.
     """
+    from tfipgan.brief import brief_name
     from tfipgan.data.datasets import read_images
-    from tfipgan.data.inspection import require_readable
-    from tfipgan.errors import InputError
+    from tfipgan.data.readable import check_readable
     from tfipgan.evaluation.features import extract_to_file
+    from tfipgan.output_file import require_new_file
+    from tfipgan.output_part import require_new_output
     from tfipgan.runs import load_reid_network, open_run
 
-    if out.exists():
-        raise InputError(
-            f"{out} exists; expected a new file for the output: give another --out, or "
-            "remove it"
-        )
+    worker = worker_share()
+    require_new_output(out, require_new_file)
     run = open_run(model, "reid")
     samples = read_images(images, format=format, pattern=pattern, labelled=False)
-    require_readable(samples)
+    samples, left_out = check_readable(samples, skip=skip_unreadable, progress=progress)
+    for path, why in left_out.items():
+        logger.warning("left out: %s (%s)", brief_name(path), why)
     features = extract_to_file(
         load_reid_network(run),
         samples,
@@ -43,5 +57,9 @@ def extract(model, images, out, batch_size, format, pattern, progress):
         out,
         batch_size or run.config.evaluation.batch_size,
         progress,
+        worker,
     )
+    if features is None:
+        click.echo(share_done(worker, out))
+        return
     click.echo(f"{len(features)} images, {features.features.shape[1]} values each")

@@ -26,6 +26,7 @@ from tfipgan.data.filenames import FORMATS
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option("--no-images", is_flag=True, help="Look at names only, open no image.")
+@click.option("--no-progress", is_flag=True, help="Show no progress bar.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if there are problems.")
 @click.pass_context
 def inspect(
@@ -35,6 +36,7 @@ def inspect(
     pattern: str | None,
     as_json: bool,
     no_images: bool,
+    no_progress: bool,
     strict: bool,
 ) -> None:
     """Count DATASET's images, identities and cameras, and list what looks wrong.
@@ -42,10 +44,15 @@ def inspect(
     DATASET is a folder in the form of Market-1501, DukeMTMC-reID, MSMT17 or
     CUHK03-NP, or one of your own with a pattern. Every image is opened and decoded.
     """
+    from tfipgan.brief import brief_name
     from tfipgan.data.inspection import inspect_dataset
 
     result = inspect_dataset(
-        dataset, format=format_name, pattern=pattern, check_images=not no_images
+        dataset,
+        format=format_name,
+        pattern=pattern,
+        check_images=not no_images,
+        progress=not no_progress,
     )
     if as_json:
         click.echo(json.dumps(result.to_dict(), indent=2))
@@ -60,6 +67,10 @@ def inspect(
                 click.echo(f"\n{heading}")
                 for line in lines:
                     click.echo(f"- {line}")
+        if result.unreadable:
+            click.echo("\nFiles that can't be read")
+            for path, why in result.unreadable.items():
+                click.echo(f"- {brief_name(path)}: {why}")
         if not result.problems:
             click.echo("\nNo problems found.")
     if strict and result.problems:

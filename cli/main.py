@@ -1,5 +1,6 @@
 """The `tfipgan` command: a group of one command a module."""
 
+import signal
 import sys
 
 import click
@@ -19,7 +20,7 @@ from tfipgan.cli.synthesize import synthesize
 from tfipgan.cli.train_gan import train_gan
 from tfipgan.cli.train_reid import train_reid
 from tfipgan.cli.translate import translate
-from tfipgan.errors import ConfigError, InputError
+from tfipgan.errors import ConfigError, InputError, TrainingError
 
 
 class _OneLineErrors(click.Group):
@@ -32,8 +33,12 @@ class _OneLineErrors(click.Group):
             failure = click.ClickException(str(error))
             failure.exit_code = 2
             raise failure from error
-        except (InputError, OSError, ImportError) as error:
+        except (InputError, TrainingError, OSError, ImportError) as error:
             raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            # As a shell has it of a process that the signal ended.
+            click.echo("Interrupted", err=True)
+            raise SystemExit(128 + signal.SIGINT) from None
         except Exception as error:
             if not _is_tensorflow_error(error):
                 raise

@@ -169,13 +169,10 @@ def query_extract(images, out, format, pattern, connect, options):
 
     Names that match no format are kept, with person -2 and camera -1.
     """
-    from tfipgan.errors import InputError
+    from tfipgan.output_file import require_new_file
     from tfipgan.serving.client_files import extract_files, find_images
 
-    if out.exists():
-        raise InputError(
-            f"{out} exists; expected a new file: remove it, or give another --out"
-        )
+    require_new_file(out)
     samples, _ = find_images(images, format, pattern)
     out.parent.mkdir(parents=True, exist_ok=True)  # fails before the work, not after
     with connect() as client:

@@ -9,6 +9,7 @@ from tfipgan.cli.common import (
     config_options,
     dataset_options,
     runtime_options,
+    skip_option,
     training_options,
 )
 
@@ -30,6 +31,7 @@ from tfipgan.cli.common import (
 @click.option("--out", type=FOLDER, required=True, help="Run folder to make.")
 @dataset_options("source")
 @dataset_options("target")
+@skip_option("RUN/left_out.json lists them")
 @training_options
 @runtime_options
 def train_gan(
@@ -42,13 +44,14 @@ def train_gan(
     source_pattern,
     target_format,
     target_pattern,
+    skip_unreadable,
     devices,
     resume,
     progress,
 ):
     """Train IPGAN: one generator from the source to every camera of the target."""
     from tfipgan.data.datasets import camera_samples, read_dataset, training_samples
-    from tfipgan.data.inspection import require_readable
+    from tfipgan.data.readable import check_readable
     from tfipgan.output_file import require_new_folder
     from tfipgan.runs import RESUME, open_run
     from tfipgan.training.gan_run import train_gan as train
@@ -65,13 +68,16 @@ def train_gan(
             target, format=target_format, pattern=target_pattern, splits=("train",)
         )
     )
-    require_readable([*source_samples, *target_samples])
+    reading = {"skip": skip_unreadable, "progress": progress}
+    source_samples, left_out = check_readable(source_samples, **reading)
+    target_samples, more_left_out = check_readable(target_samples, **reading)
     run = train(
         config,
         source_samples,
         target_samples,
         open_run(semantic, "reid") if semantic else None,
         out,
+        left_out={**left_out, **more_left_out},
         devices=devices,
         resume=resume,
         progress=progress,

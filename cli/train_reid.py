@@ -9,6 +9,7 @@ from tfipgan.cli.common import (
     config_options,
     dataset_options,
     runtime_options,
+    skip_option,
     training_options,
 )
 
@@ -23,6 +24,7 @@ from tfipgan.cli.common import (
 )
 @click.option("--out", type=FOLDER, required=True, help="Run folder to make.")
 @dataset_options()
+@skip_option("RUN/left_out.json lists them")
 @training_options
 @runtime_options
 def train_reid(
@@ -32,6 +34,7 @@ def train_reid(
     out,
     format,
     pattern,
+    skip_unreadable,
     devices,
     resume,
     progress,
@@ -41,7 +44,7 @@ def train_reid(
     Trained at the GAN's image size it is the semantic discriminator of train-gan.
     """
     from tfipgan.data.datasets import read_dataset, read_images, training_samples
-    from tfipgan.data.inspection import require_readable
+    from tfipgan.data.readable import check_readable
     from tfipgan.output_file import require_new_folder
     from tfipgan.runs import RESUME
     from tfipgan.training.reid_run import train_reid as train
@@ -50,17 +53,25 @@ def train_reid(
         require_new_folder(out, RESUME)
     dataset = read_dataset(data, format=format, pattern=pattern, splits=("train",))
     samples = training_samples(dataset)
-    translated_samples = None
+    reading = {"skip": skip_unreadable, "progress": progress}
+    translated_samples, left_out = None, {}
     if translated is not None:
-        translated_samples = training_samples(
-            read_images(translated, format=dataset.format, pattern=dataset.pattern)
+        translated_samples, left_out = check_readable(
+            training_samples(
+                read_images(translated, format=dataset.format, pattern=dataset.pattern)
+            ),
+            **reading,
         )
-    require_readable(samples if translated is None else translated_samples)
+    # Of these only the names are read if others are trained on and none is held out.
+    if translated is None or config.reid.held_out_identities:
+        samples, more_left_out = check_readable(samples, **reading)
+        left_out |= more_left_out
     run = train(
         config,
         samples,
         out,
         translated=translated_samples,
+        left_out=left_out,
         devices=devices,
         resume=resume,
         progress=progress,

@@ -1,50 +1,155 @@
 """tfipgan translate: the source dataset in the style of every target camera."""
 
+import functools
+import os
+
 import click
 
-from tfipgan.cli.common import FOLDER, dataset_options, runtime_options
+from tfipgan.cli.common import (
+    FOLDER,
+    dataset_options,
+    runtime_options,
+    set_up_tensorflow,
+    skip_option,
+)
+from tfipgan.workers import share_done, worker_share
+
+_NEEDED = ("model", "source", "out")
+
+
+def _or_verify(command):
+    """Add --verify, with which the command is not run and needs no options.
+
+    It stands above what imports TensorFlow, which only a --model to compare with needs.
+    """
+
+    @click.option(
+        "--verify",
+        type=FOLDER,
+        metavar="FOLDER",
+        help="Make nothing, but compare FOLDER with its manifest; with --source and "
+        "--model, these too.",
+    )
+    @click.pass_context
+    @functools.wraps(command)
+    def wrapper(context, verify, **options):
+        if verify is not None:
+            if options["out"] is not None:
+                raise click.UsageError("--verify names the folder, leave out --out.")
+            _verify(verify, options)
+            return
+        for parameter in context.command.params:
+            if parameter.name in _NEEDED and options[parameter.name] is None:
+                raise click.MissingParameter(ctx=context, param=parameter)
+        command(**options)
+
+    return wrapper
 
 
 @click.command("translate")
-@click.option("--model", type=FOLDER, required=True, help="Run of train-gan.")
-@click.option("--source", type=FOLDER, required=True, help="Dataset to translate.")
-@click.option("--out", type=FOLDER, required=True, help="Folder to make.")
+@click.option("--model", type=FOLDER, help="Run of train-gan.")
+@click.option("--source", type=FOLDER, help="Dataset to translate.")
+@click.option("--out", type=FOLDER, help="Folder to make.")
 @click.option(
     "--image-format",
     type=click.Choice(["jpeg", "png"]),
     help="Of the files written.  [default: the run's translation.format]",
 )
+@skip_option("the manifest lists them")
+@_or_verify
 @dataset_options()
 @runtime_options
-def translate(model, source, out, image_format, format, pattern, progress):
+def translate(
+    model, source, out, image_format, skip_unreadable, format, pattern, progress
+):
     """Write each training image of SOURCE once for each target camera.
 
     Names stay, with _to_c<camera> before the ending: 0002_c1s1_000451_03_to_c4.jpg.
+    The same command goes on where a killed one ended: until all is done, the images are
+    in OUT.part. OUT/manifest.jsonl lists them with their checksums. All but --verify
+    needs --model, --source and --out. Several processes share the work if TF_CONFIG
+    makes them workers.
     """
-    from tfipgan.data.datasets import read_split, training_samples
-    from tfipgan.data.inspection import require_readable
-    from tfipgan.data.layouts import find_layout
+    from tfipgan.checkpoints import checkpoint_step, intact_checkpoint
+    from tfipgan.data.readable import check_readable
     from tfipgan.output_file import require_new_folder
+    from tfipgan.output_part import require_new_output
     from tfipgan.runs import load_generator, open_run
     from tfipgan.translation import translate_dataset
 
-    require_new_folder(out)
+    worker = worker_share()
+    require_new_output(out, require_new_folder)
     run = open_run(model, "gan")
-    layout = find_layout(
-        source, format=format, pattern=pattern, splits=("train",), flat=True
-    )
-    samples = training_samples(read_split(layout, "train"))
-    require_readable(samples)
+    samples, root = _source_images(source, format, pattern)
+    samples, left_out = check_readable(samples, skip=skip_unreadable, progress=progress)
     written = translate_dataset(
         load_generator(run),
         run.domains,
         samples,
-        layout.folders["train"],
+        root,
         out,
         image_size=run.config.gan.image_size,
         batch_size=run.config.translation.batch_size,
         format=image_format or run.config.translation.format,
         quality=run.config.translation.quality,
         progress=progress,
+        named={
+            "run": model.resolve().name,
+            "step": checkpoint_step(intact_checkpoint(run.checkpoints)),
+            "source": source.resolve().name,
+        },
+        left_out=left_out,
+        worker=worker,
     )
+    if written is None:
+        click.echo(share_done(worker, out))
+        return
     click.echo(f"{written} images, {len(run.domains.cameras)} for each source image")
+
+
+def _source_images(source, format, pattern):
+    """Return a dataset's training samples and the folder that they are below."""
+    from tfipgan.data.datasets import read_split, training_samples
+    from tfipgan.data.layouts import find_layout
+
+    layout = find_layout(
+        source, format=format, pattern=pattern, splits=("train",), flat=True
+    )
+    return training_samples(read_split(layout, "train")), layout.folders["train"]
+
+
+def _verify(folder, options):
+    """Print what differs, one line if nothing does; exit with 1 if something does."""
+    from tfipgan.manifest import read_manifest
+    from tfipgan.manifest_check import check_translated
+
+    manifest = read_manifest(folder)
+    differences, sources = [], None
+    if options["source"] is not None:
+        samples, root = _source_images(
+            options["source"], options["format"], options["pattern"]
+        )
+        sources = {os.path.relpath(s.path, root): s.path for s in samples}
+    if options["model"] is not None:
+        expected = manifest.header["model"].get("generator")
+        if _weights_digest(options["model"], options["threads"]) != expected:
+            differences.append(f"{options['model']} has other weights")
+    differences += check_translated(
+        manifest, sources, progress=not options["no_progress"]
+    )
+    if differences:
+        click.echo("\n".join(differences))
+        raise click.exceptions.Exit(1)
+    also = [f"its {what}" for what in ("source", "model") if options[what] is not None]
+    click.echo(
+        f"{manifest.header['images']} images"
+        f"{''.join(f', {what}' for what in also)}: all as the manifest says"
+    )
+
+
+def _weights_digest(model, threads):
+    set_up_tensorflow(threads)
+    from tfipgan.fingerprint import weights_digest
+    from tfipgan.runs import load_generator, open_run
+
+    return weights_digest(load_generator(open_run(model, "gan")))

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from tfipgan.data.local_images import LocalImage
 from tfipgan.errors import InputError
 from tfipgan.serving.client_errors import RefusedError, TooLargeError
-from tfipgan.serving.local_images import LocalImage
 
 Key = TypeVar("Key")
 # Under the 4 MiB that gRPC servers take unless they are told otherwise; TensorFlow

@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from tfipgan.brief import brief_name
 from tfipgan.data.datasets import read_images
 from tfipgan.data.filenames import (
     NO_CAMERA,
@@ -20,12 +21,12 @@ from tfipgan.data.filenames import (
     parse_sample,
 )
 from tfipgan.data.layouts import find_naming
+from tfipgan.data.local_images import check_images
 from tfipgan.errors import InputError
 from tfipgan.evaluation.feature_set import FeatureSet
 from tfipgan.serving.client import Client
 from tfipgan.serving.client_batches import each_answer
 from tfipgan.serving.client_errors import RefusedError
-from tfipgan.serving.local_images import check_images
 
 _SHOWN = 3
 
@@ -121,7 +122,8 @@ def query_files(
     Raises:
         InputError: an image that can't be decoded here or there; what `ask` raises.
     """
-    images, broken = check_images([s.path for s in samples])
+    images, unreadable = check_images([s.path for s in samples], progress=progress)
+    broken = [f"{brief_name(path)} ({why})" for path, why in unreadable.items()]
     if broken and (not skip_unreadable or len(broken) == len(samples)):
         raise InputError(
             f"images that can't be read ({len(broken)} of {len(samples)}): "

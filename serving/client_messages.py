@@ -3,11 +3,12 @@
 The classes that tensorflow-serving-api brings import all of TensorFlow, which takes
 seconds. Here the same messages are described by their names and numbers, in a pool of
 their own so that both can be in one process; unknown fields are skipped, as protocol
-buffers do. tests/serving/test_client.py compares every field with the originals
-(tensorflow_serving/apis/{model,predict,get_model_status}.proto, and
+buffers do. tests/serving/client/test_client_messages.py compares every field with the
+originals (tensorflow_serving/apis/{model,predict,get_model_status}.proto, and
 tensorflow/core/framework/{tensor,tensor_shape}.proto).
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,6 +21,8 @@ GET_MODEL_STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
 
 # DataType's and ModelVersionStatus.State's numbers.
 _FLOAT, _INT32, _STRING = 1, 3, 7
+# More than a message's bytes could hold, but for a repeated value.
+MAX_VALUES = 2**26
 STATES = {
     0: "UNKNOWN",
     10: "START",
@@ -139,7 +142,7 @@ def array_of(tensor) -> np.ndarray:
     stands for all that are missing.
 
     Raises:
-        InputError: another type, or values that don't fill the shape.
+        InputError: another type, too large, or values that don't fill the shape.
     """
     shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
     kinds = {
@@ -153,7 +156,11 @@ def array_of(tensor) -> np.ndarray:
             "(string)"
         )
     dtype, typed = kinds[tensor.dtype]
-    size = int(np.prod(shape, dtype=np.int64))
+    size = math.prod(shape)
+    if size > MAX_VALUES or any(side < 0 for side in shape):
+        raise InputError(
+            f"a tensor of shape {shape}; expected sizes that an answer can have"
+        )
     if tensor.tensor_content and dtype is not object:
         if len(tensor.tensor_content) != 4 * size:
             raise InputError(f"{len(tensor.tensor_content)} bytes for shape {shape}")

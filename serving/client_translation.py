@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from tfipgan.data.filenames import Sample, translated_name
+from tfipgan.data.filenames import Sample, require_own_stems, translated_name
 from tfipgan.errors import InputError
 from tfipgan.output_file import require_new_folder, written_aside
 from tfipgan.serving.client import Client
@@ -54,7 +54,7 @@ def translate_files(
     if not resume:
         require_new_folder(out, "add --resume")
     names = {s.path: os.path.relpath(s.path, root) for s in samples}
-    _require_own_stems(names.values())
+    require_own_stems(names.values())
     writer = _Writer(Path(out), camera)
 
     def ask(contents):
@@ -122,14 +122,3 @@ def _ending(contents: bytes) -> str:
         f"the server's translation begins with {contents[:8]!r}, expected a JPEG or "
         "PNG as `tfipgan export translator` makes"
     )
-
-
-def _require_own_stems(names):
-    first = {}
-    for name in names:
-        other = first.setdefault(os.path.splitext(name)[0], name)
-        if other != name:
-            raise InputError(
-                f"{other} and {name} differ in their ending only, so their "
-                "translations would have the same name: rename or remove one"
-            )

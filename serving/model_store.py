@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import re
 import threading
 import time
 from pathlib import Path
@@ -11,13 +10,13 @@ import grpc
 from tensorflow_serving.apis import get_model_status_pb2
 
 from tfipgan.errors import InputError
+from tfipgan.model_versions import read_versions
 from tfipgan.serving.servable import Servable
 from tfipgan.serving.status import RequestError
 
 log = logging.getLogger(__name__)
 
 State = get_model_status_pb2.ModelVersionStatus.State
-LARGEST_VERSION = 2**63 - 1
 
 
 class ModelStore:
@@ -193,8 +192,8 @@ class ModelStore:
     def _update(self, name, first=False):
         """Load what should be served, then unload what should not."""
         keep = set()
-        found = _find_versions(self._root / name)
-        for version, path in found:
+        found = read_versions(self._root / name)
+        for version, path in reversed(found.items()):
             labelled = version in self._labels[name].values()
             wanted = self._all_versions or labelled or not keep
             if wanted and not self._stopping.is_set():
@@ -296,7 +295,7 @@ def _available(entries):
 def _find_models(root):
     if not root.is_dir():
         raise InputError(f"{root} is no folder; expected one with a folder for a model")
-    if _find_versions(root):
+    if read_versions(root):
         raise InputError(
             f"{root} holds versions itself; expected a folder of models: "
             f"give {root.resolve().parent}"
@@ -309,24 +308,13 @@ def _find_models(root):
             f"{root} is empty; expected a folder for each model, such as "
             f"{root / 'extractor' / '1'}: run tfipgan export"
         )
-    models = [path.name for path in folders if _find_versions(path)]
+    models = [path.name for path in folders if read_versions(path)]
     if not models:
         raise InputError(
             f"{root} holds no version of a model; expected folders with a number for "
             f"a name, such as {folders[0] / '1'}: run tfipgan export"
         )
     return models
-
-
-def _find_versions(folder):
-    """(version, path) of the folders with a number for a name, highest first."""
-    found = {}
-    # Of 1 and 001 the shorter one is taken.
-    names = [path for path in folder.iterdir() if re.fullmatch("[0-9]+", path.name)]
-    for path in sorted(names, key=lambda path: len(path.name), reverse=True):
-        if int(path.name) <= LARGEST_VERSION and path.is_dir():
-            found[int(path.name)] = path
-    return sorted(found.items(), reverse=True)
 
 
 def _look_at(folder):

@@ -4,16 +4,13 @@ import logging
 import threading
 
 import tensorflow as tf
-from tensorflow_serving.apis import prediction_log_pb2
 
 from tfipgan.errors import InputError
+from tfipgan.export_warmup import WARMUP_FILE, read_warmup_log
 from tfipgan.serving.prediction import prepare
 from tfipgan.serving.status import RequestError, first_line
 
 log = logging.getLogger(__name__)
-
-WARM_UP_FILE = "assets.extra/tf_serving_warmup_requests"
-MOST_WARM_UP_RECORDS = 1000
 
 
 class Servable:
@@ -53,7 +50,7 @@ class Servable:
         self._session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
         try:
             self.signatures = self._load(path)
-            self._warm_up(path / WARM_UP_FILE)
+            self._warm_up(path)
         except BaseException:
             self._session.close()
             raise
@@ -114,33 +111,23 @@ class Servable:
             raise InputError(f"{path} can't be loaded: {text}") from error
         return dict(meta_graph.signature_def)
 
-    def _warm_up(self, file):
-        if not file.is_file():
-            return
-        number = 0
-        try:
-            for record in tf.data.TFRecordDataset(str(file)):
-                number += 1
-                if number > MOST_WARM_UP_RECORDS:
-                    raise InputError(
-                        f"{file}: the number of warm-up records is above "
-                        f"{MOST_WARM_UP_RECORDS}; keep one for each signature and size"
-                    )
-                entry = prediction_log_pb2.PredictionLog.FromString(record.numpy())
-                kind = entry.WhichOneof("log_type")
-                if kind != "predict_log":
-                    log.warning("%s: record %d is a %s, left out", file, number, kind)
-                    continue
+    def _warm_up(self, path):
+        file = path / WARMUP_FILE
+        for number, entry in enumerate(read_warmup_log(path), 1):
+            kind = entry.WhichOneof("log_type")
+            if kind != "predict_log":
+                log.warning("%s: record %d is a %s, left out", file, number, kind)
+                continue
+            try:
                 call = prepare(self, entry.predict_log.request)
                 self.run(call.signature_name, call.inputs, call.outputs)
-        except RequestError as error:
-            raise _bad_record(file, number, error.text) from error
-        except tf.errors.OpError as error:
-            raise _bad_record(file, number, first_line(error)) from error
-        except ValueError as error:
-            if isinstance(error, InputError):
-                raise
-            raise _bad_record(file, number, " ".join(str(error).split())) from error
+            except RequestError as error:
+                raise _bad_record(file, number, error.text) from error
+            except tf.errors.OpError as error:
+                raise _bad_record(file, number, first_line(error)) from error
+            except ValueError as error:
+                text = " ".join(str(error).split())
+                raise _bad_record(file, number, text) from error
 
 
 def _bad_record(file, number, why):

@@ -325,8 +325,9 @@ def _read_credentials(options):
         )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
-        # gRPC itself takes any bytes, and then fails at each connection.
-        context.load_cert_chain(options.tls_cert, options.tls_key)
+        # gRPC itself takes any bytes, and then fails at each connection. Without a
+        # password OpenSSL would ask for that of a key at the terminal, and wait.
+        context.load_cert_chain(options.tls_cert, options.tls_key, password="")
         if options.client_ca is not None:
             context.load_verify_locations(options.client_ca)
     except ssl.SSLError as error:

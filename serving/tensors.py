@@ -6,8 +6,13 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 
-# A few bytes can name a shape of any size, all of it filled with one value.
-LARGEST_TENSOR = 2**30
+# A few bytes can name a shape of any size, all of it filled with one value. A tensor
+# may have so many bytes, or so many times its message's; as int_val a number of one
+# byte stands for one of up to eight.
+LARGEST_FILLED = 2**26
+LARGEST_RATIO = 8
+# What an empty string takes, in TensorFlow and as a Python object.
+_STRING_BYTES = 64
 
 _FIELDS = {
     tf.float32: "float_val",
@@ -33,29 +38,32 @@ def read_tensor(proto):
         may be read-only.
 
     Raises:
-        ValueError: the message is no tensor, or one of more than a GiB.
+        ValueError: the message is no tensor, or one that is much larger than it.
+        TypeError: a number for the dtype that TensorFlow doesn't know.
     """
     dtype = tf.dtypes.as_dtype(proto.dtype)
     shape = [dim.size for dim in proto.tensor_shape.dim]
     if proto.tensor_shape.unknown_rank or any(size < 0 for size in shape):
         raise ValueError("the shape isn't whole")
-    # Strings count as the least that an empty one takes.
-    if math.prod(shape) * (dtype.size or 8) > LARGEST_TENSOR:
-        raise ValueError("the tensor is too large")
     count = math.prod(shape)
+    size = count * (dtype.size or _STRING_BYTES)
     if dtype == tf.string and count == len(proto.string_val):
         array = np.empty(count, object)
         array[:] = proto.string_val
         return array.reshape(shape)
+    if size > max(LARGEST_FILLED, LARGEST_RATIO * proto.ByteSize()):
+        raise ValueError("the tensor is too large")
     content = proto.tensor_content
     if content and dtype in _FIELDS and len(content) == count * dtype.size:
         return np.frombuffer(content, dtype.as_numpy_dtype).reshape(shape)
     # All else, such as one value for all elements, by TensorFlow's own reader.
     try:
         with tf.device("CPU:0"):
-            return tf.io.parse_tensor(proto.SerializeToString(), dtype).numpy()
+            value = tf.io.parse_tensor(proto.SerializeToString(), dtype).numpy()
     except tf.errors.OpError as error:
         raise ValueError("not a tensor") from error
+    # A scalar comes as bytes or as a number.
+    return np.asarray(value, object if dtype == tf.string else None)
 
 
 def write_tensor(array, dtype, as_content=False):

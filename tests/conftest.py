@@ -39,6 +39,11 @@ class _TwoCpuDevices(MetaPathFinder):
         return spec
 
 
+# Not in pytest_configure: a folder's own conftest.py, which may import TensorFlow, is
+# read before it if the folder is named on the command line.
+sys.meta_path.insert(0, _TwoCpuDevices())
+
+
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="run the slow tests too")
     parser.addoption(
@@ -52,7 +57,6 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     if not config.getoption("--gpu"):
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    sys.meta_path.insert(0, _TwoCpuDevices())
 
 
 def pytest_collection_modifyitems(config, items):
@@ -72,6 +76,14 @@ def two_devices():
     names = [device.name for device in tf.config.list_logical_devices("CPU")]
     assert len(names) == 2, "TensorFlow was imported before tests/conftest.py"
     return names
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_ones_own(tmp_path_factory):
+    """Keeps what the tests remember of images out of the user's cache folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TFIPGAN_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,9 @@ def names(folder):
 
 
 def test_numbers_as_the_server_reads_them(tmp_path):
-    assert read_versions(tmp_path / "missing") == {}
+    with pytest.raises(FileNotFoundError):
+        read_versions(tmp_path / "missing")
+    (tmp_path / "7").touch()
     for name in ("10", "9", "001", "2.old", ".3", "-4", "v5", "٦", str(2**63), " "):
         (tmp_path / name).mkdir()
     assert read_versions(tmp_path) == {
@@ -24,6 +26,9 @@ def test_numbers_as_the_server_reads_them(tmp_path):
         10: tmp_path / "10",
     }
     assert list(read_versions(tmp_path)) == [1, 9, 10]
+    for name in ("01", "1", "0001"):
+        (tmp_path / name).mkdir()
+    assert read_versions(tmp_path)[1] == tmp_path / "1"
 
 
 def test_the_first_the_next_and_one_of_choice(tmp_path):
@@ -76,7 +81,7 @@ def test_another_export_takes_the_number_at_the_very_last(
     """Between the look at the folder and the renaming."""
     from tfipgan import model_versions
 
-    look = model_versions.read_versions
+    look = model_versions._taken
     looks = []
 
     def then_taken(folder):
@@ -91,7 +96,7 @@ def test_another_export_takes_the_number_at_the_very_last(
         folder.mkdir()
         write(folder)
 
-    monkeypatch.setattr(model_versions, "read_versions", then_taken)
+    monkeypatch.setattr(model_versions, "_taken", then_taken)
     if expected is None:
         with pytest.raises(InputError, match="1 exists"):
             publish_version(tmp_path, version, write)

@@ -118,6 +118,19 @@ def test_what_is_no_tensor_is_kept_for_the_list_of_names(torch, path):
     assert read_state_dict(path)["epoch"] == 3
 
 
+def test_what_can_be_no_array(torch, path):
+    class Sparse(Tensor):
+        def detach(self):
+            return self
+
+        def numpy(self):
+            raise TypeError("can't convert a sparse tensor\nmore")
+
+    for value in (Sparse(np.ones(2)), [[1], [2, 3]]):
+        torch.content = {"a": TENSORS["fc.bias"], "b\n": value}
+        refused(path, r"'b\\n' is no plain array \(.*; expected a state dict of dense")
+
+
 def test_pytorch_is_not_there(path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     refused(path, r"not installed here: pip install torch, or save it .*\.safetensors")

@@ -1,8 +1,8 @@
 """Run folders: made once, opened as what they are, and damaged ones named in a line."""
 
 import json
+import logging
 import shutil
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,8 +18,8 @@ from tfipgan.runs import (
     load_generator,
     load_reid_network,
     open_run,
-    start_run,
 )
+from tfipgan.tensor_file import load_arrays
 from tfipgan.variables import named_weights
 
 LABELS = LabelMap((2, 5, 9))
@@ -68,38 +68,23 @@ def test_an_empty_folder_is_as_good_as_none(tiny_config, tmp_path):
     create_run(tmp_path, "reid", tiny_config, labels=LABELS)
 
 
-@pytest.mark.parametrize("resume", [False, True])
-def test_what_is_there_stays(tiny_config, tmp_path, resume):
+def test_what_is_there_stays(tiny_config, tmp_path):
     (tmp_path / "mine.txt").write_text("x")
     for path in (tmp_path, tmp_path / "mine.txt"):
         with pytest.raises(InputError, match="exists and is not empty; .* --resume"):
-            start_run(path, "reid", tiny_config, labels=LABELS, resume=resume)
+            create_run(path, "reid", tiny_config, labels=LABELS)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
     assert (tmp_path / "mine.txt").read_text() == "x"
 
 
-def test_only_resuming_opens_a_run(tiny_config, tmp_path):
-    made = start_run(tmp_path / "r", "gan", tiny_config, domains=DOMAINS, resume=True)
-    assert open_run(tmp_path / "r", "gan") == made
-    with pytest.raises(InputError, match="exists and is not empty"):
-        start_run(tmp_path / "r", "gan", tiny_config, domains=DOMAINS)
-    again = start_run(tmp_path / "r", "gan", tiny_config, domains=DOMAINS, resume=True)
-    assert again == made
+def test_a_run_is_there_as_a_whole_or_not_at_all(tiny_config, tmp_path):
+    def fail(aside):
+        (aside / "more.json").touch()
+        raise OSError(28, "No space left on device")
 
-
-def test_resuming_another_run_is_refused(tiny_config, tmp_path):
-    create_run(tmp_path / "gan", "gan", tiny_config, domains=DOMAINS)
-    create_run(tmp_path / "reid", "reid", tiny_config, labels=LABELS)
-    other = replace(tiny_config, seed=tiny_config.seed + 1)
-    for name, config, maps, match in (
-        ("gan", other, {"domains": DOMAINS}, "another config; --resume goes on"),
-        ("gan", tiny_config, {"domains": DomainMap((1, 5))}, "another cameras"),
-        ("reid", tiny_config, {"labels": LabelMap((2, 5))}, "another identities"),
-    ):
-        with pytest.raises(InputError, match=match):
-            start_run(tmp_path / name, name, config, **maps, resume=True)
-    with pytest.raises(InputError, match="of kind 'gan', expected 'reid'"):
-        start_run(tmp_path / "gan", "reid", tiny_config, labels=LABELS, resume=True)
+    with pytest.raises(OSError, match="No space left"):
+        create_run(tmp_path / "run", "reid", tiny_config, labels=LABELS, more=fail)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_not_a_run(tmp_path):
@@ -193,12 +178,37 @@ def test_a_checkpoint_of_other_people_or_cameras(reid_copy, gan_copy):
     assert one_line(error)
 
 
-def test_a_damaged_checkpoint(gan_copy):
-    data = gan_copy / "checkpoints" / "step-00000014" / "generator.safetensors"
-    data.write_bytes(data.read_bytes()[:100])
-    with pytest.raises(InputError, match="00014 does not fit") as error:
-        load_generator(open_run(gan_copy, "gan"))
-    assert one_line(error)
+def test_a_damaged_checkpoint(gan_copy, caplog):
+    """The one before is used, with a warning; the run is not changed."""
+
+    def damage(step):
+        data = gan_copy / "checkpoints" / f"step-{step}" / "generator.safetensors"
+        data.write_bytes(data.read_bytes()[:100])
+
+    run = open_run(gan_copy, "gan")
+    damage("00000014")
+    before = sorted(gan_copy.rglob("*"))
+    with caplog.at_level(logging.WARNING):
+        generator = load_generator(run)
+    (line,) = (record.getMessage() for record in caplog.records)
+    assert "step-00000014/generator.safetensors is damaged" in line
+    assert line.endswith("; going back to step-00000007")
+    assert sorted(gan_copy.rglob("*")) == before
+    arrays, _ = load_arrays(run.checkpoints / "step-00000007/generator.safetensors")
+    for name, variable in named_weights(generator).items():
+        np.testing.assert_array_equal(variable.numpy(), arrays[name])
+    damage("00000007")
+    with pytest.raises(InputError, match="no checkpoint that is whole; .*00014/") as e:
+        load_generator(run)
+    assert one_line(e)
+
+
+def test_the_last_checkpoint_does_not_stand_in_for_a_damaged_best(reid_copy):
+    run = open_run(reid_copy, "reid")
+    path = save_checkpoint(run.best, 3, {"network": load_reid_network(run)})
+    (path / "network.safetensors").write_bytes(b"")
+    with pytest.raises(InputError, match="best has no checkpoint that is whole"):
+        load_reid_network(run)
 
 
 def test_the_best_checkpoint_goes_before_the_last(reid_copy, tiny_reid_run):

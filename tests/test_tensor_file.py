@@ -57,6 +57,7 @@ def test_what_is_not_such_a_file(tmp_path):
         whole[:-1],
         bytes(8),
         file_of("F7", b""),
+        file_of("F8_E4M3", b"12"),
     ):
         path = tmp_path / "file"
         path.write_bytes(content)

@@ -15,8 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import yaml
-
+from tfipgan.brief import brief, brief_name
 from tfipgan.config_fields import (
     channels,
     choice,
@@ -30,9 +29,17 @@ from tfipgan.config_fields import (
     weights_source,
     whole,
 )
-from tfipgan.config_yaml import parse_yaml
+from tfipgan.config_yaml import dump_yaml, parse_yaml, read_yaml
 from tfipgan.errors import ConfigError
 from tfipgan.output_file import written_aside
+
+# More is a slip, or a config from elsewhere that is to take the memory.
+MOST_CHANNELS = 4096
+MOST_LAYERS = 12
+MOST_IMAGES = 2**16
+MOST_EPOCHS = 10**6
+# So many files can stand on each other.
+MOST_BASES = 20
 
 # ---------------------------------------------------------------------- the sections
 
@@ -70,14 +77,14 @@ class GanConfig(_Section):
     SECTION: ClassVar[str] = "gan"
 
     image_size: tuple[int, int] = image_size_field(128, 64)
-    width: int = whole(64, at_least=1)
-    num_blocks: int = whole(6, at_least=1)
-    num_layers: int = whole(6, at_least=1, at_most=12)
+    width: int = whole(64, 1, MOST_CHANNELS)
+    num_blocks: int = whole(6, 1, 256)
+    num_layers: int = whole(6, 1, MOST_LAYERS)
     adversarial: Literal["wgan-gp", "vanilla"] = choice("wgan-gp", "wgan-gp", "vanilla")
-    n_critic: int = whole(5, at_least=1)
-    batch_size: int = whole(16, at_least=1)
-    constant_epochs: int = whole(100)
-    decay_epochs: int = whole(100)
+    n_critic: int = whole(5, 1, 1000)
+    batch_size: int = whole(16, 1, MOST_IMAGES)
+    constant_epochs: int = whole(100, 0, MOST_EPOCHS)
+    decay_epochs: int = whole(100, 0, MOST_EPOCHS)
     learning_rate: float = positive(1e-4)
     beta_1: float = fraction(0.5)
     beta_2: float = fraction(0.999)
@@ -89,8 +96,8 @@ class GanConfig(_Section):
     generator_weights: str = weights_source("none")
     discriminator_weights: str = weights_source("none")
     random_flip: bool = switch(True)
-    sample_every_epochs: int = whole(5, at_least=1)
-    checkpoint_every_epochs: int = whole(5, at_least=1)
+    sample_every_epochs: int = whole(5, 1, MOST_EPOCHS)
+    checkpoint_every_epochs: int = whole(5, 1, MOST_EPOCHS)
 
     def _check(self) -> None:
         # Two halvings in the generator, num_layers in the discriminator, whose last
@@ -125,7 +132,7 @@ class BackboneConfig(_Section):
 
     depth: Literal[18, 34, 50, 101] = choice(50, 18, 34, 50, 101)
     ibn: Literal["a", "b"] | None = ibn_kind(None)
-    width: int = whole(64, at_least=1)
+    width: int = whole(64, 1, MOST_CHANNELS)
     weights: str = weights_source("none", "imagenet")
     stride_first: bool = switch(False)
     mean: tuple[float, float, float] = channels((0.485, 0.456, 0.406), positive=False)
@@ -155,19 +162,19 @@ class ReidConfig(_Section):
     SECTION: ClassVar[str] = "reid"
 
     image_size: tuple[int, int] = image_size_field(256, 128)
-    fc_units: int = whole(1024, at_least=1)
+    fc_units: int = whole(1024, 1, MOST_CHANNELS)
     dropout: float = fraction(0.5)
-    batch_size: int = whole(128, at_least=1)
-    epochs: int = whole(50, at_least=1)
+    batch_size: int = whole(128, 1, MOST_IMAGES)
+    epochs: int = whole(50, 1, MOST_EPOCHS)
     learning_rate: float = positive(0.1)
     backbone_learning_rate: float = not_negative(0.01)
-    decay_epoch: int = whole(40)
+    decay_epoch: int = whole(40, 0, MOST_EPOCHS)
     decay_factor: float = positive(0.1)
     momentum: float = fraction(0.9)
     weight_decay: float = not_negative(5e-4)
     random_sized_crop: bool = switch(True)
     random_flip: bool = switch(True)
-    held_out_identities: int = whole(0)
+    held_out_identities: int = whole(0, 0, 10**9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +183,9 @@ class TranslationConfig(_Section):
 
     SECTION: ClassVar[str] = "translation"
 
-    batch_size: int = whole(32, at_least=1)
+    batch_size: int = whole(32, 1, MOST_IMAGES)
     format: Literal["jpeg", "png"] = choice("jpeg", "jpeg", "png")
-    quality: int = whole(95, at_least=1, at_most=100)
+    quality: int = whole(95, 1, 100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +194,7 @@ class EvaluationConfig(_Section):
 
     SECTION: ClassVar[str] = "evaluation"
 
-    batch_size: int = whole(64, at_least=1)
+    batch_size: int = whole(64, 1, MOST_IMAGES)
     metric: Literal["euclidean", "cosine"] = choice("euclidean", "euclidean", "cosine")
     ap: Literal["standard", "trapezoid"] = choice("standard", "standard", "trapezoid")
     protocol: Literal["market1501", "cross-camera-off"] = choice(
@@ -196,7 +203,7 @@ class EvaluationConfig(_Section):
 
 
 # At most what a signed 32-bit integer holds, as TensorFlow's seeds are.
-_SEED = whole(0, at_most=2**31 - 1)
+_SEED = whole(0, 0, 2**31 - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +276,9 @@ def to_dict(config: Config) -> dict[str, Any]:
 def _check_values(values: Any) -> dict[str, Any]:
     """Read every value given, each on its own; what fits together is checked later."""
     if not isinstance(values, Mapping):
-        raise ConfigError(f"expected keys and values (a mapping), found {values!r}")
+        raise ConfigError(
+            f"expected keys and values (a mapping), found {brief(values)}"
+        )
     checked: dict[str, Any] = {}
     for key, value in values.items():
         if key == "seed":
@@ -277,7 +286,7 @@ def _check_values(values: Any) -> dict[str, Any]:
         elif key in _SECTIONS:
             checked[key] = _check_section(key, value)
         else:
-            raise _unknown(str(key))
+            raise _unknown(brief_name(key))
     return checked
 
 
@@ -285,11 +294,11 @@ def _check_section(name: str, values: Any) -> dict[str, Any]:
     if values is None:  # a section whose lines are all commented out
         return {}
     if not isinstance(values, Mapping):
-        raise ConfigError(f"{name}: expected a section of keys, found {values!r}")
+        raise ConfigError(f"{name}: expected a section of keys, found {brief(values)}")
     options = {option.name: option for option in dataclasses.fields(_SECTIONS[name])}
     for key in values:
         if key not in options:
-            raise _unknown(f"{name}.{key}")
+            raise _unknown(f"{name}.{brief_name(key)}")
     return {
         key: read_value(f"{name}.{key}", options[key], value)
         for key, value in values.items()
@@ -347,7 +356,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         try:
             given = _check_values(given)
         except ConfigError as error:
-            raise ConfigError(f"--set {override}: {error}") from None
+            raise ConfigError(f"--set {brief_name(override)}: {error}") from None
         values = _merge(values, given)
     try:
         return config_from_dict(values)
@@ -355,11 +364,27 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         raise ConfigError(f"{source}: {error}") from None
 
 
+def load_saved_config(path: str | Path) -> Config:
+    """Read what `save_config` wrote. It stands on no other file: `base:` is refused.
+
+    Raises:
+        ConfigError: No file, or another key or value in it than a config's; the message
+            names the file.
+        OSError: It can't be read.
+    """
+    if not Path(path).is_file():
+        raise ConfigError(f"{path} not found; expected a run folder's config")
+    values = read_yaml(Path(path))
+    try:
+        return config_from_dict({} if values is None else values)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
 def save_config(config: Config, path: str | Path) -> None:
-    """Write the whole config as YAML, aside and renamed; `load_config` reads it."""
+    """Write the whole config as YAML, aside and renamed, for `load_saved_config`."""
     with written_aside(path) as temporary:
-        text = yaml.safe_dump(to_dict(config), sort_keys=False)
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(dump_yaml(to_dict(config)), encoding="utf-8")
 
 
 def _packaged_folder() -> Path:
@@ -373,10 +398,11 @@ def _find(name: str, near: Path | None) -> Path:
     for candidate in (place, packaged, packaged.parent / f"{packaged.name}.yaml"):
         if candidate.is_file():
             return candidate
+    shown = brief_name(name)
     if place.is_dir():
-        problem = f"config {name} is a folder, expected a YAML file"
+        problem = f"config {shown} is a folder, expected a YAML file"
     else:
-        problem = f"config {name} not found, expected a YAML file or a packaged name"
+        problem = f"config {shown} not found, expected a YAML file or a packaged name"
     known = packaged_configs()
     nearest = difflib.get_close_matches(name.removesuffix(".yaml"), known, n=1)
     hint = f"did you mean {nearest[0]}?" if nearest else f"for example {known[-1]}"
@@ -392,15 +418,15 @@ def _read_file(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
             f"{chain[0]}: the base: keys run in a circle, "
             + " -> ".join(str(p) for p in chain)
         )
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: expected a YAML file in UTF-8") from None
-    values = parse_yaml(text, str(path))
+    if len(above) > MOST_BASES:
+        raise ConfigError(f"{chain[0]}: more than {MOST_BASES} files by base: keys")
+    values = read_yaml(path)
     values = {} if values is None else values
     base = values.pop("base", None) if isinstance(values, dict) else None
     if base is not None and not isinstance(base, str):
-        raise ConfigError(f"{path}: base: expected one file's path, found {base!r}")
+        raise ConfigError(
+            f"{path}: base: expected one file's path, found {brief(base)}"
+        )
     try:
         checked = _check_values(values)
     except ConfigError as error:
@@ -412,13 +438,12 @@ def _read_file(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
 
 def _read_override(override: str) -> dict[str, Any]:
     name, equals, text = override.partition("=")
-    name = name.strip()
+    name, shown = name.strip(), brief_name(override)
     if not equals or not name:
         raise ConfigError(
-            f"--set {override}: expected section.key=value, for example "
-            "gan.batch_size=8"
+            f"--set {shown}: expected section.key=value, for example gan.batch_size=8"
         )
-    value = parse_yaml(text, f"--set {override}")
+    value = parse_yaml(text, f"--set {shown}")
     section, dot, key = name.partition(".")
     # A section that doesn't exist is reported with the key, to find the nearest.
     if dot and section not in _SECTIONS:

@@ -10,7 +10,10 @@ from collections.abc import Callable
 from dataclasses import field
 from typing import Any
 
+from tfipgan.brief import brief
 from tfipgan.errors import ConfigError
+
+LONGEST_SIDE = 8192
 
 
 def _option(default: Any, expected: str, read: Callable[[Any], Any]) -> Any:
@@ -24,15 +27,20 @@ def _require(ok: bool) -> None:
         raise ValueError
 
 
-def _read_whole(value: Any, at_least: int, at_most: float = math.inf) -> int:
+def _read_whole(value: Any, at_least: int, at_most: int) -> int:
     # True is an int in Python, and 16.0 is more likely a slip than a batch size.
     _require(type(value) is int and at_least <= value <= at_most)
     return value
 
 
 def _read_number(value: Any) -> float:
-    _require(type(value) in (int, float) and math.isfinite(value))
-    return float(value)
+    _require(type(value) in (int, float))
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        raise ValueError from None
+    _require(math.isfinite(number))
+    return number
 
 
 def _read_sequence(value: Any, length: int, read: Callable[[Any], Any]) -> tuple:
@@ -40,13 +48,13 @@ def _read_sequence(value: Any, length: int, read: Callable[[Any], Any]) -> tuple
     return tuple(read(item) for item in value)
 
 
-def whole(default: int, at_least: int = 0, at_most: int | None = None) -> Any:
-    """A whole number, without or with a greatest."""
-    if at_most is None:
-        expected, limit = f"a whole number of at least {at_least}", math.inf
-    else:
-        expected, limit = f"a whole number from {at_least} to {at_most}", at_most
-    return _option(default, expected, lambda v: _read_whole(v, at_least, limit))
+def whole(default: int, at_least: int, at_most: int) -> Any:
+    """A whole number in a range."""
+    return _option(
+        default,
+        f"a whole number from {at_least} to {at_most}",
+        lambda v: _read_whole(v, at_least, at_most),
+    )
 
 
 def _number(default: float, expected: str, fits: Callable[[float], bool]) -> Any:
@@ -120,8 +128,8 @@ def image_size_field(height: int, width: int) -> Any:
     """A (height, width) in pixels."""
     return _option(
         (height, width),
-        "two whole numbers of at least 1, [height, width]",
-        lambda v: _read_sequence(v, 2, lambda item: _read_whole(item, 1)),
+        f"two whole numbers from 1 to {LONGEST_SIDE}, [height, width]",
+        lambda v: _read_sequence(v, 2, lambda side: _read_whole(side, 1, LONGEST_SIDE)),
     )
 
 
@@ -143,4 +151,6 @@ def read_value(name: str, option: Any, value: Any) -> Any:
         return option.metadata["read"](value)
     except ValueError:
         expected = option.metadata["expected"]
-        raise ConfigError(f"{name}: expected {expected}, found {value!r}") from None
+        raise ConfigError(
+            f"{name}: expected {expected}, found {brief(value)}"
+        ) from None

@@ -11,3 +11,11 @@ class InputError(ValueError):
 
 class ConfigError(InputError):
     """A config file or override that can't be used; the command line exits with 2."""
+
+
+class TrainingError(RuntimeError):
+    """A training that can't go on: it diverged, or its folder can't be written to.
+
+    The message is one line: at which step, why, what is saved, what to do. The command
+    line prints it without a traceback and exits with 1.
+    """

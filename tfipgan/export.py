@@ -16,17 +16,23 @@ import numpy as np
 import tensorflow as tf
 
 from tfipgan import __version__
-from tfipgan.checkpoints import latest_checkpoint
+from tfipgan.checkpoints import intact_checkpoint, latest_checkpoint
 from tfipgan.config import to_dict
 from tfipgan.data.datasets import read_images
-from tfipgan.data.images import decode_image, signed_to_bytes, to_signed, to_unit
-from tfipgan.data.inspection import require_readable
+from tfipgan.data.images import (
+    decode_image,
+    encode_image,
+    signed_to_bytes,
+    to_signed,
+    to_unit,
+)
+from tfipgan.data.local_images import converted
+from tfipgan.data.readable import check_readable
 from tfipgan.data.synthetic import synthesize
 from tfipgan.errors import InputError
 from tfipgan.export_warmup import read_warmup, write_warmup
 from tfipgan.exported_modules import (
     FORMATS,
-    encode_image,
     extractor_signatures,
     translator_signatures,
 )
@@ -241,8 +247,8 @@ def _check_files(folder) -> list[bytes]:
             synthesize(Path(world), images_per_camera=2, **sizes)
             return _check_files(Path(world, "target", "bounding_box_train"))
     samples = read_images(folder, labelled=False)[:CHECK_IMAGES]
-    require_readable(samples)
-    return [Path(sample.path).read_bytes() for sample in samples]
+    samples, _ = check_readable(samples)
+    return [converted(s.path) if s.odd else Path(s.path).read_bytes() for s in samples]
 
 
 def _decoded(files, size):
@@ -287,7 +293,7 @@ def _about_run(run, checkpoints: Path) -> dict:
     return {
         "run": run.path.absolute().name,
         "imported": run.imported,
-        "checkpoint": latest_checkpoint(checkpoints).name,
+        "checkpoint": intact_checkpoint(checkpoints).name,
         "versions": versions,
         "trained_with": json.loads((run.path / "run.json").read_text()),
         "metrics": read_metrics(run.path / "metrics.jsonl")[-METRICS_KEPT:],

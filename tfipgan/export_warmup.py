@@ -5,10 +5,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+from tfipgan.errors import InputError
 
 WARMUP_FILE = Path("assets.extra", "tf_serving_warmup_requests")
 BATCH_SIZES = (1, 4)
+# What TensorFlow Serving plays at most.
+MOST_RECORDS = 1000
 
 
 def write_warmup(
@@ -47,11 +52,38 @@ def write_warmup(
 
 def read_warmup(folder: str | os.PathLike) -> Iterator[tuple[str, dict]]:
     """Give (signature, {input: array}) of each warm-up request of a SavedModel."""
-    for record in tf.data.TFRecordDataset(str(Path(folder) / WARMUP_FILE)):
-        log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
+    for log in read_warmup_log(folder):
         request = log.predict_log.request
         inputs = {key: tf.make_ndarray(value) for key, value in request.inputs.items()}
         yield request.model_spec.signature_name, inputs
+
+
+def read_warmup_log(
+    folder: str | os.PathLike,
+) -> Iterator[prediction_log_pb2.PredictionLog]:
+    """Give the warm-up records of a SavedModel, which need not have any.
+
+    Raises:
+        InputError: a damaged record, or more than 1000.
+    """
+    file = Path(folder) / WARMUP_FILE
+    if not file.is_file():
+        return
+    whole = 0
+    try:
+        for record in tf.data.TFRecordDataset(str(file)):
+            if whole == MOST_RECORDS:
+                raise InputError(
+                    f"{file}: the number of warm-up records is above {MOST_RECORDS}; "
+                    "keep one for each signature and size"
+                )
+            log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
+            whole += 1
+            yield log
+    except (tf.errors.DataLossError, DecodeError) as error:
+        raise InputError(
+            f"{file}: damaged after {whole} warm-up records; export the model again"
+        ) from error
 
 
 def _tensor(spec, batch_size, image_bytes, camera):

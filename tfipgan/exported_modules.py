@@ -7,8 +7,9 @@ not optimised away; as errors they are INVALID_ARGUMENT.
 
 import tensorflow as tf
 
-from tfipgan.data.images import decode_image, signed_to_bytes, to_signed, to_unit
+from tfipgan.data.images import decode_image, to_signed, to_unit
 from tfipgan.data.labels import DomainMap
+from tfipgan.translator import encode_images, for_each_camera
 
 FORMATS = ("jpeg", "png")
 
@@ -43,12 +44,7 @@ def translator_signatures(
         )
 
     def encoded(images):
-        # Bytes as `tfipgan translate` writes them.
-        return tf.map_fn(
-            lambda image: encode_image(image, format, quality),
-            signed_to_bytes(images),
-            fn_output_signature=tf.TensorSpec((), tf.string),
-        )
+        return encode_images(images, format, quality)
 
     def serving_default(image_bytes, camera):
         image_bytes = _checked(image_bytes, (None,), "image_bytes")
@@ -68,9 +64,7 @@ def translator_signatures(
         image_bytes = _checked(image_bytes, (None,), "image_bytes")
         batch = tf.shape(image_bytes)[0]
         images = to_signed(_decoded(image_bytes, image_size))
-        domain = tf.tile(tf.range(count), [batch])
-        wanted = tf.one_hot(domain, domains.num_domains)
-        files = encoded(translate(tf.repeat(images, count, axis=0), wanted))
+        files = encoded(translate(*for_each_camera(images, domains)))
         return {
             "image_bytes": tf.reshape(files, (batch, count)),
             "cameras": tf.tile(tf.constant([domains.cameras], tf.int32), [batch, 1]),
@@ -118,15 +112,6 @@ def extractor_signatures(network, image_size: tuple[int, int]) -> dict:
         "serving_default": _function(serving_default, files),
         "tensor": _function(tensor, images),
     }
-
-
-def encode_image(image, format: str, quality: int):
-    """Encode uint8 (height, width, 3) as a JPEG (4:4:4) or a PNG; a string scalar."""
-    if format == "png":
-        return tf.io.encode_png(image)
-    return tf.io.encode_jpeg(
-        image, quality=quality, chroma_downsampling=False, optimize_size=True
-    )
 
 
 def _function(function, *specs):

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tfipgan.brief import brief_name
 from tfipgan.checkpoints import save_checkpoint
-from tfipgan.config import BackboneConfig, Config, load_config
+from tfipgan.config import MOST_LAYERS, BackboneConfig, Config, load_config
 from tfipgan.data.labels import DomainMap
 from tfipgan.errors import InputError
 from tfipgan.models.resnet import BLOCK_COUNTS, BOTTLENECK_DEPTHS
@@ -91,6 +92,11 @@ def import_discriminator(
     num_domains, _, *kernel = _shape(path, state, "conv2.weight", what)
     domains = _domains(path, cameras, num_domains)
     num_layers = _count(state, r"main\.(\d+)\.weight")
+    if num_layers > MOST_LAYERS:
+        raise InputError(
+            f"{path} has {num_layers} convolutions, expected a discriminator of at "
+            f"most {MOST_LAYERS}"
+        )
     own_size = tuple(length * 2**num_layers for length in kernel)
     if own_size != tuple(image_size):
         raise InputError(
@@ -154,7 +160,7 @@ def _shape(path, state, name, what):
     """Return the shape of a convolution's kernel, or say that this isn't `what`."""
     shape = np.shape(state.get(name, 0))
     if len(shape) != 4 or 0 in shape:
-        found = ", ".join(list(state)[:5])
+        found = ", ".join(map(brief_name, list(state)[:5]))
         raise InputError(
             f"{path} is not of {what}: expected a kernel {name} of four sizes, found "
             f"{f'shape {shape}' if name in state else f'{len(state)} names ({found})'}"

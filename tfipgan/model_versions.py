@@ -14,16 +14,20 @@ LAST_VERSION = 2**63 - 1
 
 
 def read_versions(folder: str | os.PathLike) -> dict[int, Path]:
-    """Return what stands in a model's folder under a number, rising.
+    """Return the version folders of a model by their numbers, rising.
 
     As TensorFlow Serving reads the names: "001" is 1, and other names are passed over.
-    A folder that is missing has no versions.
+    Of "1" and "001" the shorter one is taken.
+
+    Raises:
+        OSError: the folder can't be read.
     """
-    folder = Path(folder)
     found = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if re.fullmatch(r"[0-9]+", path.name) and int(path.name) <= LAST_VERSION:
-            found[int(path.name)] = path
+    names = [path for path in Path(folder).iterdir() if path.is_dir()]
+    for path in sorted(names, key=lambda path: len(path.name), reverse=True):
+        number = _number(path.name)
+        if number is not None:
+            found[number] = path
     return dict(sorted(found.items()))
 
 
@@ -35,7 +39,7 @@ def require_free_version(folder: str | os.PathLike, version: int | None) -> None
             raise InputError(
                 f"{path} is a file; expected a folder of models: give another --out"
             )
-    versions = read_versions(folder)
+    versions = _taken(folder)
     if version is None:
         if LAST_VERSION in versions:
             raise InputError(
@@ -79,13 +83,13 @@ def publish_version(
             write(written)
         while True:
             require_free_version(folder, version)
-            number = version or max(read_versions(folder), default=0) + 1
+            number = version or max(_taken(folder), default=0) + 1
             try:
                 # Fails if another export has taken the number since: its folder is
                 # not empty.
                 aside.rename(folder / str(number))
             except OSError:
-                if number not in read_versions(folder):
+                if number not in _taken(folder):
                     raise
             else:
                 return folder / str(number)
@@ -95,3 +99,16 @@ def publish_version(
             if path.is_dir() and not any(path.iterdir()):
                 path.rmdir()
         raise
+
+
+def _taken(folder: Path) -> dict[int, Path]:
+    """Whatever stands under a number in a model's folder, which may be missing."""
+    paths = folder.iterdir() if folder.is_dir() else ()
+    found = {_number(path.name): path for path in sorted(paths)}
+    return {number: path for number, path in found.items() if number is not None}
+
+
+def _number(name: str) -> int | None:
+    if not re.fullmatch("[0-9]+", name) or int(name) > LAST_VERSION:
+        return None
+    return int(name)

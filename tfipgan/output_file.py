@@ -1,6 +1,7 @@
 """Output that is either whole or not there, and never on top of another."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,30 +9,39 @@ from pathlib import Path
 
 from tfipgan.errors import InputError
 
+_LEFTOVER = re.compile(r"\.(?P<name>.+)\.\d+\.(?P<kind>tmp|old)")
+
 
 @contextmanager
 def written_aside(path: str | os.PathLike) -> Iterator[Path]:
     """Gives a temporary path beside `path`, which takes its place at the end.
 
-    Missing parent folders are made. If the body fails, `path` is left as it was and the
-    temporary file is removed. Raises OSError where the folder can't be written to.
+    Missing parent folders are made. The file reaches the disk before it has its name.
+    If the body fails, `path` is left as it was and the temporary file is removed.
+    Raises OSError where the folder can't be written to.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
+        sync(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 @contextmanager
-def folder_written_aside(path: str | os.PathLike) -> Iterator[Path]:
+def folder_written_aside(
+    path: str | os.PathLike, replace: bool = True
+) -> Iterator[Path]:
     """Gives a new folder beside `path`, which takes its place at the end.
 
-    Files in it reach the disk before it has its name. A folder that is at `path` is
-    replaced. If the body fails, `path` is left as it was.
+    Files in it reach the disk before it has its name. If the body fails, `path` is left
+    as it was. What a killed process leaves is for `clear_leftovers`.
+
+    replace: whether a folder that is at `path` is replaced; else it is an OSError,
+    unless it is empty.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,17 +52,48 @@ def folder_written_aside(path: str | os.PathLike) -> Iterator[Path]:
         temporary.mkdir()
         yield temporary
         for file in (*temporary.rglob("*"), temporary):
-            _sync(file)
-        if path.exists():
+            sync(file)
+        if replace and path.exists():
             path.rename(old)
-        temporary.rename(path)
-        _sync(path.parent)
+        try:
+            temporary.rename(path)
+        except OSError:
+            if old.exists():
+                old.rename(path)
+            raise
+        sync(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _sync(path: Path) -> None:
+def clear_leftovers(folder: str | os.PathLike) -> None:
+    """Clears up after killed processes that wrote files or folders aside in a folder.
+
+    A folder whose replacement had not got its name yet is put back. To be called by who
+    is alone in the folder, which need not be there.
+    """
+    for path in sorted(Path(folder).glob(".*")):
+        left = _LEFTOVER.fullmatch(path.name)
+        if left is None:
+            continue
+        name = path.with_name(left["name"])
+        if left["kind"] == "old" and not name.exists():
+            path.rename(name)
+        elif path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def remove_folder(path: Path) -> None:
+    """Removes a folder, which has its name until all of it is as good as gone."""
+    gone = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    path.rename(gone)
+    shutil.rmtree(gone)
+
+
+def sync(path: str | os.PathLike) -> None:
     """Wait until a file or folder is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -71,4 +112,13 @@ def require_new_folder(path: str | os.PathLike, remedy: str = "remove it") -> No
         raise InputError(
             f"{path} exists and is not empty; expected a new folder for the output: "
             f"give another --out, or {remedy}"
+        )
+
+
+def require_new_file(path: str | os.PathLike) -> None:
+    """Raises InputError if something is at the path."""
+    if os.path.exists(path):
+        raise InputError(
+            f"{path} exists; expected a new file for the output: give another --out, "
+            "or remove it"
         )

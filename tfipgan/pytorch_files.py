@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tfipgan.brief import brief_name
 from tfipgan.errors import InputError
 from tfipgan.tensor_file import load_arrays
 
@@ -69,13 +70,13 @@ def _read_pickled(path):
         content = torch.load(path, map_location="cpu", weights_only=True)
     # Not narrower: torn files end in whatever the unpickler stumbles over.
     except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise InputError(
             f"{path} can't be read as weights only ({reason}); expected a state dict "
             "that torch.save wrote"
         ) from error
     state = _unwrapped(path, content)
-    return {str(name): _as_array(value) for name, value in state.items()}
+    return {str(name): _as_array(path, name, state[name]) for name in state}
 
 
 def _unwrapped(path, content):
@@ -85,15 +86,22 @@ def _unwrapped(path, content):
         )
     for key in _WRAPPERS:
         if isinstance(content.get(key), Mapping):
-            others = ", ".join(str(other) for other in content if other != key)
+            others = ", ".join(brief_name(other) for other in content if other != key)
             logger.info("%s: %s is read, %s is not", path, key, others or "nothing")
             return content[key]
     return content
 
 
-def _as_array(value):
-    if not hasattr(value, "detach"):
-        return np.asarray(value)
-    value = value.detach()
-    # NumPy has no bfloat16 of its own.
-    return (value.float() if value.is_floating_point() else value).numpy()
+def _as_array(path, name, value):
+    try:
+        if not hasattr(value, "detach"):
+            return np.asarray(value)
+        value = value.detach()
+        # NumPy has no bfloat16 of its own.
+        return (value.float() if value.is_floating_point() else value).numpy()
+    # Not narrower: sparse tensors, quantised ones, ragged lists.
+    except Exception as error:
+        raise InputError(
+            f"{path}: {brief_name(name)} is no plain array ({brief_name(str(error))}); "
+            "expected a state dict of dense tensors"
+        ) from error

@@ -4,15 +4,19 @@ RUN/run.json         kind of the run, and the versions it was made with
 RUN/config.yaml      the resolved config
 RUN/labels.json      identities in the order of their labels (trained re-ID runs)
 RUN/domains.json     the target's cameras in the order of their domains (GAN runs)
+RUN/images.json      the images it is trained on, for --resume
+RUN/left_out.json    images that couldn't be read, and why; if there were any
 RUN/checkpoints/     the last checkpoints, see `tfipgan.checkpoints`
 RUN/best/            the best, if one was chosen
 RUN/metrics.jsonl    a line of numbers every few steps
 RUN/tensorboard/     the same for TensorBoard
 RUN/samples/         sheets of translated images (GAN runs)
+RUN/.lock            held while a process trains
 """
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +24,8 @@ import keras
 import tensorflow as tf
 
 from tfipgan import __version__
-from tfipgan.checkpoints import latest_checkpoint, load_network
-from tfipgan.config import Config, load_config, save_config
+from tfipgan.checkpoints import intact_checkpoint, latest_checkpoint, load_network
+from tfipgan.config import Config, load_saved_config, save_config
 from tfipgan.data.labels import DomainMap, LabelMap
 from tfipgan.errors import InputError
 from tfipgan.models import Discriminator, Generator, ReidNetwork
@@ -30,7 +34,7 @@ from tfipgan.networks import (
     build_generator,
     build_reid_network,
 )
-from tfipgan.output_file import require_new_folder, written_aside
+from tfipgan.output_file import folder_written_aside, require_new_folder
 
 RESUME = "--resume to go on with this run"
 
@@ -79,66 +83,40 @@ def create_run(
     labels: LabelMap | None = None,
     domains: DomainMap | None = None,
     imported: str | None = None,
+    more: Callable[[Path], object] | None = None,
 ) -> Run:
-    """Make a new run folder; `Run` says what the arguments are.
+    """Make a new run folder, whole or not at all; `Run` says what the arguments are.
+
+    more: called with the folder before it has its name, to write more into it.
 
     Raises:
         InputError: there is something at the path already.
     """
     path = Path(path)
     require_new_folder(path, RESUME)
-    path.mkdir(parents=True, exist_ok=True)
-    save_config(config, path / "config.yaml")
-    if labels is not None:
-        labels.save(path / "labels.json")
-    if domains is not None:
-        domains.save(path / "domains.json")
-    about = {
-        "kind": kind,
-        "tfipgan": __version__,
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-    }
-    if imported is not None:
-        about["imported"] = imported
-    # Last, because it is what makes the folder a run.
-    with written_aside(path / "run.json") as temporary:
-        temporary.write_text(json.dumps(about, indent=2) + "\n")
+    try:
+        with folder_written_aside(path, replace=False) as aside:
+            if more is not None:
+                more(aside)
+            save_config(config, aside / "config.yaml")
+            if labels is not None:
+                labels.save(aside / "labels.json")
+            if domains is not None:
+                domains.save(aside / "domains.json")
+            about = {
+                "kind": kind,
+                "tfipgan": __version__,
+                "tensorflow": tf.__version__,
+                "keras": keras.__version__,
+            }
+            if imported is not None:
+                about["imported"] = imported
+            (aside / "run.json").write_text(json.dumps(about, indent=2) + "\n")
+    except OSError:
+        # Another process may have been faster.
+        require_new_folder(path, RESUME)
+        raise
     return Run(path, kind, config, labels, domains, imported)
-
-
-def start_run(
-    path: str | os.PathLike,
-    kind: str,
-    config: Config,
-    *,
-    labels: LabelMap | None = None,
-    domains: DomainMap | None = None,
-    resume: bool = False,
-) -> Run:
-    """Make a new run folder, or open the one to go on with.
-
-    Args:
-        path, kind, config, labels, domains: as for `create_run`.
-        resume: whether a run may be there; it must be of the same config and labels.
-
-    Raises:
-        InputError: something is there and `resume` is off, or it is another run.
-    """
-    if not (resume and (Path(path) / "run.json").exists()):
-        return create_run(path, kind, config, labels, domains)
-    run = open_run(path, kind)
-    for what, found, expected in (
-        ("config", run.config, config),
-        ("identities", run.labels, labels),
-        ("cameras", run.domains, domains),
-    ):
-        if found != expected:
-            raise InputError(
-                f"{path} is a run with another {what}; --resume goes on with the same "
-                "config and data: give those, or another --out"
-            )
-    return run
 
 
 def open_run(path: str | os.PathLike, kind: str) -> Run:
@@ -161,7 +139,13 @@ def open_run(path: str | os.PathLike, kind: str) -> Run:
     try:
         about = json.loads(about_path.read_text())
         found, imported = about["kind"], about.get("imported")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise InputError(
             f"{about_path} is damaged ({error!r}); expected a JSON object with a kind"
         ) from error
@@ -170,7 +154,7 @@ def open_run(path: str | os.PathLike, kind: str) -> Run:
             f"{path} is a run of kind {found!r}, expected {kind!r}: give one that "
             f"{_MAKERS[kind]} made"
         )
-    config = load_config(path / "config.yaml")
+    config = load_saved_config(path / "config.yaml")
     labels = domains = None
     if kind == "gan":
         domains = DomainMap.load(path / "domains.json")
@@ -192,8 +176,11 @@ def require_classifier(run: Run) -> LabelMap:
 def load_generator(run: Run) -> Generator:
     """Build the run's generator with the weights of its last checkpoint.
 
+    A damaged checkpoint is a warning, and the one before it is taken.
+
     Raises:
-        InputError: there is no checkpoint, or one of another network.
+        InputError: there is no checkpoint, or one of another network, or all are
+            damaged.
     """
     generator = build_generator(run.config.gan, run.domains.num_domains)
     _restore(run.checkpoints, "generator", generator)
@@ -210,10 +197,13 @@ def load_discriminator(run: Run) -> Discriminator:
 def load_reid_network(run: Run) -> ReidNetwork:
     """Build the run's re-ID network with its best weights, or its last if none is best.
 
-    Of an imported run, which has no labels, it has no classifier.
+    Of an imported run, which has no labels, it has no classifier. As for
+    `load_generator`, a damaged checkpoint is a warning; the last does not stand in for
+    the best.
 
     Raises:
-        InputError: there is no checkpoint, or one of another network.
+        InputError: there is no checkpoint, or one of another network, or all are
+            damaged.
     """
     num_classes = None if run.labels is None else len(run.labels)
     network = build_reid_network(run.config.backbone, run.config.reid, num_classes)
@@ -223,16 +213,16 @@ def load_reid_network(run: Run) -> ReidNetwork:
 
 
 def _restore(folder: Path, name: str, network) -> None:
-    latest = latest_checkpoint(folder)
-    if latest is None:
+    checkpoint = intact_checkpoint(folder)
+    if checkpoint is None:
         raise InputError(
             f"{folder} has no checkpoint; expected a run that was trained for at least "
             "one epoch"
         )
     try:
-        load_network(latest, name, network)
+        load_network(checkpoint, name, network)
     except InputError as error:
         raise InputError(
-            f"{latest} does not fit the network that {folder.parent}/config.yaml "
+            f"{checkpoint} does not fit the network that {folder.parent}/config.yaml "
             f"describes: {error}"
         ) from error

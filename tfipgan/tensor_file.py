@@ -43,8 +43,14 @@ def load_arrays(
         with safetensors.safe_open(os.fspath(path), framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return arrays, file.metadata() or {}
-    except (safetensors.SafetensorError, ValueError, TypeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    # AttributeError: numbers of 8 bits, which NumPy has no name for.
+    except (
+        safetensors.SafetensorError,
+        ValueError,
+        TypeError,
+        AttributeError,
+    ) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(
             f"{path} is damaged or not a .safetensors file ({reason}); expected named "
             "arrays, such as float32"

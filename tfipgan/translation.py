@@ -1,24 +1,27 @@
 """The translated dataset: every source image in the style of every target camera."""
 
 import os
-import shutil
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 
-import tensorflow as tf
 from tqdm import tqdm
 
-from tfipgan.data.filenames import Sample, translated_name
-from tfipgan.data.images import signed_to_bytes, to_signed
+from tfipgan import __version__
+from tfipgan.data.filenames import Sample, require_own_stems, translated_name
 from tfipgan.data.labels import DomainMap
 from tfipgan.data.pipelines import inference_batches
 from tfipgan.errors import InputError
+from tfipgan.fingerprint import fingerprint, weights_digest
 from tfipgan.output_file import require_new_folder
+from tfipgan.output_part import OutputPart
+from tfipgan.translation_part import (
+    TranslationPart,
+    Translations,
+    join_translations,
+)
+from tfipgan.translator import make_translator
+from tfipgan.workers import ALONE, Worker
 
 ENDINGS = {"jpeg": ".jpg", "png": ".png"}
-WRITER_THREADS = 4
 
 
 def translate_dataset(
@@ -33,11 +36,21 @@ def translate_dataset(
     format: str = "jpeg",
     quality: int = 95,
     progress: bool = True,
-) -> int:
+    named: Mapping[str, object] | None = None,
+    left_out: Mapping[str, str] | None = None,
+    worker: Worker = ALONE,
+) -> int | None:
     """Write L images for each source image, one per target camera (paper section 3.3).
 
     Names and relative folders are the source's, with `_to_c<camera>` before the ending.
-    The folder appears whole: it is written aside and renamed.
+    A manifest lists them, see `tfipgan.manifest`. Until all is whole it is in OUT.part,
+    and the same call goes on with what an earlier one, killed or failed, has left
+    there: the folder has the same bytes then as from one call. What decides the images
+    must be the same for that: the weights, the image files, the sizes, TensorFlow; if
+    not, it starts anew and logs why.
+
+    Several workers, each with the same call but its own `worker`, make the same folder:
+    each translates its batches, and the last one to end joins what all have made.
 
     Args:
         generator: `Generator`.
@@ -50,121 +63,109 @@ def translate_dataset(
         format: "jpeg" (4:4:4) or "png".
         quality: of the JPEG, 1 to 100.
         progress: whether to show a progress bar on stderr.
+        named: names for the manifest's header: `run` and `step` of the model, `source`.
+        left_out: for the manifest: why a source image is not among the samples, by its
+            path.
+        worker: which of the processes that share the work.
 
     Returns:
-        Number of images written.
+        Number of images that are in the folder; None if this worker has done its share
+        and others have not.
 
     Raises:
-        InputError: `out` is there and not empty, an unknown format, or two samples
-            whose names differ in their ending only.
+        InputError: `out` is there and not empty, or another process writes it, or
+            OUT.part is something else, or of workers with other settings or in another
+            number; an unknown format; a sample that is not below
+            `root`; two samples whose names differ in their ending only.
+        OSError: an image is gone, or the folder can't be written.
     """
-    out = Path(out).absolute()
     if format not in ENDINGS:
         raise InputError(f"format is {format!r}, expected one of {', '.join(ENDINGS)}")
-    require_new_folder(out)
-    aside = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    try:
-        written = _translate_into(
-            aside,
-            _translator(generator, domains, format, quality),
-            domains,
-            samples,
-            root,
-            image_size=image_size,
-            batch_size=batch_size,
-            ending=ENDINGS[format],
-            progress=progress,
-        )
-        if out.exists():
-            out.rmdir()
-        os.replace(aside, out)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    return written
+    names = _below([s.path for s in samples], root)
+    require_own_stems(names)
+    cameras = len(domains.cameras)
+    height, width = image_size
+    # Whole batches of the same images: in others the last bits may differ.
+    batch = max(1, batch_size // cameras)
+    about = {
+        **fingerprint(generator, samples),
+        "cameras": ", ".join(map(str, domains.cameras)),
+        "settings": f"{height}x{width}, {batch}, {format} {quality}, below {root}",
+    }
+    named = named or {}
+    header = {
+        "tfipgan": __version__,
+        "model": {
+            "run": named.get("run"),
+            "step": named.get("step"),
+            "generator": weights_digest(generator),
+        },
+        "source": named.get("source"),
+        "image_size": [height, width],
+        "format": format,
+        "quality": quality if format == "jpeg" else None,
+        "cameras": list(domains.cameras),
+        "images": len(samples) * cameras,
+    }
+    left_out = left_out or {}
+    reasons = dict(zip(_below(left_out, root), left_out.values(), strict=True))
+    share = worker.share(len(samples), batch)
+    samples, names = samples[share], names[share]
+    with OutputPart(out, about, require_new_folder, worker) as part:
+        if part.finished:
+            return header["images"]
+        if not part.ready:
+            total = len(samples) * cameras
+            with TranslationPart(part, total, batch * cameras) as files:
+                _translate_rest(
+                    make_translator(generator, domains, image_size, format, quality),
+                    files, samples, names, domains.cameras, image_size, batch,
+                    ENDINGS[format], progress,
+                )  # fmt: skip
+        if not part.done():
+            return None
+        join_translations(part, header, reasons)
+    return header["images"]
 
 
-def _translate_into(
-    folder,
-    translate,
-    domains,
-    samples,
-    root,
-    *,
-    image_size,
-    batch_size,
-    ending,
-    progress,
+def _translate_rest(
+    translate, files, samples, names, cameras, image_size, batch, ending, progress
 ):
-    """Translate and write all images below a new folder; return their number."""
-    names = [os.path.relpath(s.path, root) for s in samples]
-    _check_stems(names)
-    for below in {os.path.dirname(name) for name in names}:
-        (folder / below).mkdir(parents=True, exist_ok=True)
-    remaining = iter(names)
-    paths = [s.path for s in samples]
-    written, pending = 0, ()
+    """Add to the files what they lack."""
+    done = files.done // len(cameras)
+    files.make_folders(names)
+    remaining = zip(samples[done:], names[done:], strict=True)
     bar = tqdm(
         total=len(samples),
+        initial=done,
         desc="translate",
         unit="image",
         disable=not progress,
         dynamic_ncols=True,
     )
-    with bar, ThreadPoolExecutor(WRITER_THREADS) as writers:
-        sources_at_once = max(1, batch_size // len(domains.cameras))
-        for images in inference_batches(paths, image_size, sources_at_once):
-            files = translate(images).numpy()
-            batch_names = islice(remaining, len(files))
-            jobs = [
-                (folder / translated_name(name, camera, ending), contents)
-                for name, row in zip(batch_names, files, strict=True)
-                for camera, contents in zip(domains.cameras, row, strict=True)
-            ]
-            # The last batch's files were written while this one was translated; if a
-            # write failed, it raises here.
-            written += sum(pending)
-            pending = writers.map(_write, jobs)
-            bar.update(len(files))
-        written += sum(pending)
-    return written
-
-
-def _check_stems(names):
-    """Raise InputError where the translations of two images would share a name."""
-    first = {}
-    for name in names:
-        other = first.setdefault(os.path.splitext(name)[0], name)
-        if other != name:
-            raise InputError(
-                f"{other} and {name} differ in their ending only, so their "
-                "translations would have the same name: rename or remove one"
+    with bar:
+        for images in inference_batches(samples[done:], image_size, batch):
+            rows = translate(images).numpy()
+            files.add(
+                [
+                    Translations(
+                        sample.path,
+                        name,
+                        [
+                            (translated_name(name, camera, ending), camera, contents)
+                            for camera, contents in zip(cameras, row, strict=True)
+                        ],
+                    )
+                    for row, (sample, name) in zip(rows, remaining, strict=False)
+                ]
             )
+            bar.update(len(rows))
 
 
-def _translator(generator, domains, format, quality):
-    """Return a function from [0, 255] images to encoded files (batch, cameras)."""
-    cameras = len(domains.cameras)
-
-    def encode(image):
-        if format == "png":
-            return tf.io.encode_png(image)
-        return tf.io.encode_jpeg(
-            image, quality=quality, chroma_downsampling=False, optimize_size=True
-        )
-
-    @tf.function(reduce_retracing=True)
-    def translate(images):
-        batch = tf.shape(images)[0]
-        repeated = tf.repeat(to_signed(images), cameras, axis=0)
-        wanted = tf.one_hot(tf.tile(tf.range(cameras), [batch]), domains.num_domains)
-        pixels = signed_to_bytes(generator((repeated, wanted)))
-        files = tf.map_fn(encode, pixels, fn_output_signature=tf.string)
-        return tf.reshape(files, (batch, cameras))
-
-    return translate
-
-
-def _write(job):
-    path, contents = job
-    path.write_bytes(contents)
-    return 1
+def _below(paths: Iterable[str], root) -> list[str]:
+    """Return the paths relative to the root."""
+    names = [os.path.relpath(path, root) for path in paths]
+    for name in names:
+        if name.split(os.sep)[0] == os.pardir:
+            raise InputError(f"{name} is not below {root}; expected images in it")
+    return names

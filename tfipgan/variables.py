@@ -2,12 +2,16 @@
 
 import keras
 import numpy as np
+import tensorflow as tf
 
+from tfipgan.brief import brief_name
 from tfipgan.errors import InputError
+from tfipgan.network_facts import differences
 
 # What the layers of this project call their variables. Dense layers keep theirs under
 # other attributes in Keras 3, so they are asked for by name and not looked up.
 _LEAVES = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
+_SHOWN = 3
 
 
 def named_weights(network) -> dict:
@@ -44,30 +48,58 @@ def assign_all(variables: dict, arrays: dict[str, np.ndarray], source: str) -> N
 
     Args:
         variables: by name.
-        arrays: by name, of the same names and shapes.
+        arrays: by name, of the same names, shapes and types, all of them finite.
         source: what the arrays are, for the message.
 
     Raises:
-        InputError: a name too few or too many, or another shape; nothing is assigned.
+        InputError: a name too few or too many, another shape or type, a value that is
+            NaN or infinite; nothing is assigned.
     """
+    shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
+    common = [name for name in variables if name in arrays]
     amiss = {
+        "of another shape": [
+            f"{name} is {arrays[name].shape}, expected {shapes[name]}"
+            for name in common
+            if arrays[name].shape != shapes[name]
+        ],
+        "of another type": [
+            f"{name} is {arrays[name].dtype}, expected {_type(variables[name])}"
+            for name in common
+            if arrays[name].dtype != _type(variables[name])
+        ],
         "missing": [name for name in variables if name not in arrays],
         "unused": [name for name in arrays if name not in variables],
-        "of another shape": [
-            f"{name} {arrays[name].shape} for {tuple(variable.shape)}"
-            for name, variable in variables.items()
-            if name in arrays and arrays[name].shape != tuple(variable.shape)
-        ],
     }
     if any(amiss.values()):
-        listed = "; ".join(
-            f"{what}: {', '.join(names)}" for what, names in amiss.items() if names
-        )
+        found = {name: array.shape for name, array in arrays.items()}
+        told = differences(found, shapes)
+        told += [f"{what}: {_some(names)}" for what, names in amiss.items() if names]
+        raise InputError(f"{source} does not fit and was not taken: {'; '.join(told)}")
+    broken = [name for name in common if not _is_finite(arrays[name])]
+    if broken:
         raise InputError(
-            f"{source} does not fit to the last variable, so none was taken ({listed})"
+            f"{source} has values that are NaN or infinite and was not taken: "
+            f"{_some(broken)}; look for a run that diverged, and take an earlier "
+            "checkpoint"
         )
     for name, variable in variables.items():
         variable.assign(arrays[name])
+
+
+def _type(variable) -> np.dtype:
+    return np.dtype(tf.as_dtype(variable.dtype).as_numpy_dtype)
+
+
+def _is_finite(array: np.ndarray) -> bool:
+    return array.dtype.kind in "biu" or bool(np.isfinite(array).all())
+
+
+def _some(names: list[str]) -> str:
+    """The first few, for a line; a network has hundreds."""
+    more = len(names) - _SHOWN
+    shown = ", ".join(map(brief_name, names[:_SHOWN]))
+    return shown + (f" and {more} more" if more > 0 else "")
 
 
 def _collect(layer, prefix, named):

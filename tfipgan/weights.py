@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
+from tfipgan.brief import brief_name
 from tfipgan.errors import InputError
 from tfipgan.models import Discriminator, Generator, ReidNetwork, ResNet
 from tfipgan.models.generator import SIZE_MULTIPLE
@@ -51,7 +52,7 @@ def load_pytorch_state_dict(model, state_dict, ignore=()) -> None:
     faults = {
         "missing": [],
         "unexpected": [
-            _printable(name)
+            brief_name(name)
             for name in state_dict
             if name not in variables
             and name not in unused
@@ -227,7 +228,3 @@ def _as_array(value):
 def _pytorch_shape(variable):
     shape = tuple(variable.shape)
     return tuple(shape[i] for i in TO_PYTORCH) if len(shape) == 4 else shape
-
-
-def _printable(name):
-    return name if isinstance(name, str) and name.isprintable() else repr(name)

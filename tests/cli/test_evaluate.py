@@ -127,7 +127,7 @@ def test_files_that_are_none(refused, files, tmp_path):
     assert str(tmp_path / "no.npz") in line
     (tmp_path / "bad.npz").write_text("x")
     line = refused(1, "evaluate", *files[:2], "--gallery", tmp_path / "bad.npz")
-    assert "bad.npz: not a readable .npz feature file" in line
+    assert "bad.npz: not a readable .npz file" in line
     other = FeatureSet(np.ones((2, 5)), [1, 2], [1, 2])
     other.save(tmp_path / "other.npz")
     refused(1, "evaluate", *files[:2], "--gallery", tmp_path / "other.npz")

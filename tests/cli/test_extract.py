@@ -2,10 +2,6 @@
 
 import logging
 import shutil
-import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 
@@ -34,41 +30,6 @@ def test_features_of_a_gallery(
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
 
 
-# A command that is killed right after it has kept its second batch.
-KILLED = """
-import os, signal, sys
-from tfipgan.cli.main import main
-from tfipgan.evaluation import feature_part
-keep = feature_part.FeaturePart.keep
-def keep_and_die(part):
-    keep(part)
-    if part.done == 14:
-        os.kill(os.getpid(), signal.SIGKILL)
-feature_part.KEEP_SECONDS = 0
-feature_part.FeaturePart.keep = keep_and_die
-main(sys.argv[1:])
-"""
-
-
-def test_a_killed_command_goes_on(tfipgan, tiny_reid_run, tiny_world, tmp_path, caplog):
-    images = tiny_world / "target" / "bounding_box_test"
-    words = ["extract", "--model", tiny_reid_run.path, "--images", images, "--out"]
-    assert tfipgan(*words, tmp_path / "whole.npz").exit_code == 0
-    out = tmp_path / "out.npz"
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, *map(str, [*words, out])], capture_output=True
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert not out.exists() and Path(f"{out}.part").exists()
-    with caplog.at_level(logging.INFO):
-        result = tfipgan(*words, out)
-    assert result.exit_code == 0, result.output
-    assert f"{out}.part: going on after 14 of 15" in caplog.text
-    assert result.stdout == "15 images, 32 values each\n"
-    assert out.read_bytes() == (tmp_path / "whole.npz").read_bytes()
-    assert not Path(f"{out}.part").exists()
-
-
 def test_the_batch_size(tfipgan, tiny_reid_run, tiny_world, tmp_path, monkeypatch):
     sizes = []
     batches = features.inference_batches
@@ -95,6 +56,31 @@ def test_a_feature_file_that_is_there_stays(refused, tiny_reid_run, tmp_path):
     )
     assert line.startswith(f"{out} exists; expected a new file for the output")
     assert out.read_text() == "mine"
+
+
+def test_unreadable_images(
+    tfipgan, refused, tiny_reid_run, tiny_world, tmp_path, caplog
+):
+    shutil.copytree(tiny_world / "target" / "query", tmp_path / "in")
+    count = len(list((tmp_path / "in").iterdir()))
+    for name in ("a.jpg", "b\n.jpg"):
+        (tmp_path / "in" / name).write_bytes(b"\xff\xd8\xff")
+    words = [
+        "extract", "--model", tiny_reid_run.path, "--images", tmp_path / "in",
+        "--out", tmp_path / "out.npz",
+    ]  # fmt: skip
+    line = refused(1, *words)
+    assert f"can't be read (2 of {count + 2}): {tmp_path}/in/a.jpg (" in line
+    assert not list(tmp_path.glob("out*"))
+    with caplog.at_level(logging.WARNING):
+        result = tfipgan(*words, "--skip-unreadable")
+    assert result.exit_code == 0, result.output
+    first, *others = [r.getMessage() for r in caplog.records]
+    assert f"(2 of {count + 2})" in first
+    plain, escaped = (line.removesuffix(" (not an image)") for line in others)
+    assert plain == f"left out: {tmp_path}/in/a.jpg"
+    assert escaped.startswith("left out: ") and escaped.endswith("in/b\\n.jpg'")
+    assert len(FeatureSet.load(tmp_path / "out.npz")) == count
 
 
 def test_images_that_nobody_labelled(tfipgan, tiny_reid_run, tiny_world, tmp_path):

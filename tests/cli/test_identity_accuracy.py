@@ -1,5 +1,8 @@
 """`tfipgan identity-accuracy`: real images; tests/cli/test_translate.py has others."""
 
+import logging
+import shutil
+
 from tfipgan.data.datasets import training_samples
 from tfipgan.evaluation.features import identity_accuracy
 
@@ -18,6 +21,22 @@ def test_the_share_of_real_images(
         (32, 16),
     )
     assert result.stdout == f"{expected:.4f}\n"
+
+
+def test_unreadable_images(
+    tfipgan, refused, tiny_reid_run, tiny_world, tmp_path, caplog
+):
+    shutil.copytree(tiny_world / "source" / "bounding_box_train", tmp_path / "images")
+    (tmp_path / "images" / "0001_c1s1_009999_01.jpg").write_bytes(b"")
+    words = ["identity-accuracy", "--classifier", tiny_reid_run.path, "--images"]
+    whole = tfipgan(*words, tiny_world / "source" / "bounding_box_train")
+    line = refused(1, *words, tmp_path / "images")
+    assert "can't be read (1 of 31): " in line
+    with caplog.at_level(logging.WARNING):
+        result = tfipgan(*words, tmp_path / "images", "--skip-unreadable")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == whole.stdout
+    assert "left out images that can't be read (1 of 31): " in caplog.text
 
 
 def test_people_that_the_classifier_never_saw(refused, tiny_reid_run, tiny_world):

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -63,9 +64,36 @@ def test_problems_are_listed_and_fail_only_when_strict(dataset):
     assert "can't be read" not in run(dataset, "--no-images").output
 
 
+def test_all_unreadable_files_are_listed(dataset):
+    paths = [
+        dataset / "query" / f"0003_c1s1_00000{number}_00.jpg" for number in range(2, 8)
+    ]
+    paths.append(dataset / "query" / os.fsdecode(b"0003_c1s1_000009_00.jpg"))
+    for path in paths:
+        path.write_bytes(b"")
+    lines = run(dataset).output.splitlines()
+    start = lines.index("Files that can't be read")
+    assert lines[start + 1 : start + 8] == [f"- {path}: empty" for path in paths]
+    content = json.loads(run(dataset, "--json").output)
+    assert content["unreadable"] == {str(path): "empty" for path in paths}
+
+
+def test_names_that_cannot_be_printed(tmp_path):
+    for name in (b"p1_\xff.jpg", b"p1_\n.jpg", "p1_\u05d0.jpg".encode()):
+        with open(os.path.join(os.fsencode(tmp_path), name), "wb"):
+            pass
+    words = ["--pattern", r"p(?P<person>\d)"]
+    result = run(tmp_path, *words)
+    assert result.exit_code == 0, result.exception
+    assert r"\n.jpg': empty" in result.output and r"\udcff.jpg'" in result.output
+    content = json.loads(run(tmp_path, *words, "--json").output)
+    assert len(content["unreadable"]) == 3
+
+
 def test_json_is_the_whole_result(dataset):
     result = run(dataset, "--json")
     content = json.loads(result.output)
+    assert content["unreadable"] == {}
     assert content["format"] == "market1501"
     assert content["splits"]["gallery"]["cameras"] == {"2": 1, "12": 1}
     assert content["problems"] == []

@@ -11,6 +11,7 @@ from PIL import Image
 
 from tfipgan import __version__
 from tfipgan.cli.main import main
+from tfipgan.errors import TrainingError
 
 NAME = "0001_c1s1_000100_00.jpg"
 COMMANDS = (
@@ -159,8 +160,8 @@ def test_an_unreadable_translated_image(refused_and_clean, dataset):
         ("width=3", "unknown key width; did you mean gan.width?"),
         ("gan", "expected section.key=value"),
         ("=3", "expected section.key=value"),
-        ("gan.width=", "expected a whole number of at least 1, found None"),
-        ("gan.width=abc", "expected a whole number of at least 1, found 'abc'"),
+        ("gan.width=", "expected a whole number from 1 to 4096, found None"),
+        ("gan.width=abc", "expected a whole number from 1 to 4096, found 'abc'"),
         ("gan.image_size=[1,2", "--set gan.image_size=[1,2"),
         ("seed=-1", "seed: expected"),
         ("gan.image_size=[30, 16]", "gan.image_size: expected multiples of 16 "),
@@ -290,6 +291,23 @@ def test_a_package_that_is_not_there(refused, monkeypatch):
 
     monkeypatch.setattr(main, "callback", broken)
     assert refused(1, "inspect", os.curdir).startswith("Keras 2.15.0 is installed")
+
+
+def test_a_training_that_cannot_go_on_is_one_line(refused, monkeypatch):
+    def fail():
+        raise TrainingError("the training diverged at step 7: ...")
+
+    monkeypatch.setattr(main, "callback", fail)
+    assert refused(1, "inspect", os.curdir) == "the training diverged at step 7: ..."
+
+
+def test_ctrl_c_ends_as_a_shell_has_it(tfipgan, monkeypatch):
+    def fail():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main, "callback", fail)
+    result = tfipgan("inspect", os.curdir)
+    assert (result.exit_code, result.stderr) == (130, "Interrupted\n")
 
 
 def test_an_error_of_ours_keeps_its_traceback(tfipgan, monkeypatch):

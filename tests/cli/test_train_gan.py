@@ -4,6 +4,7 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 
 from tfipgan.config import load_config
 from tfipgan.data.datasets import read_images
@@ -46,9 +47,10 @@ def test_options_arrive(train, called, tiny_world, tiny_reid_run, tmp_path):
     assert called.config == load_config("synthetic/ipgan", ["gan.n_critic=3"])
     for name in ("source", "target"):
         expected = read_images(tiny_world / name / "bounding_box_train")
-        assert getattr(called, name) == expected
+        assert tuple(getattr(called, name)) == expected
     assert called.semantic == tiny_reid_run
     assert called.options == {
+        "left_out": {},
         "devices": ["CPU:0"],
         "resume": True,
         "progress": False,
@@ -58,7 +60,12 @@ def test_options_arrive(train, called, tiny_world, tiny_reid_run, tmp_path):
 def test_defaults(train, called):
     assert train("--set", "gan.lambda_semantic=0").exit_code == 0
     assert called.semantic is None
-    assert called.options == {"devices": None, "resume": False, "progress": True}
+    assert called.options == {
+        "left_out": {},
+        "devices": None,
+        "resume": False,
+        "progress": True,
+    }
 
 
 def test_a_target_of_cameras_alone(train, called, tiny_world, tmp_path):
@@ -89,6 +96,64 @@ def test_junk_is_left_out_of_the_source_and_stays_in_the_target(
 
     assert people(called.source) == {6, 7}
     assert people(called.target) == {-1, 0, 6, 7}
+
+
+@pytest.fixture
+def damaged(tiny_world, tmp_path):
+    """Folder of a copy of the world, a file of each dataset empty and one turned."""
+    shutil.copytree(tiny_world, tmp_path / "world")
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    for name in ("source", "target"):
+        folder = tmp_path / "world" / name / "bounding_box_train"
+        empty, turned = sorted(folder.iterdir())[:2]
+        empty.write_bytes(b"")
+        with Image.open(turned) as image:
+            image.load()
+        image.save(turned, exif=exif)
+    return tmp_path / "world"
+
+
+def test_unreadable_images_are_an_error(train, called, damaged):
+    result = train(source=damaged / "source", target=damaged / "target")
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert "can't be read (1 of 30): " in line and "--skip-unreadable" in line
+    assert not vars(called)
+
+
+def test_unreadable_images_are_left_out_if_asked(train, called, damaged):
+    words = ["--skip-unreadable"]
+    result = train(*words, source=damaged / "source", target=damaged / "target")
+    assert result.exit_code == 0, result.output
+    left_out = called.options["left_out"]
+    assert [path.split("/")[-3] for path in left_out] == ["source", "target"]
+    assert set(left_out.values()) == {"empty"}
+    for samples in (called.source, called.target):
+        assert len(samples) == 29
+        assert [s.odd for s in samples] == [True] + [False] * 28
+
+
+def test_a_camera_without_a_readable_image(
+    train, tiny_world, tiny_overrides, tmp_path, called, monkeypatch
+):
+    """With two cameras the target is none any more."""
+    monkeypatch.undo()
+    for path in (tiny_world / "target" / "bounding_box_train").iterdir():
+        copy = tmp_path / "two" / path.name
+        copy.parent.mkdir(exist_ok=True)
+        if "_c2s" in path.name:
+            copy.write_bytes(b"")
+        elif "_c1s" in path.name:
+            shutil.copy(path, copy)
+    words = [word for value in tiny_overrides for word in ("--set", value)]
+    result = train(
+        *words, "--set", "gan.lambda_semantic=0", "--skip-unreadable",
+        "--no-progress", target=tmp_path / "two",
+    )  # fmt: skip
+    assert result.exit_code == 1
+    assert "at least two cameras, found only camera 1" in result.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_semantic_run_is_asked_for(refused, tiny_world, tiny_overrides, tmp_path):

@@ -100,8 +100,9 @@ def test_options_arrive(tfipgan, called, tiny_world, translated, tmp_path):
     assert result.exit_code == 0, result.output
     assert called.config == load_config("synthetic/semantic", ["reid.epochs=5"])
     assert called.samples == read_images(data / "bounding_box_train")
+    assert called.options.pop("translated") == list(read_images(translated))
     assert called.options == {
-        "translated": read_images(translated),
+        "left_out": {},
         "devices": ["GPU:0", "GPU:1"],
         "resume": True,
         "progress": False,
@@ -113,10 +114,41 @@ def test_defaults(tfipgan, called, tiny_world, tmp_path):
     assert tfipgan("train-reid", *words, "--out", tmp_path / "x").exit_code == 0
     assert called.options == {
         "translated": None,
+        "left_out": {},
         "devices": None,
         "resume": False,
         "progress": True,
     }
+
+
+@pytest.mark.parametrize(
+    ("held_out", "left_out"), [(0, ["new.jpg"]), (2, ["new.jpg", "old.jpg"])]
+)
+def test_unreadable_images(
+    tfipgan, refused, called, settings, tiny_world, translated, tmp_path, held_out,
+    left_out,
+):  # fmt: skip
+    """The dataset's own images are read only to hold some out."""
+    shutil.copytree(tiny_world / "source" / "bounding_box_train", tmp_path / "data")
+    old = tmp_path / "data" / "0001_c1s1_009999_01.jpg"
+    new = translated / "0001_c1s1_009999_01_to_c2.jpg"
+    for path in (old, new):
+        path.write_text("no image")
+    words = [
+        "train-reid", "--config", "synthetic/semantic", *settings,
+        "--set", f"reid.held_out_identities={held_out}",
+        "--data", tmp_path / "data", "--translated", translated,
+        "--out", tmp_path / "x",
+    ]  # fmt: skip
+    assert f"{new} (not an image)" in refused(1, *words)
+    result = tfipgan(*words, "--skip-unreadable")
+    assert result.exit_code == 0, result.output
+    expected = {"new.jpg": str(new), "old.jpg": str(old)}
+    assert called.options["left_out"] == {
+        expected[name]: "not an image" for name in left_out
+    }
+    assert len(called.options["translated"]) == 30
+    assert len(called.samples) == (30 if held_out else 31)
 
 
 def test_names_of_ones_own(tfipgan, called, tiny_world, tmp_path):

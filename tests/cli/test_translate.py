@@ -1,12 +1,21 @@
 """`tfipgan translate`, and what the next commands make of its folder."""
 
+import logging
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from tfipgan.data.datasets import read_images
+from tfipgan import translation
+from tfipgan.checkpoints import checkpoint_step, latest_checkpoint
+from tfipgan.data.datasets import read_dataset, read_images
 from tfipgan.evaluation.features import identity_accuracy
+from tfipgan.fingerprint import weights_digest
+from tfipgan.manifest import read_manifest
+from tfipgan.runs import load_generator
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +69,8 @@ def test_a_plain_folder_as_png(tfipgan, tiny_gan_run, tiny_world, tmp_path):
     assert result.stderr == ""
     stems = [path.stem for path in images[:2]]
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
-        f"{stem}_to_c{camera}.png" for stem in stems for camera in (1, 2, 3)
+        *(f"{stem}_to_c{camera}.png" for stem in stems for camera in (1, 2, 3)),
+        "manifest.jsonl",
     ]
 
 
@@ -83,3 +93,181 @@ def test_folders_of_ones_own_are_kept(tfipgan, tiny_gan_run, tiny_world, tmp_pat
     ]
     back = read_images(out, pattern=pattern)
     assert {(s.person_id, s.source_camera_id) for s in back} == {(12, 7), (13, 8)}
+
+
+def test_the_manifest(translated, tiny_gan_run):
+    header = read_manifest(translated[0]).header
+    assert header["model"] == {
+        "run": "gan",
+        "step": checkpoint_step(latest_checkpoint(tiny_gan_run.checkpoints)),
+        "generator": weights_digest(load_generator(tiny_gan_run)),
+    }
+    assert header["source"] == "source"
+    text = (translated[0] / "manifest.jsonl").read_text()
+    assert "/tmp" not in text and str(Path.cwd()) not in text
+    # It is in no reader's way.
+    assert len(read_dataset(translated[0], splits=("train",)).train) == 90
+
+
+def words_for(run, world, out):
+    return [
+        "translate",
+        "--model",
+        run.path,
+        "--source",
+        world / "source",
+        "--out",
+        out,
+    ]
+
+
+def test_ctrl_c_and_on(
+    tfipgan, translated, tiny_gan_run, tiny_world, tmp_path, caplog, monkeypatch
+):
+    """tests/torture has it with real signals."""
+    out = tmp_path / "out"
+    words = words_for(tiny_gan_run, tiny_world, out)
+    batches = translation.inference_batches
+
+    def interrupted(*settings):
+        yield from batches(*settings).take(5)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, caplog.at_level(logging.INFO):
+        patch.setattr(translation, "inference_batches", interrupted)
+        result = tfipgan(*words)
+        assert result.exit_code not in (0, None)
+    assert f"{out}.part keeps what is done: the same command goes on" in caplog.text
+    assert not out.exists() and Path(f"{out}.part").exists()
+    with caplog.at_level(logging.INFO):
+        result = tfipgan(*words)
+    assert result.exit_code == 0, result.output
+    assert "out.part: going on after 15 of 90 images" in caplog.text
+    assert result.stdout == "90 images, 3 for each source image\n"
+    assert contents(out) == contents(translated[0])
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def contents(folder):
+    return {
+        p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()
+    }
+
+
+def test_two_at_a_time(refused, tiny_gan_run, tiny_world, tmp_path):
+    out = tmp_path / "out"
+    holder = (
+        "import sys; from tfipgan.lock import locked\n"
+        "with locked(sys.argv[1], ''): print(flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", holder, f"{out}.part/tfipgan.lock"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as other:
+        other.stdout.readline()
+        line = refused(1, *words_for(tiny_gan_run, tiny_world, out), "--no-progress")
+        other.kill()
+    assert line.startswith(f"{out} is being written by another process")
+
+
+def test_a_folder_that_is_there_stays(refused, tiny_gan_run, tiny_world, tmp_path):
+    (tmp_path / "mine").touch()
+    line = refused(1, *words_for(tiny_gan_run, tiny_world, tmp_path))
+    assert line.startswith(f"{tmp_path} exists and is not empty; expected a new folder")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_images_that_can_not_be_read(
+    tfipgan, refused, tiny_gan_run, tiny_world, tmp_path, caplog
+):
+    folder = tmp_path / "some"
+    folder.mkdir()
+    images = sorted((tiny_world / "source" / "bounding_box_train").iterdir())
+    for path in images[:2]:
+        shutil.copy(path, folder)
+    (folder / "0001_c1s1_000099_00.jpg").write_bytes(b"torn")
+    out = tmp_path / "out"
+    words = ["translate", "--model", tiny_gan_run.path, "--source", folder]
+    line = refused(1, *words, "--out", out)
+    assert "000099_00.jpg" in line and not out.exists()
+    result = tfipgan(*words, "--out", out, "--skip-unreadable")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "6 images, 3 for each source image\n"
+    assert "000099_00.jpg" in caplog.text
+    assert [*read_manifest(out).left_out] == ["0001_c1s1_000099_00.jpg"]
+    assert tfipgan("translate", "--verify", out, "--source", folder).exit_code == 0
+
+
+@pytest.mark.parametrize("without", ["--model", "--source", "--out"])
+def test_what_it_needs(refused, tiny_gan_run, tiny_world, tmp_path, without, tfipgan):
+    words = words_for(tiny_gan_run, tiny_world, tmp_path / "out")
+    place = words.index(without)
+    result = tfipgan(*words[:place], *words[place + 2 :])
+    assert result.exit_code == 2
+    assert f"Error: Missing option '{without}'." in result.stderr
+
+
+@pytest.fixture
+def copy(translated, tmp_path):
+    """A copy of the translated folder, to be changed."""
+    return shutil.copytree(translated[0], tmp_path / "copy")
+
+
+def test_verify(tfipgan, copy):
+    result = tfipgan("translate", "--verify", copy)
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "90 images: all as the manifest says\n",
+    )
+    assert "90/90" in result.stderr
+    name = read_images(copy)[0].path
+    Path(name).unlink()
+    result = tfipgan("translate", "--verify", copy, "--no-progress")
+    assert result.exit_code == 1
+    assert result.stdout == f"images missing (1): {Path(name).name}\n"
+    assert result.stderr == ""
+
+
+def test_verify_with_the_source_and_the_model(
+    tfipgan, copy, tiny_gan_run, tiny_world, tmp_path
+):
+    source = Path(shutil.copytree(tiny_world / "source", tmp_path / "source"))
+    run = Path(shutil.copytree(tiny_gan_run.path, tmp_path / "run"))
+    words = ["translate", "--verify", copy, "--source", source, "--model", run]
+    result = tfipgan(*words)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == (
+        "90 images, its source, its model: all as the manifest says\n"
+    )
+    image = sorted((source / "bounding_box_train").iterdir())[0]
+    image.write_bytes(image.read_bytes() + b"\0")
+    last = latest_checkpoint(run / "checkpoints")
+    shutil.rmtree(last)
+    result = tfipgan(*words)
+    assert result.exit_code == 1
+    assert result.stdout == (
+        f"{run} has other weights\nsource images changed (1): {image.name}\n"
+    )
+
+
+def test_verify_needs_no_tensorflow(copy):
+    command = (
+        "import sys; from tfipgan.cli.main import main\n"
+        "try: main(sys.argv[1:])\n"
+        "finally: print('tensorflow' in sys.modules)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", command, "translate", "--verify", copy],
+        capture_output=True,
+        text=True,
+    )
+    assert ran.stdout == "90 images: all as the manifest says\nFalse\n", ran.stderr
+
+
+def test_verify_what_can_not_be(refused, tfipgan, copy, tmp_path):
+    line = refused(1, "translate", "--verify", tmp_path / "none")
+    assert line.startswith(f"{tmp_path / 'none'} has no manifest.jsonl; expected")
+    (copy / "manifest.jsonl").write_text("{}")
+    line = refused(1, "translate", "--verify", copy)
+    assert line.startswith(f"{copy / 'manifest.jsonl'} is damaged")
+    result = tfipgan("translate", "--verify", copy, "--out", copy)
+    assert result.exit_code == 2 and "leave out --out" in result.stderr

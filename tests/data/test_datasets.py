@@ -153,7 +153,7 @@ def test_other_files_are_ignored(tmp_path):
     folder = tmp_path / "query"
     for name in ("Thumbs.db", ".DS_Store", "._0003_c1s1_000001_00.jpg", "readme.txt"):
         (folder / name).write_text("x")
-    make(folder, {"deeper.jpg": ["portrait.jpg"]})
+    make(folder, {"deeper": ["portrait.jpg"]})
     assert len(read_dataset(tmp_path).query) == 1
 
 
@@ -247,8 +247,67 @@ def test_links_are_followed_and_circles_are_not_walked_for_ever(tmp_path):
     os.symlink(tmp_path / "elsewhere", tmp_path / "data" / "link")
     os.symlink(tmp_path / "data", tmp_path / "elsewhere" / "back")
     os.symlink(tmp_path / "gone.jpg", tmp_path / "data" / "cam2_1.jpg")
+    os.symlink("itself", tmp_path / "data" / "itself")
     samples = read_images(tmp_path / "data", pattern=r"cam(?P<camera>\d+)")
     assert [s.camera_id for s in samples] == [1, 2, 3]
+
+
+def test_a_folder_in_place_of_an_image_is_not_overlooked(tmp_path):
+    make(tmp_path, MARKET)
+    (tmp_path / "query" / "0004_c1s1_000001_00.jpg").mkdir()
+    assert labels(read_dataset(tmp_path).query) == [(3, 1), (4, 1)]
+    assert len(read_images(tmp_path / "query")) == 2
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    make(tmp_path, {"data/here": ["a.jpg"], "data/closed": ["b.jpg"]})
+    scandir = os.scandir
+
+    def closed(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(InputError, match="data/closed can't be read: Permission den"):
+        read_images(tmp_path / "data", labelled=False)
+
+
+NAMES = {
+    "spaces": "0002_c1s1 with space",
+    "composed": "0002_c1s1_caf\u00e9",
+    "decomposed": "0002_c1s1_cafe\u0301",
+    "newline": "0002_c1s1\nnext",
+    "quotes": "0002_c1s1'\"`$",
+    "percent": "0002_c1s1%s%d",
+    "not_utf8": os.fsdecode(b"0002_c1s1_\xff\xe9"),
+    "right_to_left": "0002_c1s1_\u05d0",
+    "emoji": "0002_c1s1_\U0001f6b6",
+}
+
+
+def test_names_that_nobody_expects(tmp_path):
+    for ending in (".jpg", ".JPG", ".Png"):
+        make(tmp_path, {"sub folder\n": [name + ending for name in NAMES.values()]})
+    samples = read_images(tmp_path, pattern=r"(?P<person>\d{4})_c(?P<camera>\d)s")
+    assert len(samples) == 3 * len(NAMES)
+    assert set(labels(samples)) == {(2, 1)}
+    for sample in samples:
+        assert os.path.isfile(sample.path)
+    assert len(read_images(tmp_path, labelled=False)) == len(samples)
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_an_error_that_names_such_a_file_is_one_line(tmp_path, name):
+    make(tmp_path, MARKET)
+    make(tmp_path, {"query": [f"{name}.jpg"]})
+    for format in ("auto", "market1501"):
+        with pytest.raises(InputError, match="don't match") as error:
+            read_dataset(tmp_path, format=format)
+        assert str(error.value).isprintable()
+    with pytest.raises(InputError, match="not recogni|are of format") as error:
+        read_images(tmp_path / "query")
+    assert str(error.value).isprintable()
 
 
 def test_dataset_yaml_names_folders_and_pattern(tmp_path):
@@ -275,7 +334,7 @@ def test_dataset_yaml_names_folders_and_pattern(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: [", "dataset.yaml is not YAML"),
+        ("a: [", "dataset.yaml: can't be read as YAML"),
         ("- a", "expected keys out of format, pattern, train"),
         ("patern: x", "unknown key 'patern'; expected some of format"),
         ("train: 3", "train is 3; expected a text"),

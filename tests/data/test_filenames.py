@@ -138,9 +138,9 @@ def test_the_format_pattern_needs_its_pattern():
 
 
 def test_images_are_known_by_their_ending():
-    for name in ("a.jpg", "a.JPEG", "a.Png", "a.bmp", "a.jpg.png"):
+    for name in ("a.jpg", "a.JPEG", "a.Png", "a.bmp", "a.gif", "a.TIFF"):
         assert is_image_name(name)
-    for name in (".a.jpg", "._a.jpg", "Thumbs.db", "a.gif", "a.txt", "jpg"):
+    for name in (".a.jpg", "._a.jpg", "Thumbs.db", "a.svg", "a.txt", "jpg"):
         assert not is_image_name(name)
 
 

@@ -7,7 +7,6 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tfipgan.data.filenames import Sample
 from tfipgan.data.images import (
     decode_image,
     signed_to_bytes,
@@ -15,8 +14,6 @@ from tfipgan.data.images import (
     to_signed,
     to_unit,
 )
-from tfipgan.data.inspection import require_readable
-from tfipgan.errors import InputError
 
 
 def picture(height=24, width=12):
@@ -106,26 +103,3 @@ def test_bytes_are_rounded_and_clipped():
     np.testing.assert_array_equal(
         signed_to_bytes(to_signed(every.astype(np.float32))), every
     )
-
-
-def test_what_cannot_be_read_is_named_before_long_work(tmp_path):
-    paths = [tmp_path / f"{number}.jpg" for number in range(6)]
-    samples = [Sample(str(path), 1, 1) for path in (*paths, tmp_path / "gone.jpg")]
-    data = encoded(picture(), "JPEG")
-    for path in paths:
-        path.write_bytes(data)
-    require_readable(samples[:6])
-    paths[1].write_bytes(b"")
-    paths[3].write_bytes(data[:-200])
-    with pytest.raises(InputError, match=r"can't be read \(3 of 7\): ") as error:
-        require_readable(samples)
-    for words in (f"{paths[1]} (empty)", str(paths[3]), str(tmp_path / "gone.jpg")):
-        assert words in str(error.value)
-    assert str(paths[2]) not in str(error.value) and "\n" not in str(error.value)
-
-
-def test_a_kind_that_tensorflow_does_not_read_is_named(tmp_path):
-    path = tmp_path / "0001_c1s1_000001_01.jpg"
-    Image.new("RGB", (8, 16)).save(path, format="TIFF")
-    with pytest.raises(InputError, match=r"0001_c1s1.*TIFF inside"):
-        require_readable([Sample(str(path), 1, 1)])

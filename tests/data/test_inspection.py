@@ -160,11 +160,17 @@ def test_unreadable_files_are_named(good):
     assert "_04.jpg (" in line and "truncated" in line.lower()
     assert inspect_dataset(good, check_images=False).problems == ()
     (folder / "0001_c1s1_000001_05.jpg").symlink_to("gone.jpg")
-    assert "(4): " in the(inspect_dataset(good).problems, "...")
+    result = inspect_dataset(good)
+    assert "(4): " in the(result.problems, "...")
+    # All of them, with their paths.
+    assert list(result.unreadable) == [
+        str(folder / f"0001_c1s1_000001_0{number}.jpg") for number in (2, 3, 4, 5)
+    ]
+    assert result.unreadable[str(folder / "0001_c1s1_000001_02.jpg")] == "empty"
 
 
 def test_damage_that_pillow_answers_with_another_error_is_named(good, monkeypatch):
-    def fail(data):
+    def fail(data, **options):
         raise SyntaxError("broken PNG file")
 
     monkeypatch.setattr(Image, "open", fail)
@@ -172,7 +178,7 @@ def test_damage_that_pillow_answers_with_another_error_is_named(good, monkeypatc
     assert "can't be read (10): " in line and "broken PNG" in line
 
 
-def test_what_tensorflow_reads_otherwise_is_named(good):
+def test_what_is_converted_is_a_note(good):
     folder = good / "bounding_box_train"
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -184,16 +190,17 @@ def test_what_tensorflow_reads_otherwise_is_named(good):
     )
     picture(4).convert("P").save(folder / "0001_c1s1_000005_01.bmp")
     picture(5).save(folder / "0001_c1s1_000006_01.jpg", format="TIFF")
-    problems = inspect_dataset(good).problems
-    assert len(problems) == 5
+    result = inspect_dataset(good)
+    assert result.problems == () and result.unreadable == {}
     for words, name in [
-        ("EXIF orientation", "000002_01.jpg"),
+        ("turned as their EXIF says", "000002_01.jpg"),
         ("16 bits", "000003_01.png"),
         ("more than one frame", "000004_01.png"),
-        ("palette", "000005_01.bmp"),
-        ("TIFF inside", "000006_01.jpg"),
+        ("format BMP", "000005_01.bmp"),
+        ("mode P,", "000005_01.bmp"),
+        ("format TIFF", "000006_01.jpg"),
     ]:
-        line = the(problems, words)
+        line = the(result.notes, words)
         assert "(1): " in line and line.endswith(name)
 
 

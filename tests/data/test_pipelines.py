@@ -1,12 +1,18 @@
 """Pipelines: what is in a row, which rows make an epoch, and that a start is a tail."""
 
+import os
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image, ImageOps
 
+from tfipgan.data import pipelines
 from tfipgan.data.filenames import Sample
 from tfipgan.data.images import to_signed, to_unit
 from tfipgan.data.labels import DomainMap, LabelMap
+from tfipgan.data.local_images import converted
 from tfipgan.data.pipelines import (
     gan_batches,
     inference_batches,
@@ -276,3 +282,102 @@ def test_inference_keeps_the_order_and_the_rest(tiny_samples, finder):
     assert images.min() >= 0 and 100 < images.max() <= 255
     found = [finder(image, np.asarray).path for image in images]
     assert found == [s.path for s in samples]
+
+
+@pytest.fixture
+def odd_samples(tiny_samples, tmp_path):
+    """The source's and target's samples, every third one turned upside down."""
+
+    def turned(sample, number):
+        if number % 3:
+            return sample
+        path = tmp_path / f"{number}\u00e9\n{os.fsdecode(bytes([0xE9]))}.png"
+        exif = Image.Exif()
+        exif[0x0112] = 3
+        with Image.open(sample.path) as image:
+            image.save(path, exif=exif)
+        return replace(sample, path=str(path), odd=True)
+
+    places = iter(range(999))
+    return tuple([turned(s, next(places)) for s in split] for split in tiny_samples)
+
+
+def seen(path):
+    """Pixels as a person sees them, by Pillow alone."""
+    with Image.open(path) as image:
+        upright = ImageOps.exif_transpose(image).convert("RGB")
+        return np.asarray(upright.resize(SIZE[::-1], Image.Resampling.BILINEAR), float)
+
+
+def test_odd_files_are_read_as_people_see_them(odd_samples):
+    samples = odd_samples[0]
+    images = np.concatenate(list(inference_batches(samples, SIZE, 7)))
+    # All have the size already. Of a JPEG the two decoders differ by some rounding.
+    for sample, image in zip(samples, images, strict=True):
+        difference = np.abs(image - seen(sample.path))
+        assert difference.mean() <= (0 if sample.odd else 4)
+
+
+def test_training_reads_odd_files_like_inference(odd_samples, maps):
+    samples = [s for split in odd_samples for s in split]
+    images = np.concatenate(list(inference_batches(samples, SIZE, 7)))
+    batches = gan_batches(
+        *odd_samples, *maps, image_size=SIZE, batch_size=4, n_critic=2, seed=1,
+        flip=False, end_step=7,
+    )  # fmt: skip
+    rows = [b["images"].reshape(-1, *SIZE, 3) for b in batches.as_numpy_iterator()]
+    expected = {image.tobytes() for image in to_signed(images)}
+    assert {row.tobytes() for row in np.concatenate(rows)} < expected
+    plain = {"image_size": SIZE, "batch_size": 30, "crop": False, "flip": False}
+    (batch,) = reid_batches(odd_samples[0], maps[0], **plain, seed=1, end_step=1)
+    expected = {image.tobytes() for image in to_unit(images[:30])}
+    assert {row.tobytes() for row in batch["images"].numpy()} == expected
+
+
+def test_only_odd_files_are_converted(odd_samples, monkeypatch):
+    called = []
+
+    def spying(path):
+        called.append(os.fsdecode(path))
+        return converted(path)
+
+    monkeypatch.setattr(pipelines, "converted", spying)
+    list(inference_batches(odd_samples[0], SIZE, 7))
+    assert sorted(called) == sorted(s.path for s in odd_samples[0] if s.odd)
+
+
+def test_plain_files_are_read_without_python(tiny_samples, odd_samples, monkeypatch):
+    def forbidden(*args):
+        raise AssertionError("Python in the pipeline")
+
+    monkeypatch.setattr(tf, "numpy_function", forbidden)
+    list(inference_batches(tiny_samples[0], SIZE, 7))
+    with pytest.raises(AssertionError, match="Python in the pipeline"):
+        inference_batches(odd_samples[0], SIZE, 7)
+
+
+def test_odd_files_on_two_devices(odd_samples, maps, two_devices):
+    def batches():
+        return reid_batches(
+            odd_samples[0], maps[0], image_size=SIZE, batch_size=8, seed=1, end_step=3
+        )
+
+    strategy = tf.distribute.MirroredStrategy(two_devices)
+    shared = []
+    for batch in strategy.experimental_distribute_dataset(batches()):
+        parts = strategy.experimental_local_results(batch["images"])
+        shared.append(np.concatenate([part.numpy() for part in parts]))
+    for one, other in zip(shared, batches(), strict=True):
+        np.testing.assert_array_equal(one, other["images"])
+
+
+def test_a_file_that_changed_is_named(odd_samples):
+    odd = next(s for s in odd_samples[0] if s.odd)
+    with open(odd.path, "wb") as file:
+        file.write(b"gone")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="has changed: not an im"):
+        list(inference_batches(odd_samples[0], SIZE, 7))
+
+
+def test_no_images_are_no_batches():
+    assert list(inference_batches([], SIZE, 7)) == []

@@ -56,11 +56,21 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["f.npz"]
 
 
+def test_paths_of_another_byte_order():
+    paths = np.array(["a", "éé", ""])
+    for order in "<>":
+        features = make(paths.astype(f"{order}U5"))
+        assert features.paths.tolist() == paths.tolist()
+        assert features.paths.dtype.isnative
+
+
 def test_paths_may_be_path_objects():
     assert make([Path("a/b.jpg"), Path("c.jpg"), "d.jpg"]).paths[0] == "a/b.jpg"
 
 
 ONES = np.ones((2, 3), np.float32)
+# Python itself fails as soon as it looks at the second.
+BEYOND_UNICODE = np.array([65, 0x110000], np.uint32).view("<U1")
 
 
 @pytest.mark.parametrize(
@@ -80,6 +90,9 @@ ONES = np.ones((2, 3), np.float32)
         ((ONES, [1.0, 2.0], [1, 1]), "person_ids are of type float64"),
         ((ONES, [1, 2], [1, 1], ["a"]), r"paths have shape \(1,\)"),
         ((ONES, [1, 2], [1, 1], [1, 2]), "paths are of type int64"),
+        ((ONES, np.uint64([1, 2**63]), [1, 1]), "person_ids go up to 92.*8, expected"),
+        ((ONES, [1, 2], [1, 1], BEYOND_UNICODE), "paths hold what is no text"),
+        ((ONES, [1, 2], [1, 1], BEYOND_UNICODE.byteswap().view(">U1")), "is no text"),
     ],
 )
 def test_bad_arrays(arguments, message):
@@ -124,8 +137,9 @@ def test_load_names_missing_keys_and_bad_arrays(tmp_path):
     np.savez(file, features=ONES, person_ids=[1, 2, 3], camera_ids=[1, 2])
     with pytest.raises(InputError, match="f.npz: person_ids have shape"):
         FeatureSet.load(file)
-    with pytest.raises(InputError, match="does not exist; expected a feature file"):
-        FeatureSet.load(tmp_path / "none.npz")
+    for name, problem in (("none.npz", "does not exist"), (".", "is not a file")):
+        with pytest.raises(InputError, match=f"{problem}; expected a feature file"):
+            FeatureSet.load(tmp_path / name)
 
 
 def test_import_is_light():

@@ -140,9 +140,9 @@ def test_an_extraction_that_failed_goes_on(
     decoded = []
     real_batches = features.inference_batches
 
-    def batches(paths, image_size, batch_size):
-        decoded.append(len(paths))
-        for number, batch in enumerate(real_batches(paths, image_size, batch_size)):
+    def batches(samples, image_size, batch_size):
+        decoded.append(len(samples))
+        for number, batch in enumerate(real_batches(samples, image_size, batch_size)):
             if number == stops[-1]:
                 raise KeyboardInterrupt
             yield batch
@@ -171,6 +171,7 @@ def test_another_batch_size_starts_anew(
     with monkeypatch.context() as patch, pytest.raises(OSError, match="full"):
         patch.setattr(FeatureSet, "save", _fail_to_save)
         extract_to_file(tiny_network, tiny_samples[0], (32, 16), out, 8)
+    caplog.clear()
     with caplog.at_level(logging.INFO):
         extract_to_file(tiny_network, tiny_samples[0], (32, 16), out, 7)
     assert f"{out}.part is of other settings: starting anew" in caplog.text
@@ -189,6 +190,32 @@ def test_a_file_that_could_not_be_saved_is_at_once_the_next_time(
         patch.setattr(features, "InferenceNetwork", lambda network: _fail_to_compute)
         extract_to_file(*arguments)
     assert out.read_bytes() == whole
+
+
+def test_an_extraction_that_was_killed_as_its_last_act(
+    whole, tiny_network, tiny_samples, tmp_path, monkeypatch
+):
+    """The file has its name, and its part is there yet."""
+    out = tmp_path / "out.npz"
+    arguments = (tiny_network, tiny_samples[0], (32, 16), out, 7)
+    with monkeypatch.context() as patch:
+        patch.setattr(features.OutputPart, "remove", lambda part: None)
+        extract_to_file(*arguments)
+    assert Path(f"{out}.part").exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(features, "InferenceNetwork", lambda network: _fail_to_compute)
+        again = extract_to_file(*arguments)
+    assert len(again) == 30
+    assert out.read_bytes() == whole
+    assert not Path(f"{out}.part").exists()
+
+
+def test_a_file_that_is_there_stays(tiny_network, tiny_samples, tmp_path):
+    out = tmp_path / "out.npz"
+    out.write_text("mine")
+    with pytest.raises(InputError, match="out.npz exists; expected a new file"):
+        extract_to_file(tiny_network, tiny_samples[0], (32, 16), out, 7)
+    assert out.read_text() == "mine" and [*tmp_path.iterdir()] == [out]
 
 
 def _fail_to_save(feature_set, path):

@@ -11,6 +11,7 @@ from tfipgan.evaluation.ranked_lists import (
     _RIGHT,
     _UNREADABLE,
     _WRONG,
+    _read,
     choose_queries,
     ranked_list_sheet,
 )
@@ -226,3 +227,14 @@ def test_sheet_errors(tmp_path, small):
     refused("count is 0", *small, count=0)
     refused(r"cell_size \(0, 80\)", *small, cell_size=(0, 80))
     assert not path.exists()
+
+
+def test_a_photo_is_shown_as_exif_turns_it(tmp_path):
+    image = Image.new("RGB", (8, 4), BLUE)
+    image.paste(YELLOW, (0, 0, 4, 4))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown turned to the right: what was left is at the top
+    image.save(tmp_path / "a.png", exif=exif)
+    shown = _read(str(tmp_path / "a.png"), (8, 8))
+    assert shown.size == (4, 8)
+    assert (shown.getpixel((2, 1)), shown.getpixel((2, 6))) == (YELLOW, BLUE)

@@ -3,6 +3,7 @@
 import shutil
 import threading
 import time
+from types import SimpleNamespace
 
 import grpc
 import numpy as np
@@ -240,9 +241,13 @@ def test_warm_up(write_version, stores, request_of, tmp_path):
     file.write_bytes(file.read_bytes()[:-3])
     torn.rename(tmp_path / "toy" / "4")
     write_version(tmp_path, "toy", 5, warm_up=[good] * 1001)
-    until(lambda: {(4, END), (5, END)} <= set(states(store)))
+    no_message = SimpleNamespace(SerializeToString=lambda: b"\xff")
+    write_version(tmp_path, "toy", 6, warm_up=[good, no_message])
+    until(lambda: {(4, END), (5, END), (6, END)} <= set(states(store)))
+    ((_, _, error),) = store.status(spec("toy", 6))
+    assert "damaged after 1 warm-up records" in error
     ((_, _, error),) = store.status(spec("toy", 4))
-    assert "warm-up fails" in error
+    assert "damaged after 0 warm-up records" in error
     ((_, _, error),) = store.status(spec("toy", 5))
     assert "the number of warm-up records is above 1000" in error
     assert latest(store) == 1

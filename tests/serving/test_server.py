@@ -1,6 +1,13 @@
 """The server's answers and refusals, by real channels on loopback."""
 
+import fcntl
+import os
+import pty
 import random
+import shutil
+import subprocess
+import sys
+import termios
 import threading
 import time
 
@@ -545,3 +552,33 @@ def test_a_port_that_is_taken(toy, write_version, tmp_path):
     port = int(toy.server.address.rpartition(":")[2])
     with pytest.raises(InputError, match=f"{toy.server.address} can't be listened on"):
         Server(tmp_path, ServerOptions(port=port))
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+def test_no_password_is_asked_for(write_version, tmp_path):
+    """OpenSSL would, at the terminal, and the server would never start."""
+    models, cert, key = tmp_path / "models", tmp_path / "cert", tmp_path / "key"
+    write_version(models, "toy", 1)
+    words = "openssl req -x509 -newkey rsa:2048 -subj /CN=a -passout pass:secret"
+    words = [*words.split(), "-keyout", key, "-out", cert]
+    subprocess.run([*map(str, words)], check=True, capture_output=True)
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from tfipgan.serving.server import Server, ServerOptions\n"
+        "models, cert, key = map(Path, sys.argv[1:])\n"
+        "Server(models, ServerOptions(port=0, tls_cert=cert, tls_key=key))"
+    )
+    terminal, end = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-c", code, models, cert, key],
+        stdin=end,
+        stdout=end,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(terminal)
+    os.close(end)
+    assert "InputError" in done.stderr and "without a password" in done.stderr

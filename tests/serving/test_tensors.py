@@ -95,9 +95,38 @@ def test_no_tensor(changes):
 def test_size_is_bounded(monkeypatch):
     proto = tensor_pb2.TensorProto(dtype=1, float_val=[1])
     proto.tensor_shape.dim.add().size = 6
-    monkeypatch.setattr("tfipgan.serving.tensors.LARGEST_TENSOR", 24)
+    monkeypatch.setattr("tfipgan.serving.tensors.LARGEST_RATIO", 0)
+    monkeypatch.setattr("tfipgan.serving.tensors.LARGEST_FILLED", 24)
     assert read_tensor(proto).tolist() == [1] * 6
-    monkeypatch.setattr("tfipgan.serving.tensors.LARGEST_TENSOR", 23)
+    monkeypatch.setattr("tfipgan.serving.tensors.LARGEST_FILLED", 23)
+    with pytest.raises(ValueError, match="too large"):
+        read_tensor(proto)
+
+
+def test_a_scalar_without_a_value():
+    for dtype, value in ((7, b""), (1, 0.0)):
+        array = read_tensor(tensor_pb2.TensorProto(dtype=dtype))
+        assert isinstance(array, np.ndarray) and array.shape == ()
+        assert array.tolist() == value
+
+
+def test_large_ones_by_their_message():
+    """Eight bytes a number from one byte each is the most that typed fields grow by."""
+    count = 2**24
+    proto = tensor_pb2.TensorProto(dtype=9, tensor_content=bytes(8 * count))
+    proto.tensor_shape.dim.add().size = count
+    assert read_tensor(proto).nbytes == 8 * count
+    proto.tensor_shape.dim[0].size = 9 * count
+    proto.tensor_content = bytes(count)
+    with pytest.raises(ValueError, match="too large"):
+        read_tensor(proto)
+
+
+def test_strings_count_more_than_their_bytes():
+    proto = tensor_pb2.TensorProto(dtype=7, string_val=[b"a"])
+    proto.tensor_shape.dim.add().size = 2**20
+    assert read_tensor(proto).shape == (2**20,)
+    proto.tensor_shape.dim[0].size += 1
     with pytest.raises(ValueError, match="too large"):
         read_tensor(proto)
 

@@ -130,6 +130,11 @@ def minus_log(probabilities):
     return -tf.reduce_mean(tf.math.log(probabilities))
 
 
+def length(gradients):
+    flat = np.concatenate([np.ravel(gradient) for gradient in gradients])
+    return np.sqrt((flat.astype(np.float64) ** 2).sum())
+
+
 def plain_step(networks, batch, optimizers, adversarial):
     """One step of the paper's section 3.3; returns the terms of the last updates."""
     generator, discriminator, semantic = networks[0]
@@ -165,6 +170,7 @@ def plain_step(networks, batch, optimizers, adversarial):
                 + 3.0 * terms.get("D/loss_gp", 0.0)
             )
         gradients = tape.gradient(terms["D/loss"], variables)
+        terms["D/gradient_norm"] = length(gradients)
         optimizers[1].update(variables, gradients)
     variables = generator.trainable_variables
     with tf.GradientTape() as tape:
@@ -187,7 +193,9 @@ def plain_step(networks, batch, optimizers, adversarial):
             + 4.0 * terms["G/loss_rec"]
             + 0.7 * terms["G/loss_sem"]
         )
-    optimizers[0].update(variables, tape.gradient(terms["G/loss"], variables))
+    gradients = tape.gradient(terms["G/loss"], variables)
+    terms["G/gradient_norm"] = length(gradients)
+    optimizers[0].update(variables, gradients)
     return {name: float(value) for name, value in terms.items()}
 
 

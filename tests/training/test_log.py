@@ -61,6 +61,13 @@ def test_a_torn_last_line_is_left_out_and_another_is_an_error(tmp_path):
     assert read_metrics(path) == [{"step": 5}]
     MetricsLog(tmp_path, start_step=5).close()
     assert path.read_text() == '{"step": 5}\n'
-    path.write_text('{"step": 5\n{"step": 9}\n')
-    with pytest.raises(InputError, match=r"metrics\.jsonl: line 1 is not JSON"):
-        read_metrics(path)
+    for line in (b'{"step": 5', b"3", b'{"loss": 3}', b'{"step": 5, \xff: 3}'):
+        path.write_bytes(line + b'\n{"step": 9}\n')
+        with pytest.raises(InputError, match=r"metrics\.jsonl: line 1 is damaged"):
+            read_metrics(path)
+
+
+def test_events_that_cannot_be_written_are_an_error_of_the_system(tmp_path):
+    (tmp_path / "tensorboard").touch()
+    with pytest.raises(OSError, match="tensorboard"):
+        MetricsLog(tmp_path).write(1, {"loss": 0.5})

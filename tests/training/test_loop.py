@@ -1,11 +1,11 @@
-"""The loop: which batches a step gets, and when what is reported."""
+"""The loop: which batches a step gets, and what it gives."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfipgan.training.loop import run_steps
-from tfipgan.training.replicas import sum_over_replicas
+from tfipgan.training.loop import training_steps
+from tfipgan.training.replicas import gradient_norm, sum_over_replicas
 from tfipgan.training.strategy import make_strategy
 
 
@@ -30,56 +30,58 @@ def eagerly(request):
     tf.config.run_functions_eagerly(False)
 
 
-def run(devices, start, stop, **options):
-    steps, metrics = [], {}
-    run_steps(
-        Adding(),
+def run(devices, start, stop, model=None, **options):
+    steps = training_steps(
+        model or Adding(),
         batches(start, stop),
         make_strategy(devices),
         start_step=start,
         num_steps=stop,
-        on_metrics=lambda step, values: metrics.update({step: values}),
-        on_step=steps.append,
-        progress=False,
-        **options,
+        **{"progress": False, **options},
     )
-    return steps, metrics
+    return [
+        (step, {name: float(x) for name, x in terms.items()}) for step, terms in steps
+    ]
 
 
-def test_means_every_few_steps_and_at_the_end(eagerly):
-    steps, metrics = run(["CPU:0"], 0, 7, metrics_every=3)
-    assert steps == [1, 2, 3, 4, 5, 6, 7]
-    assert metrics == {
-        3: {"sum": 4.0, "rows": 4.0},
-        6: {"sum": 16.0, "rows": 4.0},
-        7: {"sum": 24.0, "rows": 4.0},
-    }
+def test_each_step_has_its_batch(eagerly):
+    assert run(["CPU:0"], 0, 3) == [
+        (step, {"sum": 4.0 * (step - 1), "rows": 4.0}) for step in (1, 2, 3)
+    ]
 
 
 def test_devices_share_a_batch(two_devices):
-    _, metrics = run(["CPU:0", "CPU:1"], 0, 2, metrics_every=1)
-    assert metrics == {1: {"sum": 0.0, "rows": 4.0}, 2: {"sum": 4.0, "rows": 4.0}}
+    assert run(["CPU:0", "CPU:1"], 0, 2) == [
+        (1, {"sum": 0.0, "rows": 4.0}),
+        (2, {"sum": 4.0, "rows": 4.0}),
+    ]
 
 
 def test_a_later_start_goes_on_counting():
-    steps, metrics = run(["CPU:0"], 5, 9, metrics_every=6)
-    assert steps == [6, 7, 8, 9]
-    # Only what was seen since the start is in the mean.
-    assert metrics == {
-        6: {"sum": 20.0, "rows": 4.0},
-        9: {"sum": 28.0, "rows": 4.0},
-    }
+    assert [step for step, _ in run(["CPU:0"], 5, 9)] == [6, 7, 8, 9]
 
 
 def test_nothing_left_to_do():
-    assert run(["CPU:0"], 4, 4) == ([], {})
+    assert run(["CPU:0"], 4, 4) == []
 
 
 def test_progress_is_shown_on_stderr_only(capsys):
-    run_steps(
-        Adding(), batches(0, 2), make_strategy(["CPU:0"]), start_step=0, num_steps=2,
-        on_metrics=lambda step, values: None, title="train-x",
-    )  # fmt: skip
+    run(["CPU:0"], 0, 2, progress=True, title="train-x")
     out, err = capsys.readouterr()
     assert out == ""
     assert "train-x: 100%" in err and "2/2" in err
+
+
+class Norm:
+    """Its gradients are its rows times (1, 2), of two variables."""
+
+    def train_step(self, batch):
+        total = tf.reduce_sum(batch)
+        return {"norm": gradient_norm([total, 2.0 * total])}
+
+
+@pytest.mark.parametrize("devices", [["CPU:0"], ["CPU:0", "CPU:1"]])
+def test_a_gradients_length_is_that_of_the_devices_sum(two_devices, devices):
+    """Batch 3 sums to 12, which is 6 and 6 on two devices; not twice |(6, 12)|."""
+    ((_, terms),) = run(devices, 3, 4, Norm())
+    assert terms["norm"] == pytest.approx(np.hypot(12, 24))

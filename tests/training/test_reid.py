@@ -79,8 +79,12 @@ def test_two_steps_equal_pytorchs(network, built):
         assert float(result["reid/loss"]) == pytest.approx(float(loss), rel=1e-4)
         right = np.argmax(logits, axis=1) == batch["identities"].numpy()
         assert float(result["reid/accuracy"]) == pytest.approx(right.mean())
-        assert result.keys() == {"reid/loss", "reid/accuracy"}
-        for name, gradient in tape.gradient(loss, trained).items():
+        gradients = tape.gradient(loss, trained)
+        flat = np.concatenate([np.ravel(gradient) for gradient in gradients.values()])
+        length = np.sqrt((flat.astype(np.float64) ** 2).sum())
+        assert float(result["reid/gradient_norm"]) == pytest.approx(length, rel=1e-3)
+        assert result.keys() == {"reid/loss", "reid/accuracy", "reid/gradient_norm"}
+        for name, gradient in gradients.items():
             weights = trained[name].numpy()
             decayed = gradient.numpy() + DECAY * weights
             speed[name] = MOMENTUM * speed[name] + decayed

@@ -17,13 +17,14 @@ from tfipgan.runs import create_run
 from tfipgan.training import gan_run
 from tfipgan.training.gan_run import train_gan
 from tfipgan.training.log import read_metrics
+from tfipgan.training.sample_sheet import write_sample_sheet
 
 EPOCH_STEPS = 7
 STEPS = 2 * EPOCH_STEPS
 TERMS = {
     "D/loss", "D/loss_real", "D/loss_fake", "D/loss_domain", "D/loss_gp",
     "G/loss", "G/loss_fake", "G/loss_domain", "G/loss_rec", "G/loss_sem",
-    "G/learning_rate",
+    "G/learning_rate", "D/gradient_norm", "G/gradient_norm",
 }  # fmt: skip
 
 
@@ -51,8 +52,8 @@ def train(tiny_config, tiny_samples, tiny_reid_run, tmp_path):
 def test_the_run_folder(tiny_gan_run):
     run = tiny_gan_run
     assert sorted(p.name for p in run.path.iterdir()) == [
-        "checkpoints", "config.yaml", "domains.json", "metrics.jsonl", "run.json",
-        "samples", "tensorboard",
+        ".lock", "checkpoints", "config.yaml", "domains.json", "images.json",
+        "metrics.jsonl", "run.json", "samples", "tensorboard",
     ]  # fmt: skip
     assert run.domains.cameras == (1, 2, 3)
     assert {
@@ -190,7 +191,7 @@ def test_resuming_asks_for_the_same_config_and_cameras(
     train, tiny_config, tiny_gan_run, tiny_samples, tmp_path
 ):
     create_run(tmp_path / "run", "gan", tiny_config, domains=tiny_gan_run.domains)
-    with pytest.raises(InputError, match="another config; --resume goes on with"):
+    with pytest.raises(InputError, match=r"config \(gan.n_critic is 2 there, 3 here\)"):
         train(with_gan(tiny_config, n_critic=3), resume=True)
     target = [s for s in tiny_samples[1] if s.camera_id != 2]
     config = with_gan(tiny_config, batch_size=2)
@@ -212,7 +213,7 @@ def test_a_sheet_has_a_column_for_each_camera(tiny_gan_run, tmp_path):
 
     images = tf.fill((2, 8, 4, 3), 0.6)
     path = tmp_path / "sheet.png"
-    gan_run.write_sample_sheet(Negative(), images, tiny_gan_run.domains, path)
+    write_sample_sheet(Negative(), images, tiny_gan_run.domains, path)
     with Image.open(path) as sheet:
         colours = {colour for _, colour in sheet.getcolors(1000)}
     expected = [round((1 + 0.6 * factor) * 127.5) for factor in (1, 0.5, -1, 0.25)]

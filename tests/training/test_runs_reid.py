@@ -71,8 +71,8 @@ def translations(samples):
 def test_the_run_folder(tiny_reid_run):
     run = tiny_reid_run
     assert sorted(p.name for p in run.path.iterdir()) == [
-        "checkpoints", "config.yaml", "labels.json", "metrics.jsonl", "run.json",
-        "tensorboard",
+        ".lock", "checkpoints", "config.yaml", "images.json", "labels.json",
+        "metrics.jsonl", "run.json", "tensorboard",
     ]  # fmt: skip
     assert run.labels.person_ids == (1, 2, 3, 4, 5)
     assert {
@@ -88,6 +88,7 @@ def test_the_numbers_of_a_run(tiny_reid_run, tiny_config):
     records = read_metrics(tiny_reid_run.path / "metrics.jsonl")
     assert [record["step"] for record in records] == list(range(1, STEPS + 1))
     names = {"step", "reid/loss", "reid/accuracy", "reid/learning_rate"}
+    names.add("reid/gradient_norm")
     assert all(record.keys() == names for record in records)
     assert all(0 <= record["reid/accuracy"] <= 1 for record in records)
     # The last layer starts near 0, so all five people are as likely.
@@ -206,3 +207,55 @@ def test_held_out_people_of_one_camera_are_refused_before_training(tiny_samples)
     one_camera = [s for s in tiny_samples[0] if s.camera_id == 1]
     with pytest.raises(InputError, match="none of the 2 held-out .* two cameras"):
         reid_run._held_out_identities(one_camera, 2, 0)
+
+
+def test_what_was_left_out_is_in_the_run(train, trained_on, tmp_path):
+    with pytest.raises(Reached):
+        train(left_out={"a.jpg": "it is empty"})
+    assert "it is empty" in (tmp_path / "run" / "left_out.json").read_text()
+
+
+def test_the_best_score_so_far_is_that_of_the_best_that_is_there(tmp_path):
+    lines = ('{"step": 3, "reid/loss": 1.0}', '{"step": 3, "held_out/mAP": 0.5}')
+    (tmp_path / "metrics.jsonl").write_text("\n".join([*lines, ""]))
+    run = SimpleNamespace(path=tmp_path)
+    assert reid_run._score_at(run, 3) == 0.5
+    assert reid_run._score_at(run, None) == reid_run._score_at(run, 6) == -1
+
+
+def test_a_better_epoch_after_the_checkpoint_is_found_again(
+    train, tiny_config, tmp_path, monkeypatch
+):
+    """Killed after the best of an epoch was saved, and before its checkpoint."""
+    scores = {0: 0.5, 1: 0.9, 2: 0.7}
+    config = with_reid(tiny_config, held_out_identities=2, epochs=3)
+    validated = []
+
+    def score(*arguments):
+        validated.append(len(validated))
+        return scores[validated[-1]]
+
+    monkeypatch.setattr(reid_run, "_held_out_map", score)
+
+    def steps():
+        return [p.name[-1] for p in sorted((tmp_path / "run" / "best").iterdir())]
+
+    with monkeypatch.context() as patch:
+        save = reid_run.BestCheckpoints.save
+
+        def killed(self, step):
+            save(self, step)
+            if step == 4:
+                raise Reached
+
+        patch.setattr(reid_run.BestCheckpoints, "save", killed)
+        with pytest.raises(Reached):
+            train(config)
+    assert steps() == ["2", "4"]
+    # The epoch comes again, and is worse this time: the first is the best then.
+    validated[:] = [0]
+    scores[1] = 0.4
+    train(config, resume=True)
+    assert validated == [0, 1, 2] and steps() == ["2", "6"]
+    maps = read_metrics(tmp_path / "run" / "metrics.jsonl")
+    assert [r["held_out/mAP"] for r in maps if "held_out/mAP" in r] == [0.5, 0.4, 0.7]

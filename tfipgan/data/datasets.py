@@ -1,16 +1,19 @@
 """A dataset's folder, read into its three splits of samples."""
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from re import Pattern
 
+from tfipgan.brief import brief, brief_name
 from tfipgan.data.filenames import (
     JUNK,
     NO_CAMERA,
     UNLABELLED,
     Sample,
+    endings,
     expected_names,
     is_image_name,
     matching_format,
@@ -28,6 +31,8 @@ from tfipgan.data.layouts import (
     recognise,
 )
 from tfipgan.errors import ConfigError, InputError
+
+_LABEL = re.compile("[0-9]{1,18}")
 
 
 @dataclass(frozen=True)
@@ -105,8 +110,7 @@ def read_split(layout: Layout, split: str) -> tuple[Sample, ...]:
     if not samples:
         place = "in it or below" if recursive else "in the folder itself"
         raise InputError(
-            f"{folder}: no images found for split {split}; expected files ending in "
-            f".jpg, .jpeg, .png or .bmp {place}"
+            f"{folder}: no images found for split {split}; expected {endings()} {place}"
         )
     return samples
 
@@ -142,10 +146,7 @@ def read_images(
     format, compiled = find_naming(folder, format=format, pattern=pattern)
     names = list(image_paths(folder, recursive=True))
     if not names:
-        raise InputError(
-            f"{folder}: no images found; expected files ending in .jpg, .jpeg, .png "
-            "or .bmp"
-        )
+        raise InputError(f"{folder}: no images found; expected {endings()}")
     if labelled:
         if format == "auto":
             format = recognise(names, folder)
@@ -172,9 +173,9 @@ def training_samples(data: ReidDataset | Iterable[Sample]) -> tuple[Sample, ...]
     unlabelled = [s for s in samples if s.person_id == UNLABELLED]
     if unlabelled:
         raise InputError(
-            f"{unlabelled[0].path}: {len(unlabelled)} of {len(samples)} images have no "
-            "identity, and training needs one for each; use a pattern with a group "
-            "named person"
+            f"{brief_name(unlabelled[0].path)}: {len(unlabelled)} of {len(samples)} "
+            "images have no identity, and training needs one for each; use a pattern "
+            "with a group named person"
         )
     kept = tuple(s for s in samples if s.person_id != JUNK and not s.distractor)
     if not kept:
@@ -197,8 +198,9 @@ def camera_samples(data: ReidDataset | Iterable[Sample]) -> tuple[Sample, ...]:
     lost = [s for s in samples if s.camera_id == NO_CAMERA]
     if lost:
         raise InputError(
-            f"{lost[0].path}: {len(lost)} of {len(samples)} images have no camera, "
-            "and a target needs one for each; use a pattern with a group named camera"
+            f"{brief_name(lost[0].path)}: {len(lost)} of {len(samples)} images have no "
+            "camera, and a target needs one for each; use a pattern with a group named "
+            "camera"
         )
     if not samples:
         raise InputError("no image to learn a camera from; expected some per camera")
@@ -222,9 +224,9 @@ def _parse(
             samples.append(sample)
     if failed:
         raise InputError(
-            f"{folder / failed[0]}: {len(failed)} of {count} image names don't match; "
-            f"expected {expected_names(format, pattern)}; rename or remove, or give "
-            "another format or pattern"
+            f"{brief_name(str(folder / failed[0]))}: {len(failed)} of {count} image "
+            f"names don't match; expected {expected_names(format, pattern)}; rename or "
+            "remove, or give another format or pattern"
         )
     return _sorted(samples)
 
@@ -249,22 +251,25 @@ def _listed_samples(layout: Layout, split: str) -> tuple[Sample, ...]:
                 continue
             name, _, label = line.strip().rpartition(" ")
             sample = parse_sample(str(folder / name), name, "msmt17")
-            if sample is None or not is_image_name(PurePosixPath(name).name):
+            place = PurePosixPath(name)
+            outside = place.is_absolute() or ".." in place.parts
+            if sample is None or outside or not is_image_name(place.name):
                 raise InputError(
-                    f"{path}, line {number}: {line.strip()!r}; expected a line like "
-                    "'0000/0000_000_01_0303morning_0015_0.jpg 0'"
+                    f"{path}, line {number}: {brief(line.strip())}; expected a line "
+                    "like '0000/0000_000_01_0303morning_0015_0.jpg 0'"
                 )
             # The name is what a translated image will carry, so the two must agree.
-            if not label.isdecimal() or int(label) != sample.person_id:
+            if not _LABEL.fullmatch(label) or int(label) != sample.person_id:
                 raise InputError(
-                    f"{path}, line {number}: person {label!r} for {name}, whose name "
-                    f"says {sample.person_id}; expected the same number"
+                    f"{path}, line {number}: person {brief(label)} for "
+                    f"{brief_name(name)}, whose name says {sample.person_id}; "
+                    "expected the same number"
                 )
             samples.append(sample)
     missing = [s.path for s in samples if not os.path.isfile(s.path)]
     if missing:
         raise InputError(
-            f"{missing[0]}: {len(missing)} of {len(samples)} files of "
+            f"{brief_name(missing[0])}: {len(missing)} of {len(samples)} files of "
             f"{' and '.join(LISTS[split])} are missing; unpack the images again"
         )
     return _sorted(samples)

@@ -2,8 +2,10 @@
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tfipgan.brief import brief, brief_name
 from tfipgan.errors import ConfigError, InputError
 
 JUNK = -1
@@ -12,8 +14,9 @@ UNLABELLED = -2
 NO_CAMERA = -1
 
 FORMATS = ("market1501", "dukemtmc", "msmt17", "cuhk03-np", "pattern")
-# GIF is left out: it is the only one of TensorFlow's formats made for many frames.
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp")
+IMAGE_ENDINGS = (
+    ".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class Sample:
     camera_id: int
     source_camera_id: int | None = None
     distractor: bool = False
+    odd: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,11 @@ def is_image_name(name: str) -> bool:
     return not name.startswith(".") and name.lower().endswith(IMAGE_ENDINGS)
 
 
+def endings() -> str:
+    """Words for an error message: which files are taken as images."""
+    return f"files ending in {', '.join(IMAGE_ENDINGS[:-1])} or {IMAGE_ENDINGS[-1]}"
+
+
 def compile_pattern(pattern: str) -> re.Pattern[str]:
     """Compiles a user's pattern for `parse_sample`.
 
@@ -93,7 +102,8 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     """
     try:
         compiled = re.compile(pattern)
-    except re.error as error:
+    # Of repetitions and brackets there may be too many for any machine.
+    except (re.error, OverflowError, RecursionError) as error:
         raise ConfigError(
             f"pattern {pattern!r} is not a regular expression: {error}"
         ) from None
@@ -180,6 +190,18 @@ def translated_name(relative: str, camera: int, ending: str = ".jpg") -> str:
     return f"{os.path.splitext(relative)[0]}_to_c{camera}{ending}"
 
 
+def require_own_stems(names: Iterable[str]) -> None:
+    """Raises InputError where the translations of two images would share a name."""
+    first: dict[str, str] = {}
+    for name in names:
+        other = first.setdefault(os.path.splitext(name)[0], name)
+        if other != name:
+            raise InputError(
+                f"{other} and {name} differ in their ending only, so their "
+                "translations would have the same name: rename or remove one"
+            )
+
+
 def _split(relative: str) -> tuple[str, str, int | None]:
     """Path without ending and suffix, the ending, the camera in the suffix."""
     stem, ending = os.path.splitext(relative)
@@ -213,7 +235,7 @@ def _number(text: str | None, group: str, relative: str, junk: bool = False) -> 
     if junk and text == str(JUNK):
         return JUNK
     raise InputError(
-        f"{relative}: the pattern's group {group} holds {text!r}; expected a number "
-        "of 1 to 18 digits: let the group match digits only, like "
+        f"{brief_name(relative)}: the pattern's group {group} holds {brief(text)}; "
+        "expected a number of 1 to 18 digits: let the group match digits only, like "
         f"(?P<{group}>[0-9]+)"
     )

@@ -37,3 +37,18 @@ def signed_to_unit(images):
 def signed_to_bytes(images):
     """Map [-1, 1] to uint8 in [0, 255], rounded."""
     return tf.cast(tf.round(tf.clip_by_value((images + 1.0) * 127.5, 0, 255)), tf.uint8)
+
+
+def encode_image(image, format: str, quality: int):
+    """Encode uint8 (height, width, 3) as a JPEG (4:4:4) or a PNG; a string scalar.
+
+    Args:
+        image: uint8 (height, width, 3), RGB.
+        format: "jpeg" or "png".
+        quality: of the JPEG, 1 to 100.
+    """
+    if format == "png":
+        return tf.io.encode_png(image)
+    return tf.io.encode_jpeg(
+        image, quality=quality, chroma_downsampling=False, optimize_size=True
+    )

@@ -1,19 +1,16 @@
 """What is in a dataset, and what looks wrong in it."""
 
-import hashlib
-import io
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from PIL import Image
-
+from tfipgan.brief import brief_name
 from tfipgan.data.datasets import read_split
 from tfipgan.data.filenames import JUNK, NO_CAMERA, UNLABELLED, Sample
 from tfipgan.data.layouts import SPLITS, find_layout
+from tfipgan.data.local_images import check_images as check_files
 from tfipgan.errors import InputError
 
 # Images and identities of train, query and gallery as their authors published them;
@@ -28,10 +25,6 @@ _PUBLISHED: dict[str, dict[str, tuple[tuple[int, int | None], ...]]] = {
         "detected": ((7365, 767), (1400, 700), (5332, 700)),
     },
 }
-# What tf.io.decode_image takes by content, whatever the file's ending says. MPO is a
-# JPEG with more pictures after the first.
-_DECODABLE = {"JPEG", "MPO", "PNG", "BMP", "GIF", "WEBP"}
-_ORIENTATION = 0x0112
 _EXAMPLES = 3
 
 
@@ -62,6 +55,7 @@ class Inspection:
       root: the folder as it was given.
       format: one of `filenames.FORMATS`.
       splits: the splits that could be read.
+      unreadable: why, for the path of each image that can't be decoded.
       problems: a line for each thing that should be put right or understood.
       notes: a line for each thing that is only worth knowing.
     """
@@ -69,6 +63,7 @@ class Inspection:
     root: str
     format: str
     splits: dict[str, SplitSummary]
+    unreadable: dict[str, str]
     problems: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -82,6 +77,7 @@ def inspect_dataset(
     format: str = "auto",
     pattern: str | None = None,
     check_images: bool = True,
+    progress: bool = False,
 ) -> Inspection:
     """Counts a dataset's images and looks for what is wrong with them.
 
@@ -89,6 +85,7 @@ def inspect_dataset(
       root, format, pattern: as for `read_dataset`. A folder of images without split
         folders is taken as a train split.
       check_images: decode every image too (about a millisecond each).
+      progress: whether to show a progress bar on stderr if that takes a while.
 
     Raises:
       InputError: nothing of it can be read as a dataset.
@@ -123,14 +120,20 @@ def inspect_dataset(
         problems += _unmatched_queries(splits["query"], splits["gallery"])
     if layout.format != "msmt17":  # its test people are numbered from 0 again
         problems += _shared_identities(splits)
+    unreadable: dict[str, str] = {}
     if check_images:
-        check = _check_files(splits)
-        problems += check[0]
-        notes += check[1]
+        unreadable, *more = _check_files(splits, progress)
+        problems += more[0]
+        notes += more[1]
     summaries = {split: _summary(samples) for split, samples in splits.items()}
     notes += _published_notes(layout.format, summaries)
     return Inspection(
-        str(root), layout.format, summaries, tuple(problems), tuple(notes)
+        str(root),
+        layout.format,
+        summaries,
+        unreadable,
+        tuple(problems),
+        tuple(notes),
     )
 
 
@@ -247,87 +250,36 @@ def _published_notes(format: str, splits: dict[str, SplitSummary]) -> list[str]:
 
 
 def _check_files(
-    splits: dict[str, tuple[Sample, ...]],
-) -> tuple[list[str], list[str]]:
-    """Problems and notes from reading every file once."""
+    splits: dict[str, tuple[Sample, ...]], progress: bool
+) -> tuple[dict[str, str], list[str], list[str]]:
+    """What can't be read, problems and notes, from reading every file once."""
     samples = [(split, s) for split in SPLITS for s in splits.get(split, ())]
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        results = list(pool.map(lambda pair: _check_file(pair[1].path), samples))
-    broken: list[str] = []
-    otherwise: dict[str, list[str]] = defaultdict(list)
+    images, unreadable = check_files([s.path for _, s in samples], progress=progress)
+    odd: dict[str, list[str]] = defaultdict(list)
     modes: dict[str, list[str]] = defaultdict(list)
     same: dict[bytes, list[tuple[str, Sample]]] = defaultdict(list)
-    for (split, sample), result in zip(samples, results, strict=True):
-        name = _name(sample.path)
-        if result.broken:
-            broken.append(f"{name} ({result.broken})")
+    for (split, sample), image in zip(samples, images, strict=True):
+        if image is None:
             continue
-        for kind in result.otherwise:
-            otherwise[kind].append(name)
-        if result.mode != "RGB":
-            modes[result.mode].append(name)
-        same[result.digest].append((split, sample))
+        for kind in image.oddities:
+            odd[kind].append(_name(sample.path))
+        if image.mode != "RGB":
+            modes[image.mode].append(_name(sample.path))
+        same[image.digest].append((split, sample))
     problems = []
-    if broken:
-        problems.append(f"files that can't be read ({len(broken)}): {_some(broken)}")
-    for kind, names in sorted(otherwise.items()):
-        problems.append(f"files {kind} ({len(names)}): {_some(names)}")
+    if unreadable:
+        names = (f"{_name(path)} ({why})" for path, why in unreadable.items())
+        problems.append(f"files that can't be read ({len(unreadable)}): {_some(names)}")
     problems += _duplicates(same.values())
     notes = [
+        f"images {kind} ({len(names)}): {_some(names)}"
+        for kind, names in sorted(odd.items())
+    ]
+    notes += [
         f"images of mode {mode}, which is read as RGB ({len(names)}): {_some(names)}"
         for mode, names in sorted(modes.items())
     ]
-    return problems, notes
-
-
-@dataclass(frozen=True)
-class _FileCheck:
-    """One file: why it can't be read, or what it is.
-
-    Attributes:
-      otherwise: words for what TensorFlow reads otherwise than other programs.
-      undecodable: it is of a kind that TensorFlow may not read; `otherwise` says so.
-    """
-
-    broken: str = ""
-    otherwise: tuple[str, ...] = ()
-    undecodable: bool = False
-    mode: str = ""
-    digest: bytes = b""
-
-
-def _check_file(path: str) -> _FileCheck:
-    try:
-        data = Path(path).read_bytes()
-        if not data:
-            return _FileCheck(broken="empty")
-        with Image.open(io.BytesIO(data)) as image:
-            image.load()
-            orientation = image.getexif().get(_ORIENTATION, 1)
-            frames = getattr(image, "n_frames", 1)
-            kind, mode = image.format or "", image.mode
-    except Image.UnidentifiedImageError:
-        return _FileCheck(broken="not an image")
-    except OSError as error:
-        return _FileCheck(broken=error.strerror or str(error))
-    except Exception as error:
-        # Pillow's readers let many kinds through for damaged bytes: SyntaxError,
-        # ValueError, struct.error, zlib.error, DecompressionBombError.
-        return _FileCheck(broken=str(error) or type(error).__name__)
-    otherwise = []
-    if kind not in _DECODABLE:
-        otherwise.append(f"that are {kind} inside, which TensorFlow may not read")
-    if kind == "BMP" and mode in ("1", "P"):
-        otherwise.append("that are BMP with a palette, which TensorFlow misreads")
-    if orientation in range(2, 9):
-        otherwise.append("with an EXIF orientation, which TensorFlow does not apply")
-    png_16_bit = data.startswith(b"\x89PNG") and data[24] == 16
-    if png_16_bit or mode.startswith(("I", "F")):
-        otherwise.append("of 16 bits a channel or more, cut to 8 in training")
-    if frames > 1:
-        otherwise.append("of more than one frame, of which the first is read")
-    digest = hashlib.blake2b(data, digest_size=16).digest()
-    return _FileCheck("", tuple(otherwise), kind not in _DECODABLE, mode, digest)
+    return unreadable, problems, notes
 
 
 def _duplicates(groups: Iterable[list[tuple[str, Sample]]]) -> list[str]:
@@ -357,25 +309,4 @@ def _duplicates(groups: Iterable[list[tuple[str, Sample]]]) -> list[str]:
 
 def _name(path: str) -> str:
     """Folder and file: enough to find it, short enough for a list."""
-    return "/".join(Path(path).parts[-2:])
-
-
-def require_readable(samples: Iterable[Sample]) -> None:
-    """Opens and decodes every image, in parallel, before long work begins.
-
-    Raises:
-      InputError: some can't be read; the message names the first few.
-    """
-    paths = [sample.path for sample in samples]
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        results = pool.map(_check_file, paths)
-        broken = [
-            f"{path} ({result.broken or result.otherwise[0]})"
-            for path, result in zip(paths, results, strict=True)
-            if result.broken or result.undecodable
-        ]
-    if broken:
-        raise InputError(
-            f"images that can't be read ({len(broken)} of {len(paths)}): "
-            f"{_some(broken)}; mend or remove them (`tfipgan inspect` lists them)"
-        )
+    return brief_name("/".join(Path(path).parts[-2:]))

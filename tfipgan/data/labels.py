@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from tfipgan.brief import brief, brief_name
 from tfipgan.data.filenames import NO_CAMERA, Sample
 from tfipgan.errors import InputError
 from tfipgan.output_file import written_aside
+
+# As for the numbers in file names.
+_END = 10**18
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,9 @@ class LabelMap:
         for sample in samples:
             if sample.person_id < 0 or sample.distractor:
                 raise InputError(
-                    f"{sample.path}: person {sample.person_id} is not an identity "
-                    "(junk, distractor or unlabelled); expected training samples"
+                    f"{brief_name(sample.path)}: person {sample.person_id} is not an "
+                    "identity (junk, distractor or unlabelled); expected training "
+                    "samples"
                 )
             person_ids.add(sample.person_id)
         return cls(tuple(sorted(person_ids)))
@@ -86,8 +91,8 @@ class DomainMap:
         for sample in samples:
             if sample.camera_id == NO_CAMERA:
                 raise InputError(
-                    f"{sample.path} has no camera number; expected one for every image "
-                    "of the target: use a pattern with a group named camera"
+                    f"{brief_name(sample.path)} has no camera number; expected one for "
+                    "every image of the target: use a pattern with a group named camera"
                 )
             cameras.add(sample.camera_id)
         if len(cameras) < 2:
@@ -140,10 +145,10 @@ def _check_rising(numbers: Sequence[object], name: str, least: int) -> None:
     before = -1
     for number in numbers:
         # bool is an int to Python, but true is not a number in a JSON file.
-        if type(number) is not int or number <= before:
+        if type(number) is not int or not before < number < _END:
             raise InputError(
-                f"{number!r} after {before} in {name}; expected rising whole numbers "
-                "from 0"
+                f"{brief(number)} after {before} in {name}; expected rising whole "
+                "numbers from 0, of at most 18 digits"
             )
         before = number
 
@@ -162,7 +167,7 @@ def _read(path: str | os.PathLike[str], name: str, least: int) -> tuple[int, ...
         if not isinstance(content, dict) or not isinstance(content.get(name), list):
             raise ValueError(f"no list {name!r} in it")
         _check_rising(content[name], name, least)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f"{path} is damaged or not such a file: {error}; restore it, or train again"
         ) from None

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from re import Pattern
 
-import yaml
-
+from tfipgan.brief import brief, brief_name
+from tfipgan.config_yaml import read_yaml
 from tfipgan.data.filenames import (
     FORMATS,
     compile_pattern,
+    endings,
     is_image_name,
     known_names,
     matching_format,
@@ -129,25 +130,39 @@ def missing_split(root: Path, split: str) -> str:
 def image_paths(folder: Path, recursive: bool) -> Iterator[str]:
     """Paths of images relative to the folder, with `/`; links are followed.
 
-    A link to nothing is an image too: leaving it out in silence would hide a loss.
+    A link to nothing or a folder with an image's name is an image too: leaving it out
+    in silence would hide a loss.
+
+    Raises:
+      InputError: a folder can't be read.
     """
 
     def walk(path: str, prefix: str, above: frozenset[str]) -> Iterator[str]:
         real = os.path.realpath(path)
         if real in above:  # a link back up would never end
             return
-        with os.scandir(path) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
+        try:
+            with os.scandir(path) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            raise InputError(
+                f"{brief_name(path)} can't be read: {error.strerror or error}; "
+                "expected a folder of images: allow reading it, or remove it"
+            ) from None
         for entry in entries:
-            if entry.is_dir():
-                if recursive and not entry.name.startswith("."):
-                    yield from walk(
-                        entry.path, f"{prefix}{entry.name}/", above | {real}
-                    )
-            elif is_image_name(entry.name):
+            if is_image_name(entry.name):
                 yield prefix + entry.name
+            elif recursive and not entry.name.startswith(".") and _is_folder(entry):
+                yield from walk(entry.path, f"{prefix}{entry.name}/", above | {real})
 
     return walk(str(folder), "", frozenset())
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, or to where nobody may look
+        return os.path.isdir(entry.path)
 
 
 def recognise(names: Sequence[str], folder: Path) -> str:
@@ -158,15 +173,16 @@ def recognise(names: Sequence[str], folder: Path) -> str:
         return known[0]
     if not known:
         raise InputError(
-            f"{folder}: format not recognised from names like {names[0]}; known are "
-            f"{known_names()}; for other names give a pattern (--pattern or "
+            f"{folder}: format not recognised from names like {brief_name(names[0])}; "
+            f"known are {known_names()}; for other names give a pattern (--pattern or "
             f"{SETTINGS_FILE})"
         )
     best = max(known, key=lambda name: votes[name])
     other = next(name for name in names if matching_format(name) != best)
     raise InputError(
         f"{folder}: {votes[best]} of {len(names)} names are of format {best}, but not "
-        f"{other}; remove what doesn't belong there, or give a format or a pattern"
+        f"{brief_name(other)}; remove what doesn't belong there, or give a format or a "
+        "pattern"
     )
 
 
@@ -183,8 +199,8 @@ def _format_of(root: Path, folders: dict[str, Path], splits: Sequence[str]) -> s
         if names:
             return recognise(names, folder)
     raise InputError(
-        f"{folders[there[0]]}: no images found for split {there[0]}; expected files "
-        "ending in .jpg, .jpeg, .png or .bmp"
+        f"{folders[there[0]]}: no images found for split {there[0]}; expected "
+        f"{endings()}"
     )
 
 
@@ -194,29 +210,28 @@ def _settings(root: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path} is not YAML: {reason}") from None
+        content = read_yaml(path)
+    except ConfigError as error:
+        raise InputError(str(error)) from None
     known = ("format", "pattern", *SPLITS)
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected keys out of {', '.join(known)}")
     for key, value in content.items():
         if key not in known:
             raise InputError(
-                f"{path}: unknown key {key!r}; expected some of {', '.join(known)}"
+                f"{path}: unknown key {brief(key)}; expected some of {', '.join(known)}"
             )
         if not isinstance(value, str) or not value:
-            raise InputError(f"{path}: {key} is {value!r}; expected a text")
+            raise InputError(f"{path}: {key} is {brief(value)}; expected a text")
         if key == "format" and value not in ("auto", *FORMATS):
             raise InputError(
-                f"{path}: format {value!r} is not known; expected auto, "
+                f"{path}: format {brief(value)} is not known; expected auto, "
                 f"{', '.join(FORMATS)}"
             )
         outside = PurePosixPath(value).is_absolute() or ".." in value.split("/")
         if key in SPLITS and outside:
             raise InputError(
-                f"{path}: {key} is {value!r}; expected a folder inside the dataset"
+                f"{path}: {key} is {brief(value)}; expected a folder inside the dataset"
             )
     own_format = content.get("format", "auto") not in ("auto", "pattern")
     if "pattern" in content and own_format:

@@ -6,6 +6,7 @@ have seen, and every random number of a step belongs to a row of the global batc
 not to the device that gets it.
 """
 
+import os
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -14,6 +15,7 @@ from tfipgan.data.augment import random_flip, random_sized_crop
 from tfipgan.data.filenames import Sample
 from tfipgan.data.images import decode_image, to_signed, to_unit
 from tfipgan.data.labels import DomainMap, LabelMap
+from tfipgan.data.local_images import converted
 from tfipgan.errors import InputError
 
 # One stream of random numbers for each use, so that none repeats another's.
@@ -80,13 +82,13 @@ def gan_batches(
     }
     rows_per_step = batch_size * n_critic
     order = _Order(len(samples), rows_per_step, seed)
-    paths = tf.constant([s.path for s in samples])
+    image_of = _reader(samples, image_size)
     # Integers only, is_source too: Keras's fit takes means over a first batch.
     table = {name: tf.constant(column, tf.int32) for name, column in table.items()}
 
     def load(row):
         index = order.sample_of(row)
-        image = to_signed(decode_image(tf.io.read_file(paths[index]), image_size))
+        image = to_signed(image_of(index))
         if flip:
             image = random_flip(image, _seed(seed, _FLIP, row))
         return {
@@ -152,13 +154,12 @@ def reid_batches(
         InputError: fewer images than one step takes.
     """
     order = _Order(len(samples), batch_size, seed)
-    paths = tf.constant([s.path for s in samples])
+    image_of = _reader(samples, image_size)
     identities = tf.constant([labels.index(s.person_id) for s in samples], tf.int32)
 
     def load(row):
         index = order.sample_of(row)
-        contents = tf.io.read_file(paths[index])
-        image = decode_image(contents, image_size)
+        image = image_of(index)
         if crop:
             image = random_sized_crop(image, image_size, _seed(seed, _CROP, row))
         if flip:
@@ -175,12 +176,12 @@ def reid_batches(
 
 
 def inference_batches(
-    paths: Sequence[str], image_size: tuple[int, int], batch_size: int
+    samples: Sequence[Sample | str], image_size: tuple[int, int], batch_size: int
 ) -> tf.data.Dataset:
-    """Decode images in the order of their paths.
+    """Decode images in the order given.
 
     Args:
-        paths: image files.
+        samples: images; a path alone is of a file that is not odd.
         image_size: (height, width) in pixels.
         batch_size: rows of a batch; the last one may have fewer.
 
@@ -188,14 +189,34 @@ def inference_batches(
         Dataset of float32 (batch, height, width, 3), RGB in [0, 255].
     """
     return _finished(
-        tf.data.Dataset.from_tensor_slices(tf.constant(list(paths), tf.string))
+        tf.data.Dataset.range(len(samples))
         .map(
-            lambda path: decode_image(tf.io.read_file(path), image_size),
+            _reader(samples, image_size),
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )
         .batch(batch_size)
     )
+
+
+def _reader(samples, image_size):
+    """Return a function of an int64 index: the sample's image, as `decode_image`."""
+    samples = [Sample(s, 0, 0) if isinstance(s, str) else s for s in samples]
+    # Encoded here: names on a disk need not be UTF-8, which TensorFlow would ask for.
+    paths = tf.constant([os.fsencode(s.path) for s in samples], tf.string)
+    if not any(s.odd for s in samples):
+        return lambda index: decode_image(tf.io.read_file(paths[index]), image_size)
+    odd = tf.constant([s.odd for s in samples])
+
+    def image_of(index):
+        contents = tf.cond(
+            odd[index],
+            lambda: tf.numpy_function(converted, [paths[index]], tf.string, False),
+            lambda: tf.io.read_file(paths[index]),
+        )
+        return decode_image(tf.ensure_shape(contents, ()), image_size)
+
+    return image_of
 
 
 class _Order:

@@ -1,15 +1,17 @@
 """The feature file: descriptors of images with their identities and cameras."""
 
 import os
-import zipfile
-import zlib
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from tfipgan.errors import InputError
+from tfipgan.npz_file import load_npz
 from tfipgan.output_file import written_aside
+
+_LAST_ID = np.iinfo(np.int64).max
 
 
 class FeatureSet:
@@ -66,15 +68,24 @@ class FeatureSet:
         OSError if it can't be opened.
         """
         path = Path(path)
-        arrays = _read_npz(path)
+        if not path.is_file():
+            found = "is not a file" if path.exists() else "does not exist"
+            raise InputError(
+                f"{path} {found}; expected a feature file that `tfipgan extract` wrote"
+            )
+        try:
+            arrays = load_npz(path, ("features", "person_ids", "camera_ids", "paths"))
+        except InputError as error:
+            raise InputError(
+                f"{path}: {error}; write feature files with `tfipgan extract`"
+            ) from None
         missing = [
             key for key in ("features", "person_ids", "camera_ids") if key not in arrays
         ]
         if missing:
             raise InputError(
-                f"{path}: no {', '.join(missing)} in it (found: "
-                f"{', '.join(sorted(arrays)) or 'nothing'}); "
-                "write feature files with `tfipgan extract`"
+                f"{path}: no {', '.join(missing)} in it; write feature files with "
+                "`tfipgan extract`"
             )
         try:
             return cls(
@@ -85,29 +96,6 @@ class FeatureSet:
             )
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
-
-
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    damage = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError)
-    wanted = ("features", "person_ids", "camera_ids", "paths")
-    if not path.exists():
-        raise InputError(
-            f"{path} does not exist; expected a feature file that `tfipgan extract` "
-            "wrote"
-        )
-    with open(path, "rb") as file:
-        try:
-            content = np.load(file, allow_pickle=False)
-            if isinstance(content, np.ndarray):
-                raise ValueError("a single array")
-            # Other keys stay unread: they are no concern of ours.
-            return {key: content[key] for key in wanted if key in content.files}
-        except damage as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise InputError(
-                f"{path}: not a readable .npz feature file ({reason}); "
-                "write it again with `tfipgan extract`"
-            ) from None
 
 
 def _features(values: np.ndarray) -> np.ndarray:
@@ -144,6 +132,8 @@ def _ids(name: str, values: Sequence[int] | np.ndarray, count: int) -> np.ndarra
     _check_length(name, values, count)
     if values.dtype.kind not in "iu":
         raise InputError(f"{name} are of type {values.dtype}, expected int64")
+    if len(values) and int(values.max()) > _LAST_ID:
+        raise InputError(f"{name} go up to {values.max()}, expected at most {_LAST_ID}")
     return values.astype(np.int64)
 
 
@@ -155,6 +145,11 @@ def _paths(values: Sequence[str] | np.ndarray, count: int) -> np.ndarray:
     _check_length("paths", values, count)
     if values.dtype.kind != "U":
         raise InputError(f"paths are of type {values.dtype}, expected str")
+    # In the machine's own order of bytes, so that each character is a number here.
+    values = values.astype(values.dtype.newbyteorder("="))
+    characters = np.frombuffer(values.tobytes(), np.uint32)
+    if (characters > sys.maxunicode).any():
+        raise InputError("paths hold what is no text, expected str")
     return values
 
 

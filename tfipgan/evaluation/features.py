@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -12,9 +11,13 @@ from tfipgan.data.filenames import Sample
 from tfipgan.data.images import to_unit
 from tfipgan.data.labels import LabelMap
 from tfipgan.data.pipelines import inference_batches
-from tfipgan.evaluation.feature_part import FeaturePart, fingerprint
+from tfipgan.evaluation.feature_part import FeaturePart, joined_rows
 from tfipgan.evaluation.feature_set import FeatureSet
+from tfipgan.fingerprint import fingerprint
 from tfipgan.inference import InferenceNetwork
+from tfipgan.output_file import require_new_file
+from tfipgan.output_part import OutputPart
+from tfipgan.workers import ALONE, Worker
 
 
 def extract_features(
@@ -35,7 +38,7 @@ def extract_features(
     """
     rows = _Rows(len(samples))
     _apply(InferenceNetwork(network), rows, samples, image_size, batch_size, progress)
-    return _feature_set(rows, samples)
+    return _feature_set(rows.array(), samples)
 
 
 def extract_to_file(
@@ -45,7 +48,8 @@ def extract_to_file(
     out: str | os.PathLike,
     batch_size: int = 64,
     progress: bool = False,
-) -> FeatureSet:
+    worker: Worker = ALONE,
+) -> FeatureSet | None:
     """Write the descriptors of the samples' images to a feature file.
 
     Until it is whole they are in OUT.part, and the same call goes on with what an
@@ -53,29 +57,40 @@ def extract_to_file(
     from one call. What decides the rows must be the same for that: the weights, the
     image files, the sizes, TensorFlow; if not, it starts anew and logs why.
 
+    Several workers, each with the same call but its own `worker`, make the same file:
+    each computes the rows of its batches, and the last one to end joins them all.
+
     Args:
-        out: the .npz file; one that is there is replaced.
+        out: the new .npz file.
         network, samples, image_size, batch_size, progress: as for `extract_features`.
+        worker: which of the processes that share the work.
 
     Returns:
-        What was written; the rows are read from the disk as they are needed.
+        What is in the file, its rows read from the disk as they are needed; None if
+        this worker has done its share and others have not.
 
     Raises:
-        InputError: OUT.part is something else.
+        InputError: `out` is there, or another process writes it, or OUT.part is
+            something else, or of workers with other settings or in another number.
         OSError: an image is gone, or `out` can't be written.
     """
-    out = Path(out)
     height, width = image_size
-    device = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
-    settings = f"{height}x{width}, {batch_size}, TensorFlow {tf.__version__}, {device}"
+    settings = f"{height}x{width}, {batch_size}"
     about = {**fingerprint(network, samples), "settings": settings}
-    part = out.with_name(f"{out.name}.part")
-    with FeaturePart(part, about, len(samples)) as rows:
-        network = InferenceNetwork(network)
-        _apply(network, rows, samples, image_size, batch_size, progress)
-        features = _feature_set(rows, samples)
-        features.save(out)
-    rows.remove()
+    share = samples[worker.share(len(samples), batch_size)]
+    with OutputPart(out, about, require_new_file, worker) as part:
+        if part.finished:
+            return FeatureSet.load(out)
+        if not part.ready:
+            network = InferenceNetwork(network)
+            with FeaturePart(part, len(share)) as rows:
+                _apply(network, rows, share, image_size, batch_size, progress)
+        if not part.done():
+            return None
+        features = _feature_set(joined_rows(part, len(samples)), samples)
+        made = part.folder / "features.npz"
+        features.save(made)
+        part.finish(made)
     return features
 
 
@@ -128,16 +143,16 @@ def _apply(function, rows, samples, image_size, batch_size, progress):
     graph = tf.function(
         lambda images: function(to_unit(images)), input_signature=[images_spec]
     )
-    paths = [s.path for s in samples[rows.done :]]
+    samples, count = samples[rows.done :], len(samples)
     bar = tqdm(
-        total=len(samples),
+        total=count,
         initial=rows.done,
         unit="image",
         disable=not progress,
         dynamic_ncols=True,
     )
     with bar:
-        for images in inference_batches(paths, image_size, batch_size):
+        for images in inference_batches(samples, image_size, batch_size):
             batch = graph(images).numpy()
             rows.append(batch)
             bar.update(len(batch))
@@ -145,7 +160,7 @@ def _apply(function, rows, samples, image_size, batch_size, progress):
 
 def _feature_set(rows, samples):
     return FeatureSet(
-        rows.array(),
+        rows,
         np.array([s.person_id for s in samples], np.int64),
         np.array([s.camera_id for s in samples], np.int64),
         [s.path for s in samples],

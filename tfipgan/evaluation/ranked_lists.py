@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from tfipgan.data.local_images import FORMATS
 from tfipgan.errors import InputError
 from tfipgan.evaluation.detail import RankingDetail
 from tfipgan.evaluation.feature_set import FeatureSet
@@ -290,19 +291,18 @@ def _unreadable_cell(width: int, height: int) -> Image.Image:
 
 
 def _read(file: str, cell_size: tuple[int, int]) -> Image.Image | None:
-    """The image as large as fits, or None where it can't be read.
-
-    EXIF orientation is not followed: the network does not see it either.
-    """
+    """The image as large as fits, or None where it can't be read."""
     height, width = cell_size
     try:
-        with Image.open(file) as image:
-            image = image.convert("RGB")
+        if not os.path.isfile(file):  # a pipe would never end
+            return None
+        with Image.open(file, formats=FORMATS) as image:
+            image = ImageOps.exif_transpose(image).convert("RGB")
             scale = min(width / image.width, height / image.height)
             size = [max(1, round(scale * side)) for side in image.size]
             return image.resize(size, Image.Resampling.BICUBIC)
-    # Damaged files raise many things; a broken PNG's header even a SyntaxError.
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except Exception:
+        # Damaged files raise many things: SyntaxError of PNG, struct.error of EXIF.
         return None
 
 

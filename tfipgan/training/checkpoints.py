@@ -1,15 +1,18 @@
 """Checkpoints of a training run: everything that the next step depends on."""
 
+import json
 from pathlib import Path
 
 from tfipgan.checkpoints import (
     checkpoint_step,
+    intact_checkpoint,
     latest_checkpoint,
+    list_checkpoints,
     load_network,
     load_optimizers,
     save_checkpoint,
 )
-from tfipgan.errors import InputError
+from tfipgan.output_file import remove_folder
 
 
 class Checkpoints:
@@ -21,35 +24,83 @@ class Checkpoints:
     Args:
         folder: where the checkpoints lie; the last three are kept.
         networks: what to save, by the name it has in the checkpoint.
-        optimizers: the same; none for weights that no training goes on from.
+        optimizers: the same.
     """
 
-    def __init__(self, folder: Path, networks: dict, optimizers: dict | None = None):
+    def __init__(self, folder: Path, networks: dict, optimizers: dict):
         self._folder = folder
         self._networks = networks
-        self._optimizers = optimizers or {}
+        self._optimizers = optimizers
 
-    def save(self, step: int) -> None:
-        """Save everything as it is after `step` steps."""
-        save_checkpoint(self._folder, step, self._networks, self._optimizers)
+    def save(self, step: int, unlogged: list[dict[str, float]] | None = None) -> Path:
+        """Save everything as it is after `step` steps; return the checkpoint.
 
-    def restore_latest(self) -> int:
-        """Restore the last checkpoint; return its step, 0 if there is none.
+        unlogged: the loss terms of the last steps, which no line of numbers has yet.
+        """
+        notes = json.dumps({"unlogged": unlogged}) if unlogged else ""
+        return save_checkpoint(
+            self._folder, step, self._networks, self._optimizers, notes=notes
+        )
+
+    def restore_latest(self) -> tuple[int, list[dict[str, float]]]:
+        """Restore the last checkpoint; return its step and what `save` was given.
+
+        A damaged one gets another name, with a warning, and the one before is taken.
+        If there is none, that is step 0.
 
         Raises:
-            InputError: it is damaged, of other networks or optimisers, or its
-                optimisers' state is another Keras's.
+            InputError: all are damaged, or it is of other networks or optimisers, or
+                its optimisers' state is another Keras's.
         """
-        latest = latest_checkpoint(self._folder)
-        if latest is None:
-            return 0
-        try:
-            if self._optimizers:
-                load_optimizers(latest, self._optimizers)
-            for name, network in self._networks.items():
-                load_network(latest, name, network)
-        except FileNotFoundError as error:
-            raise InputError(
-                f"{latest} has no optimisers' state, so no training can go on from it"
-            ) from error
-        return checkpoint_step(latest)
+        checkpoint = intact_checkpoint(self._folder, set_aside=True)
+        if checkpoint is None:
+            return 0, []
+        notes = load_optimizers(checkpoint, self._optimizers)
+        for name, network in self._networks.items():
+            load_network(checkpoint, name, network)
+        unlogged = json.loads(notes)["unlogged"] if notes else []
+        return checkpoint_step(checkpoint), unlogged
+
+    def last(self) -> Path | None:
+        """Return the last checkpoint's folder."""
+        return latest_checkpoint(self._folder)
+
+    def oldest_step(self) -> int:
+        """Return the first step that a later `restore_latest` could go back to."""
+        there = list_checkpoints(self._folder)
+        return checkpoint_step(there[0]) if there else 0
+
+
+class BestCheckpoints:
+    """The best weights so far, and those that were the best at earlier checkpoints.
+
+    So what is the best is right wherever a resumed run goes on from.
+
+    Args:
+        folder: where they lie.
+        networks: what to save, by name.
+        checkpoints: of the same run.
+    """
+
+    def __init__(self, folder: Path, networks: dict, checkpoints: Checkpoints):
+        self._folder = folder
+        self._networks = networks
+        self._checkpoints = checkpoints
+
+    def go_back(self, step: int) -> int | None:
+        """Forget those after `step`; return the step of the best one, if there is."""
+        for path in list_checkpoints(self._folder):
+            if checkpoint_step(path) > step:
+                remove_folder(path)
+        if not list_checkpoints(self._folder):
+            return None
+        return checkpoint_step(intact_checkpoint(self._folder, set_aside=True))
+
+    def save(self, step: int) -> None:
+        """Save the networks as the best so far."""
+        save_checkpoint(self._folder, step, self._networks, kept=None)
+        there = list_checkpoints(self._folder)
+        needed_from = self._checkpoints.oldest_step()
+        for path, later in zip(there, there[1:], strict=False):
+            if checkpoint_step(later) <= needed_from:
+                remove_folder(path)

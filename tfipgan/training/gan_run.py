@@ -2,30 +2,26 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
-import numpy as np
-import tensorflow as tf
 
 from tfipgan.config import Config
 from tfipgan.data.filenames import Sample
-from tfipgan.data.images import signed_to_bytes, to_signed
 from tfipgan.data.labels import DomainMap
-from tfipgan.data.pipelines import gan_batches, inference_batches, steps_per_epoch
+from tfipgan.data.pipelines import gan_batches, steps_per_epoch
 from tfipgan.errors import InputError
-from tfipgan.evaluation.sheets import image_sheet
 from tfipgan.networks import build_discriminator, build_generator
 from tfipgan.pretrained import load_pretrained_gan
-from tfipgan.runs import Run, load_reid_network, require_classifier, start_run
+from tfipgan.runs import Run, load_reid_network, require_classifier
 from tfipgan.training.checkpoints import Checkpoints
 from tfipgan.training.ipgan import IPGAN
-from tfipgan.training.log import MetricsLog
-from tfipgan.training.loop import run_steps
+from tfipgan.training.resumable import Plan, train_resumably
+from tfipgan.training.sample_sheet import sheet_images, write_sample_sheet
 from tfipgan.training.schedules import LinearDecay
+from tfipgan.training.start import start_run
 from tfipgan.training.strategy import check_batch_size, make_strategy
 
-SHEET_ROWS = 8
 METRICS_EVERY = 10
 
 logger = logging.getLogger(__name__)
@@ -41,6 +37,7 @@ def train_gan(
     devices: Sequence[str] | None = None,
     resume: bool = False,
     progress: bool = True,
+    left_out: Mapping[str, str] | None = None,
 ) -> Run:
     """Train G and D_dom on the source and the target's cameras (paper section 3.3).
 
@@ -53,6 +50,7 @@ def train_gan(
         devices: names such as "GPU:0"; None takes all GPUs, or the CPU.
         resume: go on from the last checkpoint in `out`, if it is there.
         progress: whether to show a progress bar on stderr.
+        left_out: why each image that isn't used could not be read, by path.
 
     Returns:
         The run, its folder complete.
@@ -61,7 +59,8 @@ def train_gan(
         InputError: D_sem is missing, of another image size or of other identities;
             weights to start from that can't be had or don't fit;
             too few images; a batch that does not split over the devices; `out` is not
-            empty, or not a run of this config.
+            empty, or not a run of this config and data, or another process trains it.
+        TrainingError, SystemExit: as `train_resumably`.
     """
     gan = config.gan
     domains = DomainMap.from_samples(target)
@@ -71,92 +70,84 @@ def train_gan(
     epoch_steps = steps_per_epoch(
         len(source) + len(target), gan.batch_size * gan.n_critic
     )
-    num_steps = epoch_steps * (gan.constant_epochs + gan.decay_epochs)
     keras.utils.set_random_seed(config.seed)
     # Before the folder is made: a D_sem that can't be loaded is an error.
     with strategy.scope():
         model = _build(config, domains, semantic, epoch_steps)
-    run = start_run(out, "gan", config, domains=domains, resume=resume)
-    checkpoints = Checkpoints(
-        run.checkpoints,
-        {"generator": model.generator, "discriminator": model.discriminator},
-        {
-            "generator_optimizer": model.generator_optimizer,
-            "discriminator_optimizer": model.discriminator_optimizer,
-        },
-    )
-    start_step = checkpoints.restore_latest()
-    logger.info(
-        "%d source and %d target images, %d domains, %d steps of %d in each epoch",
-        len(source), len(target), domains.num_domains, num_steps, epoch_steps,
-    )  # fmt: skip
-    batches = gan_batches(
-        source,
-        target,
-        labels,
-        domains,
-        image_size=gan.image_size,
-        batch_size=gan.batch_size,
-        n_critic=gan.n_critic,
-        seed=config.seed,
-        flip=gan.random_flip,
-        start_step=start_step,
-        end_step=num_steps,
-    )
-    log = MetricsLog(run.path, start_step)
-    sheet_images = _sheet_images(source, gan.image_size)
 
-    def on_metrics(step, values):
+    def make_batches(start_step):
+        return gan_batches(
+            source,
+            target,
+            labels,
+            domains,
+            image_size=gan.image_size,
+            batch_size=gan.batch_size,
+            n_critic=gan.n_critic,
+            seed=config.seed,
+            flip=gan.random_flip,
+            start_step=start_step,
+            end_step=plan.num_steps,
+        )
+
+    def learning_rates(step):
         # Asked of the schedule: of the optimiser Keras 2 and 3 tell different steps'.
-        rate = float(_rates(gan, epoch_steps, updates_per_step=1)(step))
-        log.write(step, {**values, "G/learning_rate": rate})
+        rates = _rates(gan, epoch_steps, updates_per_step=1)
+        return {"G/learning_rate": float(rates(step))}
 
-    def on_step(step):
-        if step % epoch_steps and step != num_steps:
-            return
+    shown = sheet_images(source, gan.image_size)
+
+    def draw_sheet(step, log):
         epoch = step // epoch_steps
-        if epoch % gan.checkpoint_every_epochs == 0 or step == num_steps:
-            checkpoints.save(step)
-        if epoch % gan.sample_every_epochs == 0 or step == num_steps:
+        if epoch % gan.sample_every_epochs == 0 or step == plan.num_steps:
             path = run.path / "samples" / f"epoch_{epoch:04d}.png"
-            write_sample_sheet(model.generator, sheet_images, domains, path)
+            write_sample_sheet(model.generator, shown, domains, path)
 
-    run_steps(
-        model,
-        batches,
-        strategy,
-        start_step=start_step,
-        num_steps=num_steps,
-        on_metrics=on_metrics,
-        on_step=on_step,
+    plan = Plan(
+        "train-gan",
+        epoch_steps,
+        epochs=gan.constant_epochs + gan.decay_epochs,
         metrics_every=METRICS_EVERY,
-        progress=progress,
-        title="train-gan",
+        checkpoint_every=gan.checkpoint_every_epochs,
+        learning_rates=learning_rates,
+        on_epoch=draw_sheet,
+        remedy="start a new one with a lower gan.learning_rate, if you like from this "
+        "one's weights, by gan.generator_weights and gan.discriminator_weights",
     )
-    log.close()
+    images = {"source": source, "target": target}
+    with start_run(
+        out,
+        "gan",
+        config,
+        images=images,
+        domains=domains,
+        left_out=left_out,
+        resume=resume,
+    ) as run:
+        checkpoints = Checkpoints(
+            run.checkpoints,
+            {"generator": model.generator, "discriminator": model.discriminator},
+            {
+                "generator_optimizer": model.generator_optimizer,
+                "discriminator_optimizer": model.discriminator_optimizer,
+            },
+        )
+        restored = checkpoints.restore_latest()
+        logger.info(
+            "%d source and %d target images, %d domains, %d steps of %d in each epoch",
+            len(source), len(target), domains.num_domains, plan.num_steps, epoch_steps,
+        )  # fmt: skip
+        train_resumably(
+            run,
+            plan,
+            model,
+            strategy,
+            checkpoints,
+            make_batches,
+            restored,
+            progress=progress,
+        )
     return run
-
-
-def write_sample_sheet(generator, images, domains: DomainMap, path) -> None:
-    """Draw a row per source image: the image, then its translation to each camera.
-
-    Args:
-        generator: `Generator`.
-        images: float32 (n, height, width, 3) in [-1, 1].
-        domains: whose cameras are the columns.
-        path: the PNG file.
-    """
-    columns = [images]
-    for domain in range(len(domains.cameras)):
-        one_hot = tf.one_hot([domain] * len(images), domains.num_domains)
-        columns.append(generator((images, one_hot)))
-    cells = [signed_to_bytes(column).numpy() for column in columns]
-    image_sheet(
-        [list(row) for row in zip(*cells, strict=True)],
-        ["source", *(f"camera {camera}" for camera in domains.cameras)],
-        [""] * len(images),
-        path,
-    )
 
 
 def _semantic_labels(config, semantic, source):
@@ -230,13 +221,3 @@ def _rates(gan, epoch_steps, updates_per_step):
         gan.decay_epochs * epoch_steps,
         updates_per_step,
     )
-
-
-def _sheet_images(source, image_size):
-    """Return one image of each of the first few identities, in [-1, 1]."""
-    first = {}
-    for sample in source:
-        first.setdefault(sample.person_id, sample.path)
-    paths = list(first.values())[:SHEET_ROWS]
-    batches = inference_batches(paths, image_size, SHEET_ROWS)
-    return to_signed(np.concatenate(list(batches.as_numpy_iterator())))

@@ -6,7 +6,11 @@ import tensorflow as tf
 from tfipgan import losses
 from tfipgan.data.images import signed_to_unit
 from tfipgan.errors import InputError
-from tfipgan.training.replicas import mean_over_replicas, sum_over_replicas
+from tfipgan.training.replicas import (
+    gradient_norm,
+    mean_over_replicas,
+    sum_over_replicas,
+)
 
 
 class IPGAN(keras.Model):
@@ -100,8 +104,9 @@ class IPGAN(keras.Model):
 
         Returns:
             Dict of scalars, means over the global batch: every loss term under D/ and
-            G/, terms without their weights, D/loss and G/loss with them. D's are those
-            of its last update.
+            G/, terms without their weights, D/loss and G/loss with them; and the length
+            of their gradients, D/gradient_norm and G/gradient_norm. D's are those of
+            its last update.
         """
         rounds = [
             {name: value[:, k] for name, value in batch.items()}
@@ -117,18 +122,22 @@ class IPGAN(keras.Model):
             # own share one forward pass.
             fake = self._translate(last["images"], last["target_domains"])
             with tape.stop_recording():
-                discriminator_terms = self._update_discriminator(last, fake)
+                terms, discriminator_gradients = self._update_discriminator(last, fake)
             generator_terms = self._generator_terms(last, fake)
         gradients = tape.gradient(generator_terms["G/loss"], variables)
         self.generator_optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        return sum_over_replicas({**discriminator_terms, **generator_terms})
+        return {
+            **sum_over_replicas({**terms, **generator_terms}),
+            "D/gradient_norm": gradient_norm(discriminator_gradients),
+            "G/gradient_norm": gradient_norm(gradients),
+        }
 
     def _translate(self, images, domains):
         num_domains = self.generator.num_domains
         return self.generator((images, tf.one_hot(domains, num_domains)))
 
     def _update_discriminator(self, batch, fake):
-        """Update D_dom by eq. 8; return its terms, this replica's share of each."""
+        """Update D_dom by eq. 8; return terms and gradients, this replica's shares."""
         images = batch["images"]
         share = batch["interpolation"][:, None, None, None]
         mixed = share * images + (1.0 - share) * fake
@@ -163,7 +172,7 @@ class IPGAN(keras.Model):
         self.discriminator_optimizer.apply_gradients(
             zip(gradients, variables, strict=True)
         )
-        return terms
+        return terms, gradients
 
     def _generator_terms(self, batch, fake):
         """Return the terms of eq. 9, this replica's share of each."""

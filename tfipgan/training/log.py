@@ -1,12 +1,14 @@
 """The numbers of a training run: metrics.jsonl and TensorBoard."""
 
+import errno
 import json
+from contextlib import contextmanager
 from pathlib import Path
 
 import tensorflow as tf
 
 from tfipgan.errors import InputError
-from tfipgan.output_file import written_aside
+from tfipgan.output_file import sync, written_aside
 
 
 class MetricsLog:
@@ -15,6 +17,7 @@ class MetricsLog:
     Args:
         folder: the run folder.
         start_step: lines of later steps, written before an interruption, are dropped.
+            TensorBoard itself leaves out events that later ones go back behind.
     """
 
     def __init__(self, folder: Path, start_step: int = 0):
@@ -22,19 +25,41 @@ class MetricsLog:
         kept = [r for r in read_metrics(self._path) if r["step"] <= start_step]
         with written_aside(self._path) as temporary:
             temporary.write_text("".join(json.dumps(record) + "\n" for record in kept))
-        self._writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
+        self._events = folder / "tensorboard"
+        with self._writing_events():
+            self._writer = tf.summary.create_file_writer(str(self._events))
 
     def write(self, step: int, values: dict[str, float]) -> None:
-        """Write scalars by their names, such as "D/loss_gp"."""
+        """Write scalars by their names, such as "D/loss_gp"; OSError if they can't be.
+
+        A line that is cut short so is left out by who reads the file.
+        """
         with self._path.open("a") as lines:
             lines.write(json.dumps({"step": step, **values}) + "\n")
-        with self._writer.as_default():
+        with self._writing_events(), self._writer.as_default():
             for name, value in values.items():
                 tf.summary.scalar(name, value, step=step)
 
+    def flush(self) -> None:
+        """Return when all that was written is on the disk."""
+        sync(self._path)
+        with self._writing_events():
+            self._writer.flush()
+
     def close(self) -> None:
         """Flush what TensorBoard has not written yet."""
-        self._writer.close()
+        with self._writing_events():
+            self._writer.close()
+
+    @contextmanager
+    def _writing_events(self):
+        """Give TensorFlow's errors as the system's, which is where they come from."""
+        try:
+            yield
+        except tf.errors.OpError as error:
+            full = isinstance(error, tf.errors.ResourceExhaustedError)
+            code = errno.ENOSPC if full else errno.EIO
+            raise OSError(code, error.message.splitlines()[0], self._events) from error
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
@@ -47,15 +72,18 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
     """
     if not path.exists():
         return []
-    lines = path.read_text().splitlines()
+    lines = path.read_bytes().decode(errors="replace").splitlines()
     records = []
     for number, line in enumerate(lines, 1):
         try:
-            records.append(json.loads(line))
-        except ValueError as error:
+            record = json.loads(line)
+            if not isinstance(record, dict) or type(record.get("step")) is not int:
+                raise ValueError("no object with a step")
+            records.append(record)
+        except (ValueError, RecursionError) as error:
             if number < len(lines):
                 raise InputError(
-                    f"{path}: line {number} is not JSON ({error}); expected a record a "
-                    "line: remove that line"
+                    f"{path}: line {number} is damaged ({error}); expected a JSON "
+                    "object with a step: remove that line"
                 ) from error
     return records

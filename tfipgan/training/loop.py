@@ -1,23 +1,14 @@
 """The one loop that drives a model's train_step: one device, many, or many workers."""
 
-import numpy as np
+from collections.abc import Iterator
+
 import tensorflow as tf
 from tqdm import tqdm
 
 
-def run_steps(
-    model,
-    batches,
-    strategy,
-    *,
-    start_step,
-    num_steps,
-    on_metrics,
-    on_step=None,
-    metrics_every=10,
-    progress=True,
-    title="",
-):
+def training_steps(
+    model, batches, strategy, *, start_step, num_steps, progress=True, title=""
+) -> Iterator[tuple[int, dict]]:
     """Call the model's train_step num_steps - start_step times.
 
     Args:
@@ -26,11 +17,12 @@ def run_steps(
         batches: dataset of global batches, one to a step, from start_step on.
         strategy: whose replicas share each batch.
         start_step, num_steps: ints, steps done before and steps of the whole run.
-        on_metrics: called with (step, dict of floats: means over the last steps) every
-            metrics_every steps and at the end; steps count from 1.
-        on_step: called with (step) after each step, or None.
         progress: whether to show a progress bar on stderr.
         title: in front of the bar.
+
+    Yields:
+        After each step its number, from 1, and the dict of its scalars. They are
+        tensors: on a GPU it is reading them that waits for the step's end.
     """
 
     @tf.function
@@ -46,7 +38,6 @@ def run_steps(
     if strategy.num_replicas_in_sync > 1:
         batches = strategy.experimental_distribute_dataset(batches)
     iterator = iter(batches)
-    window = []
     bar = tqdm(
         initial=start_step,
         total=num_steps,
@@ -58,14 +49,6 @@ def run_steps(
     )
     with bar:
         for step in range(start_step + 1, num_steps + 1):
-            window.append(step_function(next(iterator)))
+            terms = step_function(next(iterator))
             bar.update()
-            if step % metrics_every == 0 or step == num_steps:
-                means = {
-                    name: float(np.mean([terms[name].numpy() for terms in window]))
-                    for name in window[0]
-                }
-                window = []
-                on_metrics(step, means)
-            if on_step is not None:
-                on_step(step)
+            yield step, terms

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tfipgan import losses
 from tfipgan.training.replicas import (
+    gradient_norm,
     mean_over_replicas,
     num_replicas,
     sum_over_replicas,
@@ -50,8 +51,9 @@ class ReidTraining(keras.Model):
                 fc_units) in [0, 1).
 
         Returns:
-            Dict of scalars over the global batch: reid/loss (without weight decay) and
-            reid/accuracy, a fraction.
+            Dict of scalars over the global batch: reid/loss and the length of its
+            gradient, reid/gradient_norm, both without weight decay; reid/accuracy, a
+            fraction.
         """
         parts = (
             (self.backbone_optimizer, self.network.backbone.trainable_variables),
@@ -75,4 +77,7 @@ class ReidTraining(keras.Model):
             tf.argmax(logits, axis=-1, output_type=tf.int32), batch["identities"]
         )
         accuracy = mean_over_replicas(tf.reduce_mean(tf.cast(right, tf.float32)))
-        return sum_over_replicas({"reid/loss": loss, "reid/accuracy": accuracy})
+        return {
+            **sum_over_replicas({"reid/loss": loss, "reid/accuracy": accuracy}),
+            "reid/gradient_norm": gradient_norm([*gradients[0], *gradients[1]]),
+        }

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import keras
@@ -17,16 +17,19 @@ from tfipgan.evaluation import evaluate_ranking
 from tfipgan.evaluation.features import extract_features
 from tfipgan.networks import build_reid_network
 from tfipgan.pretrained import load_pretrained_backbone, resolve_weights
-from tfipgan.runs import Run, start_run
-from tfipgan.training.checkpoints import Checkpoints
-from tfipgan.training.log import MetricsLog, read_metrics
-from tfipgan.training.loop import run_steps
+from tfipgan.runs import Run
+from tfipgan.training.checkpoints import BestCheckpoints, Checkpoints
+from tfipgan.training.log import read_metrics
 from tfipgan.training.reid import ReidTraining
+from tfipgan.training.resumable import Plan, train_resumably
 from tfipgan.training.schedules import StepDecay
+from tfipgan.training.start import start_run
 from tfipgan.training.strategy import check_batch_size, make_strategy
 
 METRICS_EVERY = 10
-CHECKPOINT_EVERY_EPOCHS = 5
+# Each, because the best weights since the oldest checkpoint are kept too.
+CHECKPOINT_EVERY_EPOCHS = 1
+_HELD_OUT = "held_out/mAP"
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +43,7 @@ def train_reid(
     devices: Sequence[str] | None = None,
     resume: bool = False,
     progress: bool = True,
+    left_out: Mapping[str, str] | None = None,
 ) -> Run:
     """Train a re-ID network, or the semantic discriminator (paper section 3.1 and 3.4).
 
@@ -52,6 +56,7 @@ def train_reid(
         devices: names such as "GPU:0"; None takes all GPUs, or the CPU.
         resume: go on from the last checkpoint in `out`, if it is there.
         progress: whether to show a progress bar on stderr.
+        left_out: why each image that isn't used could not be read, by path.
 
     Returns:
         The run, its folder complete.
@@ -59,7 +64,9 @@ def train_reid(
     Raises:
         InputError: too few images or identities; translated identities that the
             dataset lacks; a batch that does not split over the devices; weights that
-            can't be had or don't fit; `out` is not empty, or not a run of this config.
+            can't be had or don't fit; `out` is not empty, or not a run of this config
+            and data, or another process trains it.
+        TrainingError, SystemExit: as `train_resumably`.
     """
     config = replace(config, backbone=resolve_weights(config.backbone))
     reid = config.reid
@@ -78,7 +85,6 @@ def train_reid(
     strategy = make_strategy(devices)
     check_batch_size(strategy, reid.batch_size)
     epoch_steps = steps_per_epoch(len(training), reid.batch_size)
-    num_steps = epoch_steps * reid.epochs
     # Before the folder is made: an identity that the dataset lacks is an error.
     for sample in training:
         labels.index(sample.person_id)
@@ -86,67 +92,90 @@ def train_reid(
     # Before the folder too: weights that can't be fetched are an error.
     with strategy.scope():
         model = _build(config, len(labels), epoch_steps)
-    run = start_run(out, "reid", config, labels=labels, resume=resume)
-    networks = {"network": model.network}
-    optimizers = {
-        "backbone_optimizer": model.backbone_optimizer,
-        "head_optimizer": model.head_optimizer,
-    }
-    checkpoints = Checkpoints(run.checkpoints, networks, optimizers)
-    start_step = checkpoints.restore_latest()
-    best = Checkpoints(run.best, networks)
-    logger.info(
-        "%d images of %d identities, %d steps of %d in each epoch",
-        len(training), len(labels), num_steps, epoch_steps,
-    )  # fmt: skip
-    batches = reid_batches(
-        training,
-        labels,
-        image_size=reid.image_size,
-        batch_size=reid.batch_size,
-        seed=config.seed,
-        crop=reid.random_sized_crop,
-        flip=reid.random_flip,
-        dropout_units=reid.fc_units,
-        start_step=start_step,
-        end_step=num_steps,
-    )
-    log = MetricsLog(run.path, start_step)
-    earlier = read_metrics(run.path / "metrics.jsonl")
-    best_map = max((r.get("held_out/mAP", -1.0) for r in earlier), default=-1.0)
 
-    def on_metrics(step, values):
+    def make_batches(start_step):
+        return reid_batches(
+            training,
+            labels,
+            image_size=reid.image_size,
+            batch_size=reid.batch_size,
+            seed=config.seed,
+            crop=reid.random_sized_crop,
+            flip=reid.random_flip,
+            dropout_units=reid.fc_units,
+            start_step=start_step,
+            end_step=plan.num_steps,
+        )
+
+    def learning_rates(step):
         # Asked of the schedule: of the optimiser Keras 2 and 3 tell different steps'.
-        rate = float(_rates(reid, reid.learning_rate, epoch_steps)(step))
-        log.write(step, {**values, "reid/learning_rate": rate})
+        rates = _rates(reid, reid.learning_rate, epoch_steps)
+        return {"reid/learning_rate": float(rates(step))}
 
-    def on_step(step):
+    def validate(step, log):
         nonlocal best_map
-        if step % epoch_steps:
+        if not validation:
             return
-        if validation:
-            score = _held_out_map(model.network, validation, config)
-            log.write(step, {"held_out/mAP": score})
-            if score > best_map:
-                best_map = score
-                best.save(step)
-        if step // epoch_steps % CHECKPOINT_EVERY_EPOCHS == 0 or step == num_steps:
-            checkpoints.save(step)
+        score = _held_out_map(model.network, validation, config)
+        log.write(step, {_HELD_OUT: score})
+        if score > best_map:
+            best_map = score
+            best.save(step)
 
-    run_steps(
-        model,
-        batches,
-        strategy,
-        start_step=start_step,
-        num_steps=num_steps,
-        on_metrics=on_metrics,
-        on_step=on_step,
+    plan = Plan(
+        "train-reid",
+        epoch_steps,
+        epochs=reid.epochs,
         metrics_every=METRICS_EVERY,
-        progress=progress,
-        title="train-reid",
+        checkpoint_every=CHECKPOINT_EVERY_EPOCHS,
+        learning_rates=learning_rates,
+        on_epoch=validate,
+        remedy="start a new one with lower reid.learning_rate and "
+        "reid.backbone_learning_rate",
     )
-    log.close()
+    images = {"data": samples}
+    if translated is not None:
+        images["translated"] = translated
+    with start_run(
+        out,
+        "reid",
+        config,
+        images=images,
+        labels=labels,
+        left_out=left_out,
+        resume=resume,
+    ) as run:
+        networks = {"network": model.network}
+        optimizers = {
+            "backbone_optimizer": model.backbone_optimizer,
+            "head_optimizer": model.head_optimizer,
+        }
+        checkpoints = Checkpoints(run.checkpoints, networks, optimizers)
+        restored = checkpoints.restore_latest()
+        best = BestCheckpoints(run.best, networks, checkpoints)
+        best_map = _score_at(run, best.go_back(restored[0]))
+        logger.info(
+            "%d images of %d identities, %d steps of %d in each epoch",
+            len(training), len(labels), plan.num_steps, epoch_steps,
+        )  # fmt: skip
+        train_resumably(
+            run,
+            plan,
+            model,
+            strategy,
+            checkpoints,
+            make_batches,
+            restored,
+            progress=progress,
+        )
     return run
+
+
+def _score_at(run, step):
+    """Return the held-out mAP that was logged at a step; below all others without."""
+    records = read_metrics(run.path / "metrics.jsonl")
+    scores = [r[_HELD_OUT] for r in records if r["step"] == step and _HELD_OUT in r]
+    return scores[0] if scores else -1.0
 
 
 def _build(config, num_classes, epoch_steps):

@@ -17,6 +17,15 @@ def mean_over_replicas(terms):
     return tf.nest.map_structure(lambda term: term / num_replicas(), terms)
 
 
+def gradient_norm(gradients):
+    """Return the length of all gradients together, as the optimiser adds them up.
+
+    Args:
+        gradients: list of tensors, this replica's share of each.
+    """
+    return tf.linalg.global_norm(sum_over_replicas(gradients))
+
+
 def sum_over_replicas(terms):
     """Add up over replicas; every replica gets the sum.
 

@@ -115,3 +115,12 @@ def test_tensors_that_make_no_sense(fields, words):
     tensor.tensor_shape.dim.add(size=2)
     with pytest.raises(InputError, match=words):
         client_messages.array_of(tensor)
+
+
+@pytest.mark.parametrize("shape", [(-1, -1), (2**40,), (2**20, 2**20)])
+def test_sizes_that_no_answer_has(shape):
+    tensor = client_messages.TensorProto(dtype=1, float_val=[1])
+    for side in shape:
+        tensor.tensor_shape.dim.add(size=side)
+    with pytest.raises(InputError, match="a tensor of shape"):
+        client_messages.array_of(tensor)

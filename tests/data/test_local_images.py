@@ -1,6 +1,7 @@
-"""What is sent of an image file: the file itself, or what a person sees of it."""
+"""What is read and sent of an image file: its bytes, or what a person sees of it."""
 
 import io
+import os
 import struct
 import warnings
 import zlib
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfipgan.data import local_images
+from tfipgan.data.local_images import check_images, converted
 from tfipgan.errors import InputError
-from tfipgan.serving.local_images import check_images
 
 RED, GREEN, BLUE = (250, 10, 20), (30, 200, 40), (15, 25, 230)
 
@@ -159,39 +161,128 @@ def test_an_animation_shows_its_first_frame(checked, picture):
         assert np.abs(shown(sent).astype(int)[24, 8] - BLUE).max() < 8
 
 
-def test_what_cannot_be_sent_is_named(tmp_path, picture):
+def test_colours_of_16_bits_say_so(checked):
+    sent = checked(png(1, 1, 16, 2, bytes(7)))
+    assert sent.mode == "RGB"
+    assert sent.oddities == ("of 16 bits a channel, of which the upper 8 are taken",)
+
+
+def test_a_tiff_is_turned_too(checked, picture):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    sent = checked(encoded(picture.quantize(8), "TIFF", exif=exif))
+    expected = picture.quantize(8).convert("RGB").rotate(-90, expand=True)
+    np.testing.assert_array_equal(shown(sent), np.asarray(expected))
+
+
+def test_what_comes_with_the_pixels_is_not_sent(checked, picture):
+    profile = bytes(range(256)) * 40
+    sent = checked(encoded(picture.quantize(8), "PNG", icc_profile=profile))
+    with Image.open(io.BytesIO(sent.contents())) as image:
+        assert not image.info
+
+
+def test_what_cannot_be_read_is_named(tmp_path, picture, monkeypatch):
+    monkeypatch.setattr(local_images, "MAX_BYTES", 200_000)
     jpeg, whole = encoded(picture, "JPEG"), encoded(picture, "PNG")
+    wrong_end = whole[:-1] + bytes([whole[-1] ^ 1])
     bad = {
         "empty.jpg": (b"", "empty"),
+        "endless.jpg": (jpeg[:-2], "truncated: its end is missing"),
+        "long_segment.jpg": (jpeg[:-9] + b"\xff\xe0\x7f" + jpeg[-6:], "truncated: its"),
         "text.jpg": (b"no image at all", "not an image"),
         "noise.jpg": (bytes(range(256)) * 400, "not an image"),
+        "postscript.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not"),
         "cut.jpg": (jpeg[: len(jpeg) // 2], "runcated"),
-        "cut.png": (whole[: len(whole) // 2], ""),
+        "cut.png": (whole[: len(whole) // 2], "runcated"),
+        "endless.png": (whole[:-12], "truncated: its end is missing"),
+        "last_byte.png": (whole[:-1], "truncated: its end is missing"),
+        "checksum.png": (wrong_end, "damaged: a checksum is wrong"),
         "float.png": (encoded(Image.new("F", (2, 2)), "TIFF"), "32 bits a pixel"),
+        "whole.png": (encoded(Image.new("I", (2, 2)), "TIFF"), "32 bits a pixel"),
+        "large.jpg": (bytes(200_001), "200,001 bytes, more than the 200,000 allowed"),
     }
-    paths = [tmp_path / name for name in bad]
-    for path, (data, _) in zip(paths, bad.values(), strict=True):
-        path.write_bytes(data)
+    for name, (data, _) in bad.items():
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "link.jpg").symlink_to("gone.jpg")
+    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    words = {name: why for name, (_, why) in bad.items()} | {
+        "folder.jpg": "a folder, not a file",
+        "link.jpg": "a link to nothing",
+        "loop.jpg": "Too many levels of symbolic links",
+        "pipe.jpg": "not a file",
+        "gone.jpg": "No such file or directory",
+    }
     good = tmp_path / "good.jpg"
     good.write_bytes(jpeg)
-    images, lines = check_images([*paths, tmp_path / "gone.jpg", good])
-    assert images[:-1] == [None] * 7 and images[-1].path == str(good)
-    for path, line, (_, words) in zip(paths, lines, bad.values(), strict=False):
-        assert line.startswith(f"{path} (") and words in line and "\n" not in line
-    assert lines[-1] == f"{tmp_path / 'gone.jpg'} (No such file or directory)"
+    images, broken = check_images([*(tmp_path / name for name in words), good])
+    assert images[:-1] == [None] * len(words) and images[-1].path == str(good)
+    assert list(broken) == [str(tmp_path / name) for name in words]
+    for why, word in zip(broken.values(), words.values(), strict=True):
+        assert word in why and "\n" not in why
 
 
-@pytest.mark.parametrize("side", [9000, 11000, 60000])
-def test_a_decompression_bomb_is_not_decoded(tmp_path, side):
+def test_a_folder_that_nobody_may_read(tmp_path, monkeypatch):
+    def forbidden(path, *args, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(local_images.os, "stat", forbidden)
+    assert check_images([tmp_path / "a.jpg"])[1] == {
+        str(tmp_path / "a.jpg"): "Permission denied"
+    }
+
+
+def test_an_error_without_words_has_its_name(tmp_path, monkeypatch):
+    def fail(path):
+        raise MemoryError
+
+    monkeypatch.setattr(local_images, "look_at", fail)
+    assert check_images([tmp_path])[1] == {str(tmp_path): "MemoryError"}
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(9000, 9000), (60000, 60000), (65536, 1), (1, 70000)]
+)
+def test_a_decompression_bomb_is_not_decoded(tmp_path, width, height):
     """A hundred bytes that say they are up to ten gigabytes of pixels."""
     path = tmp_path / "bomb.png"
-    path.write_bytes(png(side, side, 8, 2, b""))
+    path.write_bytes(png(width, height, 8, 2, b""))
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        (image,), (line,) = check_images([path])
+        (image,), broken = check_images([path])
     assert image is None and not warned
-    words = "pixels, more than the 67,108,864" if side < 20000 else "exceeds limit"
-    assert words in line
+    words = "exceeds limit" if width == 60000 else f"{width} x {height} pixels, more"
+    assert words in broken[str(path)]
+
+
+def test_a_jpeg_of_very_many_scans_is_not_decoded(tmp_path, monkeypatch, picture):
+    data = encoded(picture, "JPEG", progressive=True)
+    path = tmp_path / "scans.jpg"
+    # The last scan again and again: each goes over all pixels.
+    last = data[data.rindex(b"\xff\xda") : -2]
+    path.write_bytes(data[:-2] + 20 * last + data[-2:])
+    scans = data.count(b"\xff\xda") + 20
+    monkeypatch.setattr(local_images, "_MAX_SCANNED_PIXELS", scans * 16 * 32)
+    assert not check_images([path])[1]
+    monkeypatch.setattr(local_images, "_MAX_SCANNED_PIXELS", scans * 16 * 32 - 1)
+    assert check_images([path])[1] == {str(path): f"{scans} scans of 16 x 32 pixels"}
+
+
+def test_progress_is_shown_if_it_takes_a_while(tmp_path, monkeypatch, picture, capsys):
+    path = tmp_path / "a.png"
+    picture.save(path)
+    check_images([path], progress=True)
+    assert capsys.readouterr().err == ""
+    bar = local_images.tqdm
+    monkeypatch.setattr(
+        local_images, "tqdm", lambda **options: bar(**{**options, "delay": 0})
+    )
+    check_images([path], progress=True)
+    assert "check: 100%" in capsys.readouterr().err
+    check_images([path])
+    assert capsys.readouterr().err == ""
 
 
 def test_a_file_that_changed_in_between(checked, picture):
@@ -199,4 +290,14 @@ def test_a_file_that_changed_in_between(checked, picture):
     with open(image.path, "wb") as file:
         file.write(b"other")
     with pytest.raises(InputError, match="image.jpg has changed: not an image"):
+        image.contents()
+    with open(image.path, "wb"):
+        pass
+    with pytest.raises(InputError, match="image.jpg has changed: empty"):
+        image.contents()
+    path = os.fsencode(image.path)  # as TensorFlow gives it
+    with pytest.raises(InputError, match="image.jpg has changed: empty"):
+        converted(path)
+    os.remove(path)
+    with pytest.raises(FileNotFoundError):
         image.contents()

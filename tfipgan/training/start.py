@@ -1,0 +1,183 @@
+"""The start of a training run: its folder made or found again, and held alone."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tfipgan.config import Config, to_dict
+from tfipgan.data.filenames import Sample
+from tfipgan.data.labels import DomainMap, LabelMap
+from tfipgan.errors import InputError
+from tfipgan.lock import locked
+from tfipgan.output_file import clear_leftovers
+from tfipgan.runs import Run, create_run, open_run
+
+LOCK, IMAGES, LEFT_OUT = ".lock", "images.json", "left_out.json"
+SHOWN = 5
+
+
+@contextmanager
+def start_run(
+    path: str | os.PathLike,
+    kind: str,
+    config: Config,
+    *,
+    images: Mapping[str, Sequence[Sample]],
+    labels: LabelMap | None = None,
+    domains: DomainMap | None = None,
+    left_out: Mapping[str, str] | None = None,
+    resume: bool = False,
+) -> Iterator[Run]:
+    """Gives a new run folder, or the one to go on with, to this process alone.
+
+    What killed processes left half-written is removed.
+
+    Args:
+        path, kind, config, labels, domains: as for `create_run`.
+        images: what it is trained on, by what they are; the run remembers the names,
+            identities and cameras. Their folder may move.
+        left_out: why each image that isn't used could not be read, by path.
+        resume: whether a run may be there; it must be of the same config, labels and
+            images. One of an earlier version may not know its images.
+
+    Raises:
+        InputError: something is there and `resume` is off; or it is another run, with
+            the difference named; or another process trains it.
+    """
+    path = Path(path)
+    with ExitStack() as held:
+        if resume and (path / "run.json").exists():
+            held.enter_context(locked(path / LOCK, str(path)))
+            run = open_run(path, kind)
+            _require_same(run, config, labels, domains, images)
+            for folder in (path, run.checkpoints, run.best, path / "samples"):
+                clear_leftovers(folder)
+            yield run
+            return
+
+        def fill(aside: Path) -> None:
+            # Held from before the folder has its name.
+            held.enter_context(locked(aside / LOCK, str(path)))
+            _write(aside / IMAGES, {name: _rows(s) for name, s in images.items()})
+            if left_out:
+                _write(aside / LEFT_OUT, dict(left_out))
+
+        _clear_beginnings(path)
+        yield create_run(path, kind, config, labels, domains, more=fill)
+
+
+def _clear_beginnings(path):
+    """Remove folders of processes that were killed before theirs had its name."""
+    for folder in path.parent.glob(f".{path.name}.*.tmp"):
+        try:
+            with locked(folder / LOCK, str(path)):
+                shutil.rmtree(folder)
+        except (InputError, FileNotFoundError):
+            pass  # not killed: it is at it
+
+
+def _require_same(run, config, labels, domains, images):
+    if run.imported is not None:
+        raise InputError(
+            f"{run.path} was imported from {run.imported} and not trained, so there is "
+            "no training to go on with: start a new run from its weights"
+        )
+    differences = {
+        "config": _config_difference(to_dict(run.config), to_dict(config)),
+        "identities": _numbers_difference(run.labels, labels, "person_ids"),
+        "cameras": _numbers_difference(run.domains, domains, "cameras"),
+    }
+    path = run.path / IMAGES
+    if path.exists():
+        there = _read(path)
+        for name, samples in images.items():
+            found = _images_difference(there.get(name, []), _rows(samples))
+            differences[f"{name} images"] = found
+        for name in there.keys() - images.keys():
+            differences[f"{name} images"] = f"{len(there[name])} there, none here"
+    for what, difference in differences.items():
+        if difference:
+            raise InputError(
+                f"{run.path} is a run with another {what} ({difference}); --resume "
+                "goes on with the same config and data: give those, or another --out"
+            )
+
+
+def _config_difference(there, here):
+    told = [
+        f"{key} is {old} there, {new} here"
+        for key, old, new in _pairs(there, here)
+        if old != new
+    ]
+    more = f" and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
+    return ", ".join(told[:SHOWN]) + more
+
+
+def _pairs(there, here, prefix=""):
+    """Yield (key, value there, value here) of two configs."""
+    for key, old in there.items():
+        if isinstance(old, dict):
+            yield from _pairs(old, here[key], f"{key}.")
+        else:
+            yield prefix + key, old, here[key]
+
+
+def _numbers_difference(there, here, attribute):
+    old, new = (set(getattr(m, attribute)) if m else set() for m in (there, here))
+    if old == new:
+        return ""
+    several = [f"{len(old)} there, {len(new)} here"]
+    several += [f"{min(old - new)} is only there"] if old - new else []
+    several += [f"{min(new - old)} is only here"] if new - old else []
+    return ", ".join(several)
+
+
+def _images_difference(there, here):
+    if there == here:
+        return ""
+    ends = zip([*there, None], [*here, None], strict=False)
+    old, new = next((old, new) for old, new in ends if old != new)
+    return (
+        f"{len(there)} there, {len(here)} here, the first that differs is "
+        f"{_told(old)} there, {_told(new)} here"
+    )
+
+
+def _told(row):
+    if row is None:
+        return "none"
+    name, person, camera = row
+    return f"{name} (person {person}, camera {camera})"
+
+
+def _rows(samples):
+    """Return [name, identity, camera] of each image, in order.
+
+    Names are relative to the folder that holds them all, wherever it is.
+    """
+    folders = {os.path.dirname(sample.path) for sample in samples}
+    top = os.path.commonpath(folders) if folders else ""
+    return [
+        [s.path.removeprefix(top).lstrip(os.sep), s.person_id, s.camera_id]
+        for s in samples
+    ]
+
+
+def _write(path, content):
+    path.write_text(json.dumps(content) + "\n", encoding="utf-8")
+
+
+def _read(path):
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if any(len(row) != 3 for rows in content.values() for row in rows):
+            raise ValueError("a row has not three values")
+        return content
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(
+            f"{path} is damaged ({error}); expected the names of the run's images: "
+            "remove it to go on without comparing them"
+        ) from error
