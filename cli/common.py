@@ -98,17 +98,28 @@ def skip_option(listed):
 
 
 def training_options(command):
-    """Add --devices and --resume; the command gets `devices` and `resume`."""
+    """Add --devices, --cache-images and --resume.
+
+    The command gets `devices`, `cache_gib` (a float or None) and `resume`.
+    """
     devices = click.option(
         "--devices",
         callback=lambda context, parameter, value: value.split(",") if value else None,
         metavar="NAMES",
         help="Devices to train on, such as GPU:0,GPU:1.  [default: all GPUs, or CPU]",
     )
+    cache = click.option(
+        "--cache-images",
+        "cache_gib",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="GIB",
+        help="Decode all images once and keep them, in this much memory at most.  "
+        "[default: decoded as they are needed]",
+    )
     resume = click.option(
         "--resume", is_flag=True, help="Go on with the run in --out, if there is one."
     )
-    return devices(resume(command))
+    return devices(cache(resume(command)))
 
 
 def set_up_logging():

@@ -50,7 +50,7 @@ def extract(model, images, out, batch_size, skip_unreadable, format, pattern, pr
     samples, left_out = check_readable(samples, skip=skip_unreadable, progress=progress)
     for path, why in left_out.items():
         logger.warning("left out: %s (%s)", brief_name(path), why)
-    features = extract_to_file(
+    shape = extract_to_file(
         load_reid_network(run),
         samples,
         run.config.reid.image_size,
@@ -59,7 +59,7 @@ def extract(model, images, out, batch_size, skip_unreadable, format, pattern, pr
         progress,
         worker,
     )
-    if features is None:
+    if shape is None:
         click.echo(share_done(worker, out))
         return
-    click.echo(f"{len(features)} images, {features.features.shape[1]} values each")
+    click.echo(f"{shape[0]} images, {shape[1]} values each")

@@ -46,6 +46,7 @@ def train_gan(
     target_pattern,
     skip_unreadable,
     devices,
+    cache_gib,
     resume,
     progress,
 ):
@@ -55,8 +56,11 @@ def train_gan(
     from tfipgan.output_file import require_new_folder
     from tfipgan.runs import RESUME, open_run
     from tfipgan.training.gan_run import train_gan as train
+    from tfipgan.workers import worker_share
 
-    if not resume:
+    # The others write nothing; what they find there is the chief's.
+    chief = worker_share().index == 0
+    if chief and not resume:
         require_new_folder(out, RESUME)
     source_samples = training_samples(
         read_dataset(
@@ -79,7 +83,9 @@ def train_gan(
         out,
         left_out={**left_out, **more_left_out},
         devices=devices,
+        cache_gib=cache_gib,
         resume=resume,
         progress=progress,
     )
-    click.echo(run.path)
+    if chief:
+        click.echo(run.path)

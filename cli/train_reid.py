@@ -36,6 +36,7 @@ def train_reid(
     pattern,
     skip_unreadable,
     devices,
+    cache_gib,
     resume,
     progress,
 ):
@@ -48,8 +49,11 @@ def train_reid(
     from tfipgan.output_file import require_new_folder
     from tfipgan.runs import RESUME
     from tfipgan.training.reid_run import train_reid as train
+    from tfipgan.workers import worker_share
 
-    if not resume:
+    # The others write nothing; what they find there is the chief's.
+    chief = worker_share().index == 0
+    if chief and not resume:
         require_new_folder(out, RESUME)
     dataset = read_dataset(data, format=format, pattern=pattern, splits=("train",))
     samples = training_samples(dataset)
@@ -73,7 +77,9 @@ def train_reid(
         translated=translated_samples,
         left_out=left_out,
         devices=devices,
+        cache_gib=cache_gib,
         resume=resume,
         progress=progress,
     )
-    click.echo(run.path)
+    if chief:
+        click.echo(run.path)

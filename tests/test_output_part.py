@@ -3,8 +3,10 @@
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from tfipgan.errors import InputError
 from tfipgan.lock import locked
 from tfipgan.output_file import require_new_file, require_new_folder
 from tfipgan.output_part import LOCK, OutputPart, require_new_output
+from tfipgan.workers import Worker
 
 ABOUT = {"network": "n", "images": "i"}
 
@@ -230,3 +233,160 @@ def test_what_is_noted_is_on_the_disk(out, monkeypatch):
 
 def _interrupt(*arguments):
     raise KeyboardInterrupt
+
+
+def worker_part(out, index, count=2, about=ABOUT):
+    return OutputPart(out, about, require_new_file, Worker(index, count))
+
+
+def joined(part):
+    """Make the output of the shares' works, as the last worker does."""
+    made = part.folder / "made"
+    made.write_text("".join((own / "work").read_text() for own in part.shares()))
+    part.finish(made)
+
+
+def do_share(out, index):
+    """Do a worker's share; return whether it was the last one, which joins."""
+    with worker_part(out, index) as part:
+        (part.own / "work").write_text(str(index))
+        is_last = part.done()
+        if is_last:
+            joined(part)
+    return is_last
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_the_last_worker_joins(out, order):
+    assert not do_share(out, order[0])
+    assert names(out.parent) == ["out.part"]
+    assert names(out.parent / "out.part") == ["part.json", LOCK, f"worker-{order[0]}"]
+    assert do_share(out, order[1])
+    assert names(out.parent) == ["out"]
+    assert out.read_text() == "01"
+
+
+def test_workers_at_once(out):
+    with worker_part(out, 0) as first, worker_part(out, 1) as second:
+        assert first.folder == second.folder != first.own != second.own
+        first.keep(done=1)
+        second.keep(done=2)
+        assert not first.done()
+        assert first.ready and not second.ready
+        (first.own / "work").write_text("0")
+        (second.own / "work").write_text("1")
+        assert second.done()
+        joined(second)
+    assert names(out.parent) == ["out"]
+
+
+def test_a_worker_goes_on_with_its_share(out, caplog):
+    for state in ({}, {"done": 3}):
+        with worker_part(out, 0) as part:
+            assert part.state == state
+            assert (part.own / "work").exists() == bool(state)
+            (part.own / "work").touch()
+            (part.own / ".made.17.tmp").touch()
+            part.keep(done=3)
+    with worker_part(out, 0) as part:
+        assert not (part.own / ".made.17.tmp").exists()
+    with worker_part(out, 1) as part:
+        assert part.state == {} and not names(part.own)[2:]
+    # Killed before it noted anything.
+    for left in ([], [LOCK]):
+        shutil.rmtree(part.own)
+        part.own.mkdir()
+        for name in left:
+            (part.own / name).touch()
+        with worker_part(out, 1) as part:
+            assert part.state == {}
+
+
+@pytest.mark.parametrize("again", [0, 1])
+def test_killed_while_it_joins(out, caplog, again):
+    do_share(out, 0)
+    with pytest.raises(KeyError), worker_part(out, 1) as part:
+        (part.own / "work").write_text("1")
+        assert part.done()
+        raise KeyError
+    caplog.clear()
+    with caplog.at_level(logging.INFO), worker_part(out, again) as part:
+        assert part.ready and part.done()
+        joined(part)
+    assert f"{part.own}: going on after all of it" in caplog.text
+    assert names(out.parent) == ["out"] and out.read_text() == "01"
+
+
+@pytest.mark.parametrize("again", [0, 1])
+def test_killed_between_the_last_two_acts_of_all(out, monkeypatch, again):
+    do_share(out, 0)
+    with worker_part(out, 0) as early:
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(OutputPart, "remove", _interrupt)
+            do_share(out, 1)
+        assert names(out.parent) == ["out", "out.part"]
+        # For a worker that was under way it is the others' work that is done.
+        if again == 0:
+            assert not early.done()
+            assert names(out.parent) == ["out"]
+            return
+    with worker_part(out, 1) as part:
+        assert part.finished
+    assert names(out.parent) == ["out"] and out.read_text() == "01"
+
+
+def test_a_worker_waits_while_another_joins(out):
+    """The one that has just done its share too, and finds nothing more to do."""
+    with worker_part(out, 0) as first, ThreadPoolExecutor(1) as pool:
+        with worker_part(out, 1) as second:
+            (first.own / "work").write_text("0")
+            (second.own / "work").write_text("1")
+            first.keep(ready=True)
+            assert second.done()
+            waiting = pool.submit(first.done)
+            assert not wait([waiting], 0.3).done
+            joined(second)
+        assert waiting.result(9) is False
+        assert first.done() is False
+    assert names(out.parent) == ["out"] and out.read_text() == "01"
+
+
+def test_a_worker_that_comes_while_another_joins(out):
+    do_share(out, 0)
+    with ThreadPoolExecutor(1) as pool:
+        with worker_part(out, 1) as second:
+            (second.own / "work").write_text("1")
+            assert second.done()
+            waiting = pool.submit(worker_part(out, 0).__enter__)
+            assert not wait([waiting], 0.3).done
+            joined(second)
+        with pytest.raises(InputError, match="out exists; expected a new file"):
+            waiting.result(9)
+    assert names(out.parent) == ["out"] and out.read_text() == "01"
+
+
+def test_workers_of_another_number_or_work(out):
+    do_share(out, 0)
+    folder = f"^{out}.part"
+    for other in (part_of(out), worker_part(out, 0, 3)):
+        with pytest.raises(InputError, match=f"{folder} is of a work for 2 worker"):
+            other.__enter__()
+    with pytest.raises(InputError, match=f"{folder} is of other images than worker 1 "):
+        worker_part(out, 1, 2, {**ABOUT, "images": "j"}).__enter__()
+    with worker_part(out, 0):
+        with pytest.raises(InputError, match="the share of worker 0 of 2 in .*/out is"):
+            worker_part(out, 0).__enter__()
+    assert do_share(out, 1)
+
+
+def test_workers_where_one_is_at_work(out):
+    """It has the lock until its end; nobody waits for that."""
+    with part_of(out):
+        with pytest.raises(InputError, match="for 1 worker.*, expected 2 .TF_CONFIG"):
+            worker_part(out, 0).__enter__()
+
+
+def test_one_worker_while_several_begin(out):
+    with worker_part(out, 0)._turn():
+        with pytest.raises(InputError, match="being written by another process"):
+            part_of(out).__enter__()

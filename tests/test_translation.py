@@ -24,6 +24,7 @@ from tfipgan.manifest_check import check_translated
 from tfipgan.output_part import LOCK
 from tfipgan.runs import load_generator
 from tfipgan.translation import translate_dataset
+from tfipgan.workers import Worker
 
 SIZE = (32, 16)
 DOMAINS = DomainMap((2, 3, 7))
@@ -412,6 +413,47 @@ def test_killed_between_the_last_two_acts(source, tmp_path, whole, decoded, capl
     assert not Path(f"{out}.part").exists()
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0), (2, 0, 1), (3, 2, 1, 0)])
+def test_workers_make_the_same_as_one(source, tmp_path, whole, decoded, order):
+    """Three batches, so that a fourth worker has nothing to do."""
+    out = tmp_path / "out"
+    for number, index in enumerate(order, start=1):
+        written = translate(source, out, worker=Worker(index, len(order)))
+        assert written == (15 if number == len(order) else None)
+        assert out.exists() == (number == len(order))
+    assert sum(decoded) == 5 and len(decoded) == len(order)
+    assert bytes_below(out) == whole
+    assert not Path(f"{out}.part").exists()
+
+
+def test_a_worker_goes_on_with_its_share(
+    source, tmp_path, whole, broken_off, decoded, caplog
+):
+    out = tmp_path / "out"
+    worker = Worker(1, 2)  # the second and the third batch, so nine files
+    broken_off(out, 7, worker=worker)
+    with caplog.at_level(logging.INFO):
+        assert translate(source, out, worker=worker) is None
+    assert f"{out}.part/worker-1: going on after 6 of 9 images" in caplog.text
+    # Done with it, it is done with at once.
+    assert translate(source, out, worker=worker) is None
+    assert translate(source, out, worker=Worker(0, 2)) == 15
+    assert decoded == [3, 1, 2]
+    assert bytes_below(out) == whole
+
+
+def test_workers_with_other_settings(source, tmp_path, whole):
+    out = tmp_path / "out"
+    translate(source, out, worker=Worker(0, 2))
+    for options in ({"quality": 90}, {"batch_size": 3}, {"format": "png"}):
+        with pytest.raises(InputError, match="is of other settings than worker 1 of 2"):
+            translate(source, out, worker=Worker(1, 2), **options)
+    with pytest.raises(InputError, match="is of a work for 2 worker.*, expected 1 "):
+        translate(source, out)
+    translate(source, out, worker=Worker(1, 2))
+    assert bytes_below(out) == whole
+
+
 def test_one_process_at_a_time(source, tmp_path, broken_off):
     out = tmp_path / "out"
     broken_off(out, 7)
@@ -464,7 +506,13 @@ def test_images_are_on_the_disk_before_the_output_has_its_name(
     assert set(before[-2:]) == {".", "below"}
 
 
-def test_images_are_kept_now_and_then(source, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [("KEEP_SECONDS", 0, [0, 6, 6, 3]), ("KEEP_IMAGES", 7, [12, 3])],
+)
+def test_images_are_kept_now_and_then(
+    source, tmp_path, monkeypatch, name, value, expected
+):
     kept = []
     keep = translation_part.TranslationPart._keep
     monkeypatch.setattr(
@@ -472,9 +520,9 @@ def test_images_are_kept_now_and_then(source, tmp_path, monkeypatch):
         "_keep",
         lambda part: [kept.append(len(part._unsafe)), keep(part)],
     )
-    monkeypatch.setattr(translation_part, "KEEP_SECONDS", 0)
+    monkeypatch.setattr(translation_part, name, value)
     translate(source, tmp_path / "out")
-    assert kept == [0, 6, 6, 3]
+    assert kept == expected
 
 
 def test_a_diverged_generator(source, tmp_path):

@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from tfipgan.errors import InputError
 from tfipgan.output_file import folder_written_aside, remove_folder
+from tfipgan.replicated import own_copies
 from tfipgan.tensor_file import load_arrays, save_arrays
 from tfipgan.variables import assign_all, named_weights, numbered_variables
 
@@ -137,7 +138,7 @@ def load_network(checkpoint: Path, name: str, network) -> None:
     if not path.is_file():
         there = ", ".join(sorted(p.stem for p in checkpoint.glob("*.safetensors")))
         raise InputError(f"{checkpoint} has no {name}, only {there or 'nothing'}")
-    assign_all(named_weights(network), _read(path)[0], str(path))
+    assign_all(own_copies(named_weights(network)), _read(path)[0], str(path))
 
 
 def load_optimizers(checkpoint: Path, optimizers: dict) -> str:
@@ -161,7 +162,7 @@ def load_optimizers(checkpoint: Path, optimizers: dict) -> str:
             "promised within a stack; go on in the environment that it was trained in, "
             "or start a new run from its weights"
         )
-    assign_all(_state(optimizers), arrays, str(path))
+    assign_all(own_copies(_state(optimizers)), arrays, str(path))
     return about.get(_NOTES, "")
 
 
@@ -192,7 +193,8 @@ def _set_aside(checkpoint):
 
 
 def _write(path, variables, about):
-    arrays = {name: variable.numpy() for name, variable in variables.items()}
+    copies = own_copies(variables)
+    arrays = {name: copy.numpy() for name, copy in copies.items()}
     save_arrays(path, arrays, {**about, _DIGEST: _digest(arrays, about)})
 
 

@@ -38,6 +38,7 @@ MOST_CHANNELS = 4096
 MOST_LAYERS = 12
 MOST_IMAGES = 2**16
 MOST_EPOCHS = 10**6
+PRECISIONS = ("float32", "bfloat16")
 # So many files can stand on each other.
 MOST_BASES = 20
 
@@ -71,7 +72,8 @@ class GanConfig(_Section):
     source and target images; `learning_rate` is constant for `constant_epochs` and then
     falls linearly to 0 over `decay_epochs`. `lambda_semantic` 0 is StarGAN.
     `generator_weights` and `discriminator_weights` are "none" or the folder of a GAN
-    run, trained or imported, to start from.
+    run, trained or imported, to start from. `precision` and `jit_compile` are the
+    training step's: what it computes in, and whether XLA compiles it.
     """
 
     SECTION: ClassVar[str] = "gan"
@@ -98,6 +100,8 @@ class GanConfig(_Section):
     random_flip: bool = switch(True)
     sample_every_epochs: int = whole(5, 1, MOST_EPOCHS)
     checkpoint_every_epochs: int = whole(5, 1, MOST_EPOCHS)
+    precision: Literal["float32", "bfloat16"] = choice("float32", *PRECISIONS)
+    jit_compile: bool = switch(False)
 
     def _check(self) -> None:
         # Two halvings in the generator, num_layers in the discriminator, whose last
@@ -156,7 +160,8 @@ class ReidConfig(_Section):
     Sizes are (height, width) in pixels. `learning_rate` is for the new layers,
     `backbone_learning_rate` for the rest; both are multiplied by `decay_factor` after
     `decay_epoch` epochs. With `held_out_identities` above 0 that many source identities
-    are left out of training and choose the best checkpoint by their mAP.
+    are left out of training and choose the best checkpoint by their mAP. `precision`
+    and `jit_compile` are as the GAN's.
     """
 
     SECTION: ClassVar[str] = "reid"
@@ -175,6 +180,8 @@ class ReidConfig(_Section):
     random_sized_crop: bool = switch(True)
     random_flip: bool = switch(True)
     held_out_identities: int = whole(0, 0, 10**9)
+    precision: Literal["float32", "bfloat16"] = choice("float32", *PRECISIONS)
+    jit_compile: bool = switch(False)
 
 
 @dataclass(frozen=True, slots=True)

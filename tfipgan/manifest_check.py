@@ -1,8 +1,7 @@
 """Whether a translated folder is as its manifest says."""
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import tee
 from pathlib import Path
 
 from tqdm import tqdm
@@ -10,12 +9,11 @@ from tqdm import tqdm
 from tfipgan.brief import brief_name
 from tfipgan.data.layouts import image_paths
 from tfipgan.errors import InputError
+from tfipgan.in_threads import in_threads
 from tfipgan.manifest import Manifest, file_digest
 
 THREADS = 8
 _SHOWN = 5
-# Files whose checks are under way at a time.
-_AT_ONCE = 1024
 
 
 def check_translated(
@@ -65,15 +63,14 @@ def check_translated(
 
     expected = manifest.header["images"]
     bar = tqdm(total=expected, desc="verify", unit="image", disable=not progress)
-    with bar, ThreadPoolExecutor(THREADS) as pool:
-        remaining = files()
-        while some := list(islice(remaining, _AT_ONCE)):
-            for (kind, name, _, _), amiss in zip(
-                some, pool.map(_amiss, some), strict=True
-            ):
-                if amiss:
-                    found.add(f"{kind} {amiss}", name)
-                bar.update(kind == "images")
+    with bar:
+        these, checked = tee(files())
+        for (kind, name, _, _), amiss in zip(
+            these, in_threads(_amiss, checked, THREADS), strict=True
+        ):
+            if amiss:
+                found.add(f"{kind} {amiss}", name)
+            bar.update(kind == "images")
     for name in image_paths(folder, recursive=True):
         if name not in listed:
             found.add("images that the manifest lacks", name)

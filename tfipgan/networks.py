@@ -5,27 +5,52 @@ import tensorflow as tf
 from tfipgan.config import BackboneConfig, GanConfig, ReidConfig
 from tfipgan.models import Discriminator, Generator, ReidNetwork
 
+# Keras's dtype policies. Variables are float32 in both, and so are checkpoints.
+_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
-def build_generator(gan: GanConfig, num_domains: int) -> Generator:
-    """Return a new `Generator`; call it in the strategy's scope."""
-    generator = Generator(num_domains, gan.width, gan.num_blocks, name="generator")
+
+def build_generator(
+    gan: GanConfig, num_domains: int, precision: str = "float32"
+) -> Generator:
+    """Return a new `Generator`; call it in the strategy's scope.
+
+    `precision` ("float32" or "bfloat16") is not read from the config: that of a run is
+    its training's.
+    """
+    generator = Generator(
+        num_domains,
+        gan.width,
+        gan.num_blocks,
+        name="generator",
+        dtype=_POLICIES[precision],
+    )
     generator((tf.zeros((1, *gan.image_size, 3)), tf.zeros((1, num_domains))))
     return generator
 
 
-def build_discriminator(gan: GanConfig, num_domains: int) -> Discriminator:
-    """Return a new `Discriminator`; call it in the strategy's scope."""
+def build_discriminator(
+    gan: GanConfig, num_domains: int, precision: str = "float32"
+) -> Discriminator:
+    """Return a new `Discriminator`; as `build_generator`."""
     discriminator = Discriminator(
-        num_domains, gan.image_size, gan.width, gan.num_layers, name="discriminator"
+        num_domains,
+        gan.image_size,
+        gan.width,
+        gan.num_layers,
+        name="discriminator",
+        dtype=_POLICIES[precision],
     )
     discriminator(tf.zeros((1, *gan.image_size, 3)))
     return discriminator
 
 
 def build_reid_network(
-    backbone: BackboneConfig, reid: ReidConfig, num_classes: int | None
+    backbone: BackboneConfig,
+    reid: ReidConfig,
+    num_classes: int | None,
+    precision: str = "float32",
 ) -> ReidNetwork:
-    """Return a new `ReidNetwork`; call it in the strategy's scope.
+    """Return a new `ReidNetwork`; as `build_generator`.
 
     Without `num_classes` it has no classifier and gives descriptors only.
     """
@@ -40,6 +65,7 @@ def build_reid_network(
         backbone.std,
         backbone.stride_first,
         name="reid",
+        dtype=_POLICIES[precision],
     )
     images = tf.zeros((1, *reid.image_size, 3))
     network.pool(images) if num_classes is None else network(images)

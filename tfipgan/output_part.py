@@ -115,6 +115,8 @@ class OutputPart:
                     self._open()
                     self._open_share(stack)
             self._lock = stack.pop_all()
+        if self.ready:
+            logger.info("%s: going on after all of it", self.own)
         return self
 
     def __exit__(self, kind, *failure):
@@ -145,11 +147,10 @@ class OutputPart:
         one to call this, and keeps all others out until the end of `with`. If it ends
         before `finish`, any worker that comes again finds all shares whole and joins.
         """
-        self.keep(**{**self.state, _READY: True})
+        if not self.ready:
+            self.keep(**self.state, **{_READY: True})
         if self.worker.count == 1:
             return True
-        if not self.folder.exists():
-            return False
         with self._turn() as lock:
             found = _read(self.folder)
             if "about" not in found or _just_renamed(self.out, found):
@@ -193,7 +194,12 @@ class OutputPart:
         if self.finished:
             self.remove()
             return
-        _require_free(self.out, self._require_new)
+        try:
+            _require_free(self.out, self._require_new)
+        except InputError:
+            if about is None:  # there is nothing but the lock, which is ours
+                self.remove()
+            raise
         if same:
             found.pop(_RENAMED, None)
             self.state = found

@@ -5,6 +5,7 @@ RUN/config.yaml      the resolved config
 RUN/labels.json      identities in the order of their labels (trained re-ID runs)
 RUN/domains.json     the target's cameras in the order of their domains (GAN runs)
 RUN/images.json      the images it is trained on, for --resume
+RUN/semantic.json    digest of the semantic discriminator's weights, for --resume
 RUN/left_out.json    images that couldn't be read, and why; if there were any
 RUN/checkpoints/     the last checkpoints, see `tfipgan.checkpoints`
 RUN/best/            the best, if one was chosen
@@ -194,19 +195,20 @@ def load_discriminator(run: Run) -> Discriminator:
     return discriminator
 
 
-def load_reid_network(run: Run) -> ReidNetwork:
+def load_reid_network(run: Run, precision: str = "float32") -> ReidNetwork:
     """Build the run's re-ID network with its best weights, or its last if none is best.
 
     Of an imported run, which has no labels, it has no classifier. As for
     `load_generator`, a damaged checkpoint is a warning; the last does not stand in for
-    the best.
+    the best. It computes in `precision`, whatever it was trained in.
 
     Raises:
         InputError: there is no checkpoint, or one of another network, or all are
             damaged.
     """
     num_classes = None if run.labels is None else len(run.labels)
-    network = build_reid_network(run.config.backbone, run.config.reid, num_classes)
+    config = run.config
+    network = build_reid_network(config.backbone, config.reid, num_classes, precision)
     folder = run.best if latest_checkpoint(run.best) else run.checkpoints
     _restore(folder, "network", network)
     return network

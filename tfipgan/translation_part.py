@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 from tfipgan.errors import InputError
 from tfipgan.manifest import (
@@ -24,7 +23,7 @@ from tfipgan.output_file import sync
 from tfipgan.output_part import OutputPart
 
 # What a machine that loses its power costs at most; a kill costs a batch or two.
-KEEP_SECONDS = 30
+KEEP_SECONDS, KEEP_IMAGES = 30, 4096
 THREADS = 4
 _IMAGES, _NOTES = "images", "images.jsonl"
 
@@ -102,7 +101,7 @@ class TranslationPart:
             )
         self._file = open(self._notes, "ab")
         self._pending: Iterable[list[TranslatedImage]] = ()
-        self._unsafe: list[Path] = []
+        self._unsafe: list[str] = []
         self._kept = time.monotonic()
 
     def make_folders(self, names: Iterable[str]) -> None:
@@ -118,7 +117,8 @@ class TranslationPart:
         """
         self._note_pending()
         self._pending = self._pool.map(self._write, batch)
-        if time.monotonic() - self._kept >= KEEP_SECONDS:
+        waited = time.monotonic() - self._kept
+        if waited >= KEEP_SECONDS or len(self._unsafe) >= KEEP_IMAGES:
             self._keep()
 
     def __enter__(self):
@@ -162,11 +162,11 @@ class TranslationPart:
         lines = [line for lines in pending for line in lines]
         self._file.write("".join(map(format_line, lines)).encode())
         self._file.flush()
-        self._unsafe += [self._images / line.image for line in lines]
+        self._unsafe += [os.path.join(self._images, line.image) for line in lines]
 
     def _keep(self):
         """Bring to the disk what is noted, the images before the notes."""
-        folders = {path.parent for path in self._unsafe}
+        folders = {os.path.dirname(path) for path in self._unsafe}
         for _ in self._pool.map(sync, [*self._unsafe, *folders]):
             pass
         os.fsync(self._file.fileno())

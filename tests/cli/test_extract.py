@@ -4,10 +4,15 @@ import logging
 import shutil
 
 import numpy as np
+import pytest
 
 from tfipgan.data.datasets import read_images
 from tfipgan.evaluation import FeatureSet, features
 from tfipgan.evaluation.features import extract_features
+
+SECOND_OF_TWO = (
+    '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}'
+)
 
 
 def test_features_of_a_gallery(
@@ -46,6 +51,32 @@ def test_the_batch_size(tfipgan, tiny_reid_run, tiny_world, tmp_path, monkeypatc
     assert tfipgan(*words, tmp_path / "a.npz").exit_code == 0
     assert tfipgan(*words, tmp_path / "b.npz", "--batch-size=2").exit_code == 0
     assert sizes == [7, 2]
+
+
+def test_two_workers(tfipgan, tiny_reid_run, tiny_world, tmp_path, monkeypatch):
+    images = tiny_world / "source" / "bounding_box_train"
+    words = ["extract", "--model", tiny_reid_run.path, "--images", images, "--out"]
+    assert tfipgan(*words, tmp_path / "one.npz").exit_code == 0
+    out = tmp_path / "out.npz"
+    monkeypatch.setenv("TF_CONFIG", SECOND_OF_TWO)
+    result = tfipgan(*words, out)
+    assert result.exit_code == 0, result.output
+    line = f"worker 1 of 2 has done its share; the last one to end makes {out}\n"
+    assert result.stdout == line and not out.exists()
+    assert "16/16" in result.stderr
+    monkeypatch.setenv("TF_CONFIG", SECOND_OF_TWO.replace("1}}", "0}}"))
+    assert tfipgan(*words, out).stdout == "30 images, 32 values each\n"
+    assert out.read_bytes() == (tmp_path / "one.npz").read_bytes()
+
+
+@pytest.mark.parametrize("command", ["extract", "translate"])
+def test_a_wrong_tf_config(refused, tiny_world, tmp_path, monkeypatch, command):
+    monkeypatch.setenv("TF_CONFIG", SECOND_OF_TWO.replace("1}}", "2}}"))
+    source = "--images" if command == "extract" else "--source"
+    words = [source, tiny_world, "--out", tmp_path / "out"]
+    line = refused(1, command, "--model", tiny_world, *words)
+    assert line.startswith("TF_CONFIG has the index 2 in a cluster of 2; expected")
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_feature_file_that_is_there_stays(refused, tiny_reid_run, tmp_path):

@@ -40,7 +40,7 @@ def train(tfipgan, tiny_world, tmp_path):
 def test_options_arrive(train, called, tiny_world, tiny_reid_run, tmp_path):
     result = train(
         "--semantic", tiny_reid_run.path, "--set", "gan.n_critic=3", "--resume",
-        "--devices", "CPU:0", "--no-progress",
+        "--devices", "CPU:0", "--cache-images", "1.5", "--no-progress",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert result.stdout == f"{tmp_path / 'out'}\n"
@@ -52,6 +52,7 @@ def test_options_arrive(train, called, tiny_world, tiny_reid_run, tmp_path):
     assert called.options == {
         "left_out": {},
         "devices": ["CPU:0"],
+        "cache_gib": 1.5,
         "resume": True,
         "progress": False,
     }
@@ -63,6 +64,7 @@ def test_defaults(train, called):
     assert called.options == {
         "left_out": {},
         "devices": None,
+        "cache_gib": None,
         "resume": False,
         "progress": True,
     }

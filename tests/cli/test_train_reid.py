@@ -94,7 +94,8 @@ def test_options_arrive(tfipgan, called, tiny_world, translated, tmp_path):
     result = tfipgan(
         "train-reid", "--config", "synthetic/semantic", "--set", "reid.epochs=4",
         "--set", "reid.epochs=5", "--data", data, "--translated", translated,
-        "--out", tmp_path / "x", "--devices", "GPU:0,GPU:1", "--resume",
+        "--out", tmp_path / "x", "--devices", "GPU:0,GPU:1",
+        "--cache-images", "1.5", "--resume",
         "--no-progress",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
@@ -104,6 +105,7 @@ def test_options_arrive(tfipgan, called, tiny_world, translated, tmp_path):
     assert called.options == {
         "left_out": {},
         "devices": ["GPU:0", "GPU:1"],
+        "cache_gib": 1.5,
         "resume": True,
         "progress": False,
     }
@@ -116,6 +118,7 @@ def test_defaults(tfipgan, called, tiny_world, tmp_path):
         "translated": None,
         "left_out": {},
         "devices": None,
+        "cache_gib": None,
         "resume": False,
         "progress": True,
     }

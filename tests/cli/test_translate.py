@@ -1,5 +1,6 @@
 """`tfipgan translate`, and what the next commands make of its folder."""
 
+import json
 import logging
 import shutil
 import subprocess
@@ -152,6 +153,28 @@ def contents(folder):
     return {
         p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()
     }
+
+
+def test_two_workers(
+    tfipgan, translated, tiny_gan_run, tiny_world, tmp_path, monkeypatch
+):
+    out = tmp_path / "out"
+    words = ["translate", "--model", tiny_gan_run.path, "--source"]
+    words += [tiny_world / "source", "--out", out]
+    cluster = {"worker": ["a:1", "b:1"]}
+    told = [
+        f"worker 0 of 2 has done its share; the last one to end makes {out}\n",
+        "90 images, 3 for each source image\n",
+    ]
+    for index, line in enumerate(told):
+        assert not out.exists()
+        task = {"type": "worker", "index": index}
+        monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": task}))
+        result = tfipgan(*words)
+        assert (result.exit_code, result.stdout) == (0, line), result.output
+    for path in translated[0].iterdir():
+        assert (out / path.name).read_bytes() == path.read_bytes()
+    assert len([*out.iterdir()]) == len([*translated[0].iterdir()])
 
 
 def test_two_at_a_time(refused, tiny_gan_run, tiny_world, tmp_path):

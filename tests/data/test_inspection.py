@@ -228,3 +228,25 @@ def test_the_same_bytes_in_train_and_test_or_with_two_labels_are_named(good):
     assert the(problems, "byte for byte, in query or gallery (1): ")
     assert the(problems, "as another person or camera (1): ")
     assert len(problems) == 2
+
+
+def test_two_files_that_can_not_be_read_are_not_the_same_image(good):
+    for name in ("bounding_box_train/0001_c1s1_07_01.jpg", "query/0003_c1s1_02_00.jpg"):
+        (good / name).write_bytes(b"")
+    problems = inspect_dataset(good).problems
+    assert the(problems, "can't be read (2)")
+    assert len(problems) == 1
+
+
+def test_the_same_digests_in_order():
+    """Against the slow way, and with zeros at either end of a digest."""
+    chance = np.random.default_rng(0)
+    digests = chance.integers(0, 2, (40, 16), np.uint8)
+    digests[:, 3:-3] = 0
+    places = {}
+    for place, digest in enumerate(map(bytes, digests)):
+        if any(digest):
+            places.setdefault(digest, []).append(place)
+    expected = [group for group in places.values() if len(group) > 1]
+    assert list(inspection._same(digests)) == expected and len(expected) > 3
+    assert not list(inspection._same(digests[:1]))

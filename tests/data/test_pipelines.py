@@ -20,6 +20,7 @@ from tfipgan.data.pipelines import (
     steps_per_epoch,
 )
 from tfipgan.errors import InputError
+from tfipgan.workers import Worker
 
 SIZE = (32, 16)
 BATCH, CRITIC = 4, 2
@@ -164,6 +165,42 @@ def test_a_later_start_gives_the_tail(request, pipeline, steps):
         assert one.keys() == other.keys()
         for name in one:
             np.testing.assert_array_equal(one[name], other[name])
+
+
+@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize(
+    ("pipeline", "steps"), [("gan", GAN_STEPS), ("reid", REID_STEPS)]
+)
+def test_the_shares_of_workers_are_the_whole(request, pipeline, steps, count):
+    read = request.getfixturevalue(pipeline)
+    some = {"start_step": steps - 1, "end_step": steps + 2}
+    shares = [read(**some, worker=Worker(k, count)) for k in range(count)]
+    for whole, *parts in zip(read(**some), *shares, strict=True):
+        for name, column in whole.items():
+            of_parts = [part[name] for part in parts]
+            assert {len(part) for part in of_parts} == {len(column) // count}
+            np.testing.assert_array_equal(np.concatenate(of_parts), column)
+
+
+def test_a_worker_reads_its_own_images_only(odd_samples, maps, monkeypatch):
+    called = []
+
+    def spying(path):
+        called.append(os.fsdecode(path))
+        return converted(path)
+
+    monkeypatch.setattr(pipelines, "converted", spying)
+
+    def read(worker):
+        called.clear()
+        settings = {"image_size": SIZE, "batch_size": BATCH, "n_critic": CRITIC}
+        settings |= {"seed": 7, "end_step": GAN_STEPS, "worker": worker}
+        list(gan_batches(*odd_samples, *maps, **settings))
+        return sorted(called)
+
+    first, second = read(Worker(0, 2)), read(Worker(1, 2))
+    assert first and second
+    assert sorted(first + second) == read(Worker(0, 1))
 
 
 @pytest.mark.parametrize("pipeline", ["gan", "reid"])

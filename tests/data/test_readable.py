@@ -39,13 +39,13 @@ def samples(tmp_path):
 def looked_at(monkeypatch):
     """The names of the files that were decoded."""
     names = []
-    check = readable.check_images
+    check = readable.each_image
 
     def spying(paths, **options):
         names.append([os.path.basename(path) for path in paths])
         return check(paths, **options)
 
-    monkeypatch.setattr(readable, "check_images", spying)
+    monkeypatch.setattr(readable, "each_image", spying)
     return names
 
 
@@ -154,7 +154,7 @@ def test_each_folder_has_its_own_file(samples, cache, tmp_path):
     other = tmp_path / "other.png"
     Image.new("L", (8, 16)).save(other)
     check_readable([Sample(str(other), 1, 1)])
-    assert len(list(cache.glob("readable/*.json"))) == 2
+    assert len(list(cache.glob("readable/*.jsonl"))) == 2
 
 
 def test_few_files_are_not_worth_remembering(samples, cache, monkeypatch):
@@ -172,22 +172,23 @@ def test_few_files_are_not_worth_remembering(samples, cache, monkeypatch):
         b"{}",
         "judge",
         b"[" * 100_000,
-        None,
         "entries",
+        "half",
     ],
 )
 def test_a_damaged_memory_is_not_used(samples, looked_at, cache, content):
     check_readable(good(samples))
-    (memory,) = cache.glob("readable/*.json")
+    (memory,) = cache.glob("readable/*.jsonl")
     whole = memory.read_bytes()
     if content == "judge":  # another version's
         content = whole.replace(b'"1, Pillow', b'"0, Pillow')
         assert content != whole
-    elif content is None:  # of the right form, but of nothing
-        content = json.dumps({**json.loads(whole), "files": None}).encode()
     elif content == "entries":
-        files = {s.path: [1, "x"] for s in samples}
-        content = json.dumps({**json.loads(whole), "files": files}).encode()
+        content = whole.splitlines(keepends=True)[0] + b"".join(
+            json.dumps([s.path, 1, "x", False]).encode() + b"\n" for s in samples
+        )
+    elif content == "half":
+        content = whole[:-9]
     memory.write_bytes(content)
     check_readable(good(samples))
     assert looked_at[1] == looked_at[0]

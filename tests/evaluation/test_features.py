@@ -17,6 +17,7 @@ from tfipgan.evaluation.features import (
     extract_to_file,
     identity_accuracy,
 )
+from tfipgan.workers import Worker
 
 SIZE = (8, 4)
 REDS = (0, 51, 102, 153, 204)
@@ -121,15 +122,13 @@ def whole(tiny_network, tiny_samples, tmp_path):
 def test_a_feature_file(whole, tiny_network, tiny_samples, tmp_path, caplog):
     out = tmp_path / "new" / "out.npz"
     with caplog.at_level(logging.INFO):
-        written = extract_to_file(tiny_network, tiny_samples[0], (32, 16), out, 7)
+        shape = extract_to_file(tiny_network, tiny_samples[0], (32, 16), out, 7)
     assert not caplog.records
     assert out.read_bytes() == whole and [*out.parent.iterdir()] == [out]
     expected = extract_features(tiny_network, tiny_samples[0], (32, 16), 7)
     expected.save(tmp_path / "expected.npz")
     assert (tmp_path / "expected.npz").read_bytes() == whole
-    # Its rows are where the process needs no memory for them.
-    assert isinstance(written.features.base, np.memmap)
-    np.testing.assert_array_equal(written.features, expected.features)
+    assert shape == expected.features.shape
 
 
 def test_an_extraction_that_failed_goes_on(
@@ -169,7 +168,7 @@ def test_another_batch_size_starts_anew(
     """Rows may differ in their last bit by the batch that they were in."""
     out = tmp_path / "out.npz"
     with monkeypatch.context() as patch, pytest.raises(OSError, match="full"):
-        patch.setattr(FeatureSet, "save", _fail_to_save)
+        patch.setattr(features, "write_features", _fail_to_save)
         extract_to_file(tiny_network, tiny_samples[0], (32, 16), out, 8)
     caplog.clear()
     with caplog.at_level(logging.INFO):
@@ -184,7 +183,7 @@ def test_a_file_that_could_not_be_saved_is_at_once_the_next_time(
     out = tmp_path / "out.npz"
     arguments = (tiny_network, tiny_samples[0], (32, 16), out, 7)
     with monkeypatch.context() as patch, pytest.raises(OSError, match="full"):
-        patch.setattr(FeatureSet, "save", _fail_to_save)
+        patch.setattr(features, "write_features", _fail_to_save)
         extract_to_file(*arguments)
     with monkeypatch.context() as patch:
         patch.setattr(features, "InferenceNetwork", lambda network: _fail_to_compute)
@@ -205,9 +204,63 @@ def test_an_extraction_that_was_killed_as_its_last_act(
     with monkeypatch.context() as patch:
         patch.setattr(features, "InferenceNetwork", lambda network: _fail_to_compute)
         again = extract_to_file(*arguments)
-    assert len(again) == 30
+    assert again[0] == 30
     assert out.read_bytes() == whole
     assert not Path(f"{out}.part").exists()
+
+
+def test_a_diverged_network(mean_colour, samples, tmp_path):
+    """The image is named, and nothing of its batch counted."""
+
+    def diverged(images):
+        rows = mean_colour(images)
+        return tf.where(rows[:, :1] < 0.3, rows / 0.0, rows)
+
+    for images in (samples, samples[2:]):
+        with pytest.raises(
+            InputError, match=r"1\.png: .* infinite \(1 .* batch of 2\)"
+        ):
+            extract_features(diverged, images, SIZE, 2)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0), (5, 4, 3, 2, 1, 0)])
+def test_workers_make_the_same_as_one(
+    whole, tiny_network, tiny_samples, tmp_path, order
+):
+    """Five batches, so that a sixth worker has nothing to do."""
+    out = tmp_path / "out.npz"
+    arguments = (tiny_network, tiny_samples[0], (32, 16), out, 7)
+    for index in order:
+        assert not out.exists()
+        made = extract_to_file(*arguments, worker=Worker(index, len(order)))
+        assert (made is None) == (index != order[-1])
+    assert out.read_bytes() == whole
+    assert made == FeatureSet.load(out).features.shape
+    assert [*tmp_path.glob("out*")] == [out]
+
+
+def test_workers_that_could_not_join(
+    whole, tiny_network, tiny_samples, tmp_path, monkeypatch
+):
+    """Whichever comes again joins, and computes nothing."""
+    out = tmp_path / "out.npz"
+    arguments = (tiny_network, tiny_samples[0], (32, 16), out, 7)
+    assert extract_to_file(*arguments, worker=Worker(0, 2)) is None
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="full"):
+        patch.setattr(features, "write_features", _fail_to_save)
+        extract_to_file(*arguments, worker=Worker(1, 2))
+    with monkeypatch.context() as patch:
+        patch.setattr(features, "InferenceNetwork", lambda network: _fail_to_compute)
+        extract_to_file(*arguments, worker=Worker(0, 2))
+    assert out.read_bytes() == whole
+
+
+def test_workers_with_other_settings(tiny_network, tiny_samples, tmp_path):
+    out = tmp_path / "out.npz"
+    arguments = (tiny_network, tiny_samples[0], (32, 16), out)
+    extract_to_file(*arguments, 7, worker=Worker(0, 2))
+    with pytest.raises(InputError, match="is of other settings than worker 1 of 2"):
+        extract_to_file(*arguments, 8, worker=Worker(1, 2))
 
 
 def test_a_file_that_is_there_stays(tiny_network, tiny_samples, tmp_path):
@@ -218,7 +271,7 @@ def test_a_file_that_is_there_stays(tiny_network, tiny_samples, tmp_path):
     assert out.read_text() == "mine" and [*tmp_path.iterdir()] == [out]
 
 
-def _fail_to_save(feature_set, path):
+def _fail_to_save(*arguments):
     raise OSError("the disk is full")
 
 

@@ -202,16 +202,8 @@ def test_split_in_inference():
     np.testing.assert_array_equal(layer.batch.moving_mean, [1.0])
 
 
-@pytest.fixture
-def bfloat16_policy():
-    before = keras.mixed_precision.global_policy()
-    keras.mixed_precision.set_global_policy("mixed_bfloat16")
-    yield
-    keras.mixed_precision.set_global_policy(before)
-
-
-def test_split_in_bfloat16(bfloat16_policy):
-    layer = InstanceBatchNormalization()
+def test_split_in_bfloat16():
+    layer = InstanceBatchNormalization(dtype="mixed_bfloat16")
     images = tf.concat([column((256, 258)), column((256, 258))], axis=-1)
     outputs = layer(tf.cast(images, tf.bfloat16), training=True)
     assert outputs.dtype == tf.bfloat16

@@ -190,3 +190,26 @@ def test_gradients_reach_all_that_is_trainable(case):
     gradients = tape.gradient(score, named)
     for name, gradient in gradients.items():
         assert np.abs(gradient).max() > 0, name
+
+
+def test_bfloat16_is_the_same_but_for_its_rounding(case):
+    kind, arguments, shape, owner = case
+    twin = kind(**arguments, name="it", dtype="mixed_bfloat16")
+    twin(draw(shape, 2))
+    twin.set_weights(owner.get_weights())
+    for variable in twin.variables:
+        assert tf.as_dtype(variable.dtype) == tf.float32
+    outputs = zip(
+        tf.nest.flatten(twin(draw(shape, 3, seed=1))),
+        tf.nest.flatten(owner(draw(shape, 3, seed=1))),
+        strict=True,
+    )
+    for got, right in outputs:
+        error = np.linalg.norm(tf.cast(got, tf.float32) - right)
+        assert 0 < error < 0.03 * np.linalg.norm(right)
+        # What a network ends with leaves it in float32, but a feature map doesn't.
+        ends = kind in (Generator, Discriminator, ReidHead, ReidNetwork)
+        assert got.dtype == (tf.float32 if ends else tf.bfloat16)
+    stored = json.loads(json.dumps(twin.get_config()))
+    assert kind.from_config(stored).compute_dtype == "bfloat16"
+    assert kind.from_config(owner.get_config()).compute_dtype == "float32"

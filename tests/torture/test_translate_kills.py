@@ -1,6 +1,7 @@
 """`tfipgan translate` and `extract`, killed again and again until they are done."""
 
 import itertools
+import json
 import os
 import random
 import shutil
@@ -24,21 +25,28 @@ tfipgan.evaluation.feature_part.KEEP_SECONDS = 0
 tfipgan.translation_part.KEEP_SECONDS = 0
 print("ready", flush=True)
 for line in sys.stdin:
-    log, *words = line.rstrip("\\n").split("\\0")
+    log, config, *words = line.rstrip("\\n").split("\\0")
+    if log == "wait for":
+        print(os.waitstatus_to_exitcode(os.waitpid(int(config), 0)[1]), flush=True)
+        continue
     child = os.fork()
     if not child:
+        os.environ["TF_CONFIG"] = config
         for stream in (1, 2):
             os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
         main(words)
     print(child, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory):
-    """Function of a command's words: starts it; gives its process."""
-    log = tmp_path_factory.mktemp("log") / "log"
+    """Function of a command's words: starts it; gives its process.
+
+    With `worker=k` it is one of two workers.
+    """
+    logs = tmp_path_factory.mktemp("logs")
+    numbers = itertools.count()
     server = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", SERVER],
         stdin=subprocess.PIPE,
@@ -47,16 +55,22 @@ def start(tmp_path_factory):
     )
     with server:
         assert server.stdout.readline() == "ready\n"
-        yield lambda *words: _Command(server, log, words)
+        yield lambda *words, worker=None: _Command(
+            server, logs / str(next(numbers)), words, worker
+        )
         server.stdin.close()
 
 
 class _Command:
-    def __init__(self, server, log, words):
-        log.unlink(missing_ok=True)
+    def __init__(self, server, log, words, worker):
         self._server, self._log = server, log
-        print(log, *words, sep="\0", file=server.stdin, flush=True)
+        task = {"type": "worker", "index": worker}
+        config = json.dumps({"cluster": {"worker": ["a:1", "b:1"]}, "task": task})
+        self._ask(log, "" if worker is None else config, *words)
         self.pid = int(server.stdout.readline())
+
+    def _ask(self, *words):
+        print(*words, sep="\0", file=self._server.stdin, flush=True)
 
     def kill(self, how=signal.SIGKILL):
         """Kill it, if it still runs; return its exit code."""
@@ -65,6 +79,7 @@ class _Command:
         return self.exit_code()
 
     def exit_code(self):
+        self._ask("wait for", self.pid)
         return int(self._server.stdout.readline())
 
     def output(self):
@@ -134,8 +149,12 @@ def killed_until_done(start, words, out, kills, chance):
 def lose_power(part, chance):
     """Leave of the files what a machine without power may: some of all that is new.
 
-    Notes may be there without their images, and half of a line or of a row.
+    Notes may be there without their images, and half of a line or of a row. When all
+    is made and noted to be so, it has been waited for until it was on the disk.
     """
+    with suppress(FileNotFoundError):
+        if json.loads((part / "part.json").read_text()).get("ready"):
+            return
     notes = part / "images.jsonl"
     for image in sorted(part.glob("images/*.jpg")):
         if chance.random() < 0.05:
@@ -163,6 +182,27 @@ def test_kills(start, work, torture, tally, tmp_path):
         left -= kills
         if left <= 0:
             break
+
+
+@pytest.mark.parametrize("killed", [0, 1])
+def test_two_workers(start, work, tally, tmp_path, killed):
+    """Both at once; one is killed, and ends last when it was started again."""
+    words, expected = work
+    out, share = tmp_path / "out", tmp_path / "out.part" / f"worker-{killed}"
+    workers = [start(*words, out, worker=k) for k in (0, 1)]
+    while not noted_in(share) and not out.exists():
+        time.sleep(0.002)
+    code = workers[killed].kill()
+    other = workers[1 - killed]
+    assert other.exit_code() == 0, other.output()
+    if code:  # not ended before it was killed
+        done = f"worker {1 - killed} of 2 has done its share; the last one to end makes"
+        assert f"{done} {out}\n" in other.output()
+        again = start(*words, out, worker=killed)
+        assert again.exit_code() == 0, again.output()
+        tally["kills survived"] += 1
+    assert contents(out) == expected
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])

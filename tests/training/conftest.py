@@ -62,6 +62,7 @@ def line_training(tiny_config, tmp_path):
     from tfipgan.training.checkpoints import Checkpoints
     from tfipgan.training.resumable import Plan, train_resumably
     from tfipgan.training.strategy import make_strategy
+    from tfipgan.training.team import Team
 
     def train(name="run", rows=lambda step, rows: rows, epoch=lambda step, log: None):
         path = tmp_path / name
@@ -69,8 +70,8 @@ def line_training(tiny_config, tmp_path):
             run = open_run(path, "reid")
         else:
             run = create_run(path, "reid", tiny_config, labels=LabelMap((1, 2)))
-        strategy = make_strategy(["CPU:0"])
-        with strategy.scope():
+        team = Team(make_strategy(["CPU:0"]))
+        with team.strategy.scope():
             model = make_line()
         checkpoints = Checkpoints(
             run.checkpoints, {"line": model.network}, {"sgd": model.optimizer}
@@ -95,7 +96,7 @@ def line_training(tiny_config, tmp_path):
             run,
             plan,
             model,
-            strategy,
+            team,
             checkpoints,
             make_batches,
             checkpoints.restore_latest(),

@@ -53,7 +53,7 @@ def test_the_run_folder(tiny_gan_run):
     run = tiny_gan_run
     assert sorted(p.name for p in run.path.iterdir()) == [
         ".lock", "checkpoints", "config.yaml", "domains.json", "images.json",
-        "metrics.jsonl", "run.json", "samples", "tensorboard",
+        "metrics.jsonl", "run.json", "samples", "semantic.json", "tensorboard",
     ]  # fmt: skip
     assert run.domains.cameras == (1, 2, 3)
     assert {

@@ -15,7 +15,7 @@ from tfipgan.errors import InputError
 from tfipgan.lock import locked
 from tfipgan.runs import create_run, open_run
 from tfipgan.training import start
-from tfipgan.training.start import start_run
+from tfipgan.training.start import start_run, what_decides
 
 LABELS = LabelMap((2, 5))
 DOMAINS = DomainMap((1, 4))
@@ -157,6 +157,42 @@ def test_damaged_names_of_images(begin, content):
         pass
     (run.path / "images.json").write_text(content)
     assert "images.json is damaged (" in refusal(begin())
+
+
+def test_another_semantic_discriminator_is_refused(begin):
+    with begin("gan", semantic="a" * 64) as run:
+        pass
+    line = refusal(begin("gan", semantic="b" * 64))
+    assert (
+        "another semantic discriminator (its weights have the digest aaaaaaaaaaaa "
+        in (line)
+    )
+    with begin("gan", semantic="a" * 64):
+        pass
+    # Of an earlier version.
+    (run.path / "semantic.json").unlink()
+    with begin("gan", semantic="b" * 64):
+        pass
+
+
+@pytest.mark.parametrize("content", ["", "[", "[1]", "{}", '{"weights_sha256": 3}'])
+def test_a_damaged_digest(begin, content):
+    with begin("gan", semantic="a" * 64) as run:
+        pass
+    (run.path / "semantic.json").write_text(content)
+    line = refusal(begin("gan", semantic="a" * 64))
+    assert "semantic.json is damaged (" in line
+
+
+def test_what_decides_a_run_is_told_apart(tiny_config):
+    told = what_decides(tiny_config, {"data": samples()}, "a")
+    assert list(told) == ["config", "list of data images", "semantic discriminator"]
+    other = what_decides(
+        replace(tiny_config, seed=99), {"data": samples(people=(2, 5, 5))}, "b"
+    )
+    assert not set(told.values()) & set(other.values())
+    moved = what_decides(tiny_config, {"data": samples("/else/where")})
+    assert moved == {name: told[name] for name in list(told)[:2]}
 
 
 def test_an_imported_run_is_no_training(begin, tiny_config, tmp_path):

@@ -2,15 +2,17 @@
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import numpy as np
 
 from tfipgan.brief import brief_name
 from tfipgan.data.datasets import read_split
 from tfipgan.data.filenames import JUNK, NO_CAMERA, UNLABELLED, Sample
 from tfipgan.data.layouts import SPLITS, find_layout
-from tfipgan.data.local_images import check_images as check_files
+from tfipgan.data.local_images import each_image
 from tfipgan.errors import InputError
 
 # Images and identities of train, query and gallery as their authors published them;
@@ -253,41 +255,62 @@ def _check_files(
     splits: dict[str, tuple[Sample, ...]], progress: bool
 ) -> tuple[dict[str, str], list[str], list[str]]:
     """What can't be read, problems and notes, from reading every file once."""
-    samples = [(split, s) for split in SPLITS for s in splits.get(split, ())]
-    images, unreadable = check_files([s.path for _, s in samples], progress=progress)
+    samples = [s for split in SPLITS for s in splits.get(split, ())]
+    unreadable: dict[str, str] = {}
     odd: dict[str, list[str]] = defaultdict(list)
     modes: dict[str, list[str]] = defaultdict(list)
-    same: dict[bytes, list[tuple[str, Sample]]] = defaultdict(list)
-    for (split, sample), image in zip(samples, images, strict=True):
-        if image is None:
+    digests = np.zeros((len(samples), 16), np.uint8)
+    found = each_image([s.path for s in samples], progress=progress)
+    for place, (sample, image) in enumerate(zip(samples, found, strict=True)):
+        if isinstance(image, str):
+            unreadable[sample.path] = image
             continue
         for kind in image.oddities:
-            odd[kind].append(_name(sample.path))
+            odd[kind].append(sample.path)
         if image.mode != "RGB":
-            modes[image.mode].append(_name(sample.path))
-        same[image.digest].append((split, sample))
+            modes[image.mode].append(sample.path)
+        digests[place] = np.frombuffer(image.digest, np.uint8)
     problems = []
     if unreadable:
         names = (f"{_name(path)} ({why})" for path, why in unreadable.items())
         problems.append(f"files that can't be read ({len(unreadable)}): {_some(names)}")
-    problems += _duplicates(same.values())
+    problems += _duplicates(samples, len(splits.get("train", ())), _same(digests))
     notes = [
-        f"images {kind} ({len(names)}): {_some(names)}"
-        for kind, names in sorted(odd.items())
+        f"images {kind} ({len(paths)}): {_some(map(_name, paths))}"
+        for kind, paths in sorted(odd.items())
     ]
     notes += [
-        f"images of mode {mode}, which is read as RGB ({len(names)}): {_some(names)}"
-        for mode, names in sorted(modes.items())
+        f"images of mode {mode}, which is read as RGB ({len(paths)}): "
+        f"{_some(map(_name, paths))}"
+        for mode, paths in sorted(modes.items())
     ]
     return unreadable, problems, notes
 
 
-def _duplicates(groups: Iterable[list[tuple[str, Sample]]]) -> list[str]:
-    """Files of the same bytes where that spoils a test."""
+def _same(digests: np.ndarray) -> Iterator[list[int]]:
+    """Yield the places, in order, of each digest that is there more than once.
+
+    Args:
+      digests: uint8 (N, 16); zeros are of files that can't be read.
+    """
+    values = digests.view("S16")[:, 0]
+    order = np.argsort(values, kind="stable")
+    ends = np.flatnonzero(np.append(values[order[1:]] != values[order[:-1]], True)) + 1
+    starts = np.insert(ends[:-1], 0, 0)
+    several = (ends - starts > 1) & (values[order[starts]] != b"")
+    groups = [order[a:b] for a, b in zip(starts[several], ends[several], strict=True)]
+    for group in sorted(groups, key=lambda group: group[0]):
+        yield group.tolist()
+
+
+def _duplicates(
+    samples: Sequence[Sample], num_train: int, groups: Iterable[list[int]]
+) -> list[str]:
+    """Files of the same bytes where that spoils a test; the train split's are first."""
     leaked, relabelled = [], []
     for group in groups:
-        train = [sample for split, sample in group if split == "train"]
-        test = [sample for split, sample in group if split != "train"]
+        train = [samples[place] for place in group if place < num_train]
+        test = [samples[place] for place in group if place >= num_train]
         if train and test:
             leaked.append(f"{_name(train[0].path)} and {_name(test[0].path)}")
         if len({(sample.person_id, sample.camera_id) for sample in test}) > 1:

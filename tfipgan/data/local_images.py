@@ -14,7 +14,6 @@ import struct
 import warnings
 import zlib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from tqdm import tqdm
 
 from tfipgan.brief import brief_name
 from tfipgan.errors import InputError
+from tfipgan.in_threads import in_threads
 
 # Bounds of what is decoded. 8192 x 8192: decoded, a third of a gigabyte with what
 # converting takes. A side is no longer than a JPEG's can be.
@@ -46,7 +46,7 @@ _PNG_START = b"\x89PNG\r\n\x1a\n"
 _THREADS = min(8, os.cpu_count() or 1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LocalImage:
     """A file that can be decoded.
 
@@ -85,6 +85,19 @@ def check_images(
       For each path its `LocalImage`, None if it can't be read; and for the paths of
       those, in order, why not.
     """
+    images: list[LocalImage | None] = []
+    broken: dict[str, str] = {}
+    for path, found in zip(paths, each_image(paths, progress=progress), strict=True):
+        images.append(found if isinstance(found, LocalImage) else None)
+        if isinstance(found, str):
+            broken[str(path)] = found
+    return images, broken
+
+
+def each_image(
+    paths: Sequence[str | os.PathLike[str]], *, progress: bool = False
+) -> Iterator[LocalImage | str]:
+    """Yield what `check_images` finds, one by one; for a broken file why it is so."""
 
     def look(path: str | os.PathLike[str]) -> LocalImage | str:
         try:
@@ -102,17 +115,12 @@ def check_images(
         delay=2,
         dynamic_ncols=True,
     )
-    images: list[LocalImage | None] = []
-    broken: dict[str, str] = {}
     # Not in the threads: the filters are the process's. Pillow warns of large images.
-    with bar, warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as pool:
+    with bar, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for path, found in zip(paths, pool.map(look, paths), strict=True):
-            images.append(found if isinstance(found, LocalImage) else None)
-            if isinstance(found, str):
-                broken[str(path)] = found
+        for found in in_threads(look, paths, _THREADS):
+            yield found
             bar.update()
-    return images, broken
 
 
 def look_at(path: str | os.PathLike[str]) -> LocalImage:

@@ -13,13 +13,16 @@ import tensorflow as tf
 
 from tfipgan.data.augment import random_flip, random_sized_crop
 from tfipgan.data.filenames import Sample
+from tfipgan.data.image_cache import kept_in_memory
 from tfipgan.data.images import decode_image, to_signed, to_unit
 from tfipgan.data.labels import DomainMap, LabelMap
 from tfipgan.data.local_images import converted
 from tfipgan.errors import InputError
+from tfipgan.workers import ALONE, Worker
 
 # One stream of random numbers for each use, so that none repeats another's.
 _FLIP, _CROP, _DROPOUT, _TARGETS, _INTERPOLATION = range(5)
+_CACHED_TOGETHER = 64
 
 
 def steps_per_epoch(num_images: int, images_per_step: int) -> int:
@@ -49,6 +52,8 @@ def gan_batches(
     flip: bool = True,
     start_step: int = 0,
     end_step: int | None = None,
+    worker: Worker = ALONE,
+    cache: bool = False,
 ) -> tf.data.Dataset:
     """Make the batches of `IPGAN.train_step` from one joint shuffle of both sets.
 
@@ -63,11 +68,15 @@ def gan_batches(
         seed: int.
         flip: whether to mirror images at random.
         start_step, end_step: the steps to make; None goes on for ever.
+        worker: whose rows of each batch to make: the first has the first ones, and no
+            other image is read than its own.
+        cache: whether to decode all images now and keep them in memory; the batches
+            are the same. See `tfipgan.data.image_cache`.
 
     Returns:
-        Dataset of dicts with batch_size rows and the critic's batches on axis 1; see
-        `IPGAN.train_step`. Target rows have identity 0. Target domains are a
-        permutation of the batch's own domains.
+        Dataset of dicts with batch_size rows, or the worker's share of them, and the
+        critic's batches on axis 1; see `IPGAN.train_step`. Target rows have identity
+        0. Target domains are a permutation of the global batch's own domains.
 
     Raises:
         InputError: fewer images than one step takes.
@@ -81,8 +90,9 @@ def gan_batches(
         "is_source": [1] * len(source) + [0] * len(target),
     }
     rows_per_step = batch_size * n_critic
+    own = _own_rows(batch_size, worker)
     order = _Order(len(samples), rows_per_step, seed)
-    image_of = _reader(samples, image_size)
+    image_of = _reader(samples, image_size, cache)
     # Integers only, is_source too: Keras's fit takes means over a first batch.
     table = {name: tf.constant(column, tf.int32) for name, column in table.items()}
 
@@ -109,13 +119,19 @@ def gan_batches(
             (batch_size, n_critic), _seed(seed, _TARGETS, step)
         )
         picks = tf.argsort(keys, axis=0)
-        batch["target_domains"] = tf.stack(
-            [tf.gather(batch["domains"][:, k], picks[:, k]) for k in range(n_critic)],
-            axis=1,
+        # Of all rows: a domain that is wanted here may be of another worker's image.
+        everyone = order.sample_of(
+            step * rows_per_step + tf.range(rows_per_step, dtype=tf.int64)
         )
+        domains = tf.reshape(
+            tf.gather(table["domains"], everyone), (n_critic, batch_size)
+        )
+        wanted = tf.gather(domains, tf.transpose(picks), batch_dims=1)
+        batch["target_domains"] = tf.transpose(wanted)[own.start : own.stop]
         return batch
 
-    rows = _rows(load, rows_per_step, start_step, end_step)
+    places = [k * batch_size + row for k in range(n_critic) for row in own]
+    rows = _rows(load, rows_per_step, places, start_step, end_step)
     steps = tf.data.Dataset.range(start_step, _end(end_step))
     return _finished(tf.data.Dataset.zip((steps, rows)).map(assemble))
 
@@ -132,6 +148,8 @@ def reid_batches(
     dropout_units: int = 0,
     start_step: int = 0,
     end_step: int | None = None,
+    worker: Worker = ALONE,
+    cache: bool = False,
 ) -> tf.data.Dataset:
     """Make the batches of `ReidTraining.train_step`.
 
@@ -144,17 +162,18 @@ def reid_batches(
         crop, flip: whether to crop at random sizes, to mirror at random.
         dropout_units: units of the head that noise is drawn for.
         start_step, end_step: the steps to make; None goes on for ever.
+        worker, cache: as for `gan_batches`.
 
     Returns:
         Dataset of dicts: images float32 (batch_size, height, width, 3) in [0, 1],
         identities int32 (batch_size,), dropout_noise float32 (batch_size,
-        dropout_units) in [0, 1).
+        dropout_units) in [0, 1); of several workers each has its share of the rows.
 
     Raises:
         InputError: fewer images than one step takes.
     """
     order = _Order(len(samples), batch_size, seed)
-    image_of = _reader(samples, image_size)
+    image_of = _reader(samples, image_size, cache)
     identities = tf.constant([labels.index(s.person_id) for s in samples], tf.int32)
 
     def load(row):
@@ -172,7 +191,8 @@ def reid_batches(
             ),
         }
 
-    return _finished(_rows(load, batch_size, start_step, end_step))
+    own = _own_rows(batch_size, worker)
+    return _finished(_rows(load, batch_size, own, start_step, end_step))
 
 
 def inference_batches(
@@ -199,8 +219,11 @@ def inference_batches(
     )
 
 
-def _reader(samples, image_size):
+def _reader(samples, image_size, cache=False):
     """Return a function of an int64 index: the sample's image, as `decode_image`."""
+    if cache:
+        batches = inference_batches(samples, image_size, _CACHED_TOGETHER)
+        return kept_in_memory(batches, len(samples), image_size)
     samples = [Sample(s, 0, 0) if isinstance(s, str) else s for s in samples]
     # Encoded here: names on a disk need not be UTF-8, which TensorFlow would ask for.
     paths = tf.constant([os.fsencode(s.path) for s in samples], tf.string)
@@ -230,8 +253,11 @@ class _Order:
         self.seed = seed
 
     def sample_of(self, row):
-        """Return the int64 index of the sample at the int64 row of the whole run."""
-        epoch = row // self.rows_per_epoch
+        """Return the int64 index of the sample at the int64 row of the whole run.
+
+        Or those of several rows of one epoch.
+        """
+        epoch = tf.reshape(row, (-1,))[0] // self.rows_per_epoch
         place = row % self.rows_per_epoch
         # A permutation computed one place at a time: no buffer, any start.
         key = tf.stack([self.seed, tf.cast(epoch, tf.int32)])
@@ -240,14 +266,31 @@ class _Order:
         )
 
 
-def _rows(load, rows_per_step, start_step, end_step):
-    """Load the rows of the steps in parallel, in order, batched by step."""
+def _own_rows(batch_size, worker):
+    """Return the range of a worker's rows in a global batch."""
+    first, stop = (
+        k * batch_size // worker.count for k in (worker.index, worker.index + 1)
+    )
+    return range(first, stop)
+
+
+def _rows(load, rows_per_step, places, start_step, end_step):
+    """Load rows of the steps in parallel, in order, batched by step.
+
+    places: which of a step's rows, in what order.
+    """
+    places, count = tf.constant(places, tf.int64), len(places)
+
+    def load_next(number):
+        step, place = number // count, number % count
+        return load(step * rows_per_step + places[place])
+
     last = _end(end_step)
-    stop = last * rows_per_step if end_step is not None else last
+    stop = last * count if end_step is not None else last
     return (
-        tf.data.Dataset.range(start_step * rows_per_step, stop)
-        .map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        .batch(rows_per_step, drop_remainder=True)
+        tf.data.Dataset.range(start_step * count, stop)
+        .map(load_next, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .batch(count, drop_remainder=True)
     )
 
 

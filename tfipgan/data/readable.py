@@ -5,7 +5,6 @@ import json
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +13,9 @@ import platformdirs
 
 from tfipgan.brief import brief_name
 from tfipgan.data.filenames import Sample
-from tfipgan.data.local_images import check_images
+from tfipgan.data.local_images import each_image
 from tfipgan.errors import InputError
+from tfipgan.in_threads import in_threads
 from tfipgan.output_file import written_aside
 
 # Where to remember what was looked at, instead of the user's cache folder.
@@ -26,6 +26,10 @@ WORTH_REMEMBERING = 1000
 _JUDGE = f"1, Pillow {PIL.__version__}"
 _SHOWN = 3
 _THREADS = 8
+# Longer than a line of ours: paths have at most 4096 bytes.
+_LONGEST_LINE = 2**17
+# Of a readable file: its size and time of change, and whether it is odd.
+_Known = tuple[int, int, bool]
 
 logger = logging.getLogger(__name__)
 
@@ -85,14 +89,17 @@ def _look(
     memory = _memory(paths) if len(paths) >= WORTH_REMEMBERING else None
     known = _remembered(memory, paths) if memory else {}
     unknown = [path for path in paths if path not in known]
-    images, broken = check_images(unknown, progress=progress)
-    new = [image for image in images if image is not None]
-    odd = {path: entry[2] for path, entry in known.items()}
-    odd |= {image.path: not image.plain for image in new}
-    if memory and new:
-        known |= {i.path: [i.size, i.mtime_ns, not i.plain] for i in new}
-        _remember(memory, {os.path.abspath(path): e for path, e in known.items()})
-    return odd, broken
+    broken = {}
+    for path, found in zip(
+        unknown, each_image(unknown, progress=progress), strict=True
+    ):
+        if isinstance(found, str):
+            broken[path] = found
+        else:
+            known[path] = found.size, found.mtime_ns, not found.plain
+    if memory and len(broken) < len(unknown):
+        _remember(memory, known)
+    return {path: odd for path, (_, _, odd) in known.items()}, broken
 
 
 def _memory(paths: Sequence[str]) -> Path:
@@ -100,42 +107,47 @@ def _memory(paths: Sequence[str]) -> Path:
     folders = {os.path.dirname(os.path.abspath(path)) for path in paths}
     name = hashlib.blake2b(os.fsencode(os.path.commonpath(folders)), digest_size=16)
     cache = os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_path("tfipgan")
-    return Path(cache, "readable", f"{name.hexdigest()}.json")
+    return Path(cache, "readable", f"{name.hexdigest()}.jsonl")
 
 
-def _remembered(memory: Path, paths: Sequence[str]) -> dict[str, list]:
-    """Return [size, time, odd] of the files that have not changed since."""
+def _remembered(memory: Path, paths: Sequence[str]) -> dict[str, _Known]:
+    """Return what is known of the files that have not changed since."""
+    wanted = {os.path.abspath(path): path for path in paths}
+    known: dict[str, _Known] = {}
     try:
-        content = json.loads(memory.read_bytes())
-        files = dict(content["files"]) if content["judge"] == _JUDGE else {}
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        with open(memory, "rb") as file:
+            if json.loads(file.readline(_LONGEST_LINE)) != _JUDGE:
+                return {}
+            while line := file.readline(_LONGEST_LINE):
+                match json.loads(line):
+                    case [str(name), int(size), int(time), bool(odd)]:
+                        if name in wanted:
+                            known[wanted[name]] = size, time, odd
+                    case _:
+                        return {}
+    except (OSError, ValueError, RecursionError):
         return {}
 
-    def unchanged(path: str) -> bool:
-        match files.get(os.path.abspath(path)):
-            case [int(size), int(time), bool()]:
-                pass
-            case _:
-                return False
+    def changed(path: str) -> bool:
         try:
             about = os.stat(path)
         except OSError:
-            return False
-        return (about.st_size, about.st_mtime_ns) == (size, time)
+            return True
+        return (about.st_size, about.st_mtime_ns) != known[path][:2]
 
-    with ThreadPoolExecutor(_THREADS) as pool:  # a network's disk takes its time
-        same = pool.map(unchanged, paths)
-        return {
-            path: files[os.path.abspath(path)]
-            for path, is_same in zip(paths, same, strict=True)
-            if is_same
-        }
+    there = list(known)
+    # A network's disk takes its time.
+    for path, is_other in zip(there, in_threads(changed, there, _THREADS), strict=True):
+        if is_other:
+            del known[path]
+    return known
 
 
-def _remember(memory: Path, files: Mapping[str, list]) -> None:
-    content = {"judge": _JUDGE, "files": files}
+def _remember(memory: Path, known: Mapping[str, _Known]) -> None:
     try:
-        with written_aside(memory) as temporary:
-            temporary.write_text(json.dumps(content), encoding="ascii")
+        with written_aside(memory) as temporary, open(temporary, "w") as file:
+            file.write(json.dumps(_JUDGE) + "\n")
+            for path, about in known.items():
+                file.write(json.dumps([os.path.abspath(path), *about]) + "\n")
     except OSError as error:
         logger.debug("%s can't be written: %s", memory, error)

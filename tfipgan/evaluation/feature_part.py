@@ -2,9 +2,9 @@
 
 import logging
 import os
-import shutil
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 
@@ -17,24 +17,9 @@ _ROWS = "rows.f32"
 logger = logging.getLogger(__name__)
 
 
-def joined_rows(part: OutputPart, count: int) -> np.ndarray:
-    """Return the rows of all shares, float32 (count, D), as they lie in a file.
-
-    Args:
-        part: with the rows of all workers in it.
-        count: of them; at least one.
-
-    Raises:
-        OSError: the file of several workers' rows can't be written.
-    """
-    path = part.folder / _ROWS
-    if part.worker.count > 1:
-        with open(path, "wb") as joined:
-            for share in part.shares():
-                with open(share / _ROWS, "rb") as rows:
-                    shutil.copyfileobj(rows, joined)
-    values = path.stat().st_size // (4 * count)
-    return np.memmap(path, np.float32, "r", 0, (count, values))
+def row_files(part: OutputPart) -> list[Path]:
+    """Return the files of all workers' rows, float32, in order."""
+    return [share / _ROWS for share in part.shares()]
 
 
 class FeaturePart:

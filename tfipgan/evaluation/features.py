@@ -7,15 +7,18 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from tfipgan.brief import brief_name
 from tfipgan.data.filenames import Sample
 from tfipgan.data.images import to_unit
 from tfipgan.data.labels import LabelMap
 from tfipgan.data.pipelines import inference_batches
-from tfipgan.evaluation.feature_part import FeaturePart, joined_rows
+from tfipgan.errors import InputError
+from tfipgan.evaluation.feature_part import FeaturePart, row_files
 from tfipgan.evaluation.feature_set import FeatureSet
+from tfipgan.evaluation.feature_writer import write_features
 from tfipgan.fingerprint import fingerprint
 from tfipgan.inference import InferenceNetwork
-from tfipgan.output_file import require_new_file
+from tfipgan.output_file import require_new_file, sync
 from tfipgan.output_part import OutputPart
 from tfipgan.workers import ALONE, Worker
 
@@ -35,10 +38,18 @@ def extract_features(
         image_size: (height, width) that the network was trained on.
         batch_size: images at a time.
         progress: whether to show a progress bar on stderr.
+
+    Raises:
+        InputError: descriptors that are NaN or infinite.
     """
     rows = _Rows(len(samples))
     _apply(InferenceNetwork(network), rows, samples, image_size, batch_size, progress)
-    return _feature_set(rows.array(), samples)
+    return FeatureSet(
+        rows.array,
+        np.array([s.person_id for s in samples], np.int64),
+        np.array([s.camera_id for s in samples], np.int64),
+        [s.path for s in samples],
+    )
 
 
 def extract_to_file(
@@ -49,7 +60,7 @@ def extract_to_file(
     batch_size: int = 64,
     progress: bool = False,
     worker: Worker = ALONE,
-) -> FeatureSet | None:
+) -> tuple[int, int] | None:
     """Write the descriptors of the samples' images to a feature file.
 
     Until it is whole they are in OUT.part, and the same call goes on with what an
@@ -66,12 +77,13 @@ def extract_to_file(
         worker: which of the processes that share the work.
 
     Returns:
-        What is in the file, its rows read from the disk as they are needed; None if
-        this worker has done its share and others have not.
+        The shape of the features, images and values of each; None if this worker has
+        done its share and others have not.
 
     Raises:
-        InputError: `out` is there, or another process writes it, or OUT.part is
-            something else, or of workers with other settings or in another number.
+        InputError: descriptors that are NaN or infinite; `out` is there, or another
+            process writes it, or OUT.part is something else, or of workers with other
+            settings or in another number.
         OSError: an image is gone, or `out` can't be written.
     """
     height, width = image_size
@@ -80,18 +92,18 @@ def extract_to_file(
     share = samples[worker.share(len(samples), batch_size)]
     with OutputPart(out, about, require_new_file, worker) as part:
         if part.finished:
-            return FeatureSet.load(out)
+            return FeatureSet.load(out).features.shape
         if not part.ready:
             network = InferenceNetwork(network)
             with FeaturePart(part, len(share)) as rows:
                 _apply(network, rows, share, image_size, batch_size, progress)
         if not part.done():
             return None
-        features = _feature_set(joined_rows(part, len(samples)), samples)
         made = part.folder / "features.npz"
-        features.save(made)
+        shape = write_features(made, row_files(part), samples)
+        sync(made)
         part.finish(made)
-    return features
+    return shape
 
 
 def identity_accuracy(
@@ -114,9 +126,9 @@ def identity_accuracy(
         InputError: an identity that the classifier was not trained on.
     """
     expected = np.array([labels.index(s.person_id) for s in samples])
-    logits = _Rows(len(samples))
-    _apply(network, logits, samples, image_size, batch_size, progress)
-    return float(np.mean(logits.array().argmax(axis=1) == expected))
+    hits = _Hits(expected)
+    _apply(network, hits, samples, image_size, batch_size, progress)
+    return hits.count / len(samples)
 
 
 class _Rows:
@@ -124,16 +136,26 @@ class _Rows:
 
     def __init__(self, count):
         self.count, self.done = count, 0
-        self._array = None
+        self.array = None
 
     def append(self, rows):
-        if self._array is None:
-            self._array = np.empty((self.count, rows.shape[1]), np.float32)
-        self._array[self.done : self.done + len(rows)] = rows
+        if self.array is None:
+            self.array = np.empty((self.count, rows.shape[1]), np.float32)
+        self.array[self.done : self.done + len(rows)] = rows
         self.done += len(rows)
 
-    def array(self):
-        return self._array
+
+class _Hits:
+    """Of rows of logits, put in by batches: how many name the class expected."""
+
+    def __init__(self, expected):
+        self.done = self.count = 0
+        self._expected = expected
+
+    def append(self, rows):
+        expected = self._expected[self.done : self.done + len(rows)]
+        self.count += int((rows.argmax(axis=1) == expected).sum())
+        self.done += len(rows)
 
 
 def _apply(function, rows, samples, image_size, batch_size, progress):
@@ -143,10 +165,11 @@ def _apply(function, rows, samples, image_size, batch_size, progress):
     graph = tf.function(
         lambda images: function(to_unit(images)), input_signature=[images_spec]
     )
-    samples, count = samples[rows.done :], len(samples)
+    before, count = rows.done, len(samples)
+    samples = samples[before:]
     bar = tqdm(
         total=count,
-        initial=rows.done,
+        initial=before,
         unit="image",
         disable=not progress,
         dynamic_ncols=True,
@@ -154,14 +177,13 @@ def _apply(function, rows, samples, image_size, batch_size, progress):
     with bar:
         for images in inference_batches(samples, image_size, batch_size):
             batch = graph(images).numpy()
+            bad = ~np.isfinite(batch).all(axis=1)
+            if bad.any():
+                path = samples[rows.done + int(bad.argmax()) - before].path
+                raise InputError(
+                    f"{brief_name(path)}: what the network makes of it is NaN or "
+                    f"infinite ({int(bad.sum())} such images of a batch of "
+                    f"{len(batch)}); look for a diverged network"
+                )
             rows.append(batch)
             bar.update(len(batch))
-
-
-def _feature_set(rows, samples):
-    return FeatureSet(
-        rows,
-        np.array([s.person_id for s in samples], np.int64),
-        np.array([s.camera_id for s in samples], np.int64),
-        [s.path for s in samples],
-    )

@@ -34,7 +34,8 @@ class Convolution2D(keras.layers.Layer):
             default, uniform in +-1/sqrt(fan_in).
 
     Input (batch, height, width, channels), output (batch, out_height, out_width,
-    filters). The kernel is stored (height, width, in, out).
+    filters), of the layer's compute dtype. The kernel is stored float32 (height, width,
+    in, out).
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class Convolution2D(keras.layers.Layer):
         return (length + 2 * self.padding - kernel) // self.strides + 1
 
     def call(self, inputs):
-        kernel = tf.convert_to_tensor(self.kernel)
+        kernel = tf.cast(self.kernel, inputs.dtype)
         _, height, width, _ = self.compute_output_shape(inputs.shape)
         is_tiny = height and width and height * width <= MATMUL_POSITIONS
         if is_tiny and kernel.shape.num_elements() >= MATMUL_KERNEL_VALUES:
@@ -99,7 +100,9 @@ class Convolution2D(keras.layers.Layer):
         else:
             padded = _pad(inputs, self.padding)
             outputs = tf.nn.conv2d(padded, kernel, self.strides, "VALID")
-        return outputs if self.bias is None else tf.nn.bias_add(outputs, self.bias)
+        if self.bias is None:
+            return outputs
+        return tf.nn.bias_add(outputs, tf.cast(self.bias, outputs.dtype))
 
     def _same_pads_alike(self, input_shape):
         """Whether TensorFlow's "SAME" puts `padding` zeros on each side of both axes.

@@ -17,8 +17,8 @@ class InstanceBatchNormalization(keras.layers.Layer):
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self.instance = InstanceNormalization(name="instance")
-        self.batch = batch_normalization(name="batch")
+        self.instance = InstanceNormalization(name="instance", dtype=self.dtype_policy)
+        self.batch = batch_normalization(name="batch", dtype=self.dtype_policy)
 
     def build(self, input_shape):
         half = input_shape[-1] // 2

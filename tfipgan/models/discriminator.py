@@ -23,10 +23,11 @@ class Discriminator(keras.Model):
             column that a halving leaves over is not seen, as in StarGAN.
         width: int, channels of the first convolution.
         num_layers: int, strided convolutions.
+        dtype: Keras's; "mixed_bfloat16" computes in bfloat16.
 
-    Call: images float32 (batch, height, width, 3) in [-1, 1]. Returns the source map
-    (batch, h, w, 1), unbounded scores that are high for real patches, and the domain
-    logits (batch, num_domains).
+    Call: images float32 (batch, height, width, 3) in [-1, 1]. Returns float32: the
+    source map (batch, h, w, 1), unbounded scores that are high for real patches, and
+    the domain logits (batch, num_domains).
 
     Raises:
         InputError: a size that can't be halved num_layers times, or other images.
@@ -47,6 +48,7 @@ class Discriminator(keras.Model):
         self.image_size = tuple(image_size)
         self.width = width
         self.num_layers = num_layers
+        dtype = self.dtype_policy
         # He's start keeps the signal's size through the layers. With PyTorch's default
         # each layer halves it, and the domain loss takes hundreds of steps to move.
         self.down = [
@@ -58,17 +60,19 @@ class Discriminator(keras.Model):
                 kernel_initializer="he_uniform",
                 bias_initializer="zeros",
                 name=f"down{i}",
+                dtype=dtype,
             )
             for i in range(num_layers)
         ]
         self.to_source = Convolution2D(
-            1, (3, 3), padding=1, use_bias=False, name="to_source"
+            1, (3, 3), padding=1, use_bias=False, name="to_source", dtype=dtype
         )
         self.to_domain = Convolution2D(
             num_domains,
             tuple(size // smallest for size in image_size),
             use_bias=False,
             name="to_domain",
+            dtype=dtype,
         )
 
     def call(self, images):
@@ -86,6 +90,7 @@ class Discriminator(keras.Model):
 
     def get_config(self):
         return {
+            "dtype": self.dtype_policy.name,  # which Keras 2 leaves out
             **super().get_config(),
             "num_domains": self.num_domains,
             "image_size": self.image_size,

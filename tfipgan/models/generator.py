@@ -17,16 +17,21 @@ class ResidualBlock(keras.layers.Layer):
     def __init__(self, filters, **kwargs):
         super().__init__(**kwargs)
         self.filters = filters
-        self.conv1 = Convolution2D(
-            filters, (3, 3), padding=1, use_bias=False, name="conv1"
-        )
-        self.norm1 = InstanceNormalization(name="norm1")
-        self.conv2 = Convolution2D(
-            filters, (3, 3), padding=1, use_bias=False, name="conv2"
-        )
+        dtype = self.dtype_policy
+
+        def convolution(name):
+            return Convolution2D(
+                filters, (3, 3), padding=1, use_bias=False, name=name, dtype=dtype
+            )
+
+        self.conv1 = convolution("conv1")
+        self.norm1 = InstanceNormalization(name="norm1", dtype=dtype)
+        self.conv2 = convolution("conv2")
         # The block starts as the identity: what G must keep passes from the first step
         # on, where StarGAN's start (a scale of 1) mixes it with noise.
-        self.norm2 = InstanceNormalization(gamma_initializer="zeros", name="norm2")
+        self.norm2 = InstanceNormalization(
+            gamma_initializer="zeros", name="norm2", dtype=dtype
+        )
 
     def build(self, input_shape):
         for layer in (self.conv1, self.norm1, self.conv2, self.norm2):
@@ -53,10 +58,11 @@ class Generator(keras.Model):
         num_domains: int, L + 1: the target's cameras, and the source.
         width: int, channels of the first convolution.
         num_blocks: int, residual blocks.
+        dtype: Keras's; "mixed_bfloat16" computes in bfloat16, but norms in float32.
 
     Call: `generator((images, domains))` with images float32 (batch, height, width, 3)
     in [-1, 1], height and width multiples of 4, and domains float32 one-hot
-    (batch, num_domains). Returns images of the same shape in [-1, 1].
+    (batch, num_domains). Returns float32 images of the same shape in [-1, 1].
 
     Raises:
         InputError: the image size is not a multiple of 4.
@@ -67,26 +73,35 @@ class Generator(keras.Model):
         self.num_domains = num_domains
         self.width = width
         self.num_blocks = num_blocks
+        dtype = self.dtype_policy
 
         def convolution(name, filters, kernel, strides=1, padding=0):
             return Convolution2D(
-                filters, (kernel, kernel), strides, padding, use_bias=False, name=name
+                filters,
+                (kernel, kernel),
+                strides,
+                padding,
+                use_bias=False,
+                name=name,
+                dtype=dtype,
             )
 
+        def norm(name):
+            return InstanceNormalization(name=name, dtype=dtype)
+
         self.stem = convolution("stem", width, 7, padding=3)
-        self.stem_norm = InstanceNormalization(name="stem_norm")
+        self.stem_norm = norm("stem_norm")
         self.down = [
             convolution(f"down{i}", width * 2 ** (i + 1), 4, strides=2, padding=1)
             for i in range(2)
         ]
-        self.down_norms = [
-            InstanceNormalization(name=f"down{i}_norm") for i in range(2)
-        ]
+        self.down_norms = [norm(f"down{i}_norm") for i in range(2)]
         self.blocks = [
-            ResidualBlock(width * 4, name=f"block{i}") for i in range(num_blocks)
+            ResidualBlock(width * 4, name=f"block{i}", dtype=dtype)
+            for i in range(num_blocks)
         ]
         self.up = [self._upsampling(i) for i in range(2)]
-        self.up_norms = [InstanceNormalization(name=f"up{i}_norm") for i in range(2)]
+        self.up_norms = [norm(f"up{i}_norm") for i in range(2)]
         self.to_image = convolution("to_image", 3, 7, padding=3)
 
     def _upsampling(self, i):
@@ -100,6 +115,7 @@ class Generator(keras.Model):
             use_bias=False,
             kernel_initializer=torch_uniform(4 * 4 * filters),
             name=f"up{i}",
+            dtype=self.dtype_policy,
         )
 
     def call(self, inputs):
@@ -129,6 +145,7 @@ class Generator(keras.Model):
 
     def get_config(self):
         return {
+            "dtype": self.dtype_policy.name,  # which Keras 2 leaves out
             **super().get_config(),
             "num_domains": self.num_domains,
             "width": self.width,

@@ -19,6 +19,7 @@ class ReidHead(keras.layers.Layer):
         num_classes: int, training identities N.
         fc_units: int, units of the first layer; the paper's is 1024.
         dropout: float in [0, 1), the share of units dropped in training.
+        dtype: Keras's; "mixed_bfloat16" computes in bfloat16, but the norm in float32.
 
     Input (batch, features), output logits float32 (batch, num_classes). Dropout keeps
     the units where `dropout_noise` float32 (batch, fc_units) in [0, 1) is at least
@@ -27,7 +28,8 @@ class ReidHead(keras.layers.Layer):
     """
 
     def __init__(self, num_classes, fc_units=1024, dropout=0.5, **kwargs):
-        super().__init__(**kwargs)
+        # Keras 3 would round the noise too: other units would be dropped.
+        super().__init__(autocast=False, **kwargs)
         self.num_classes = num_classes
         self.fc_units = fc_units
         self.dropout = dropout
@@ -37,12 +39,14 @@ class ReidHead(keras.layers.Layer):
                 2.0, "fan_out", "untruncated_normal"
             ),
             name="embedding",
+            dtype=self.dtype_policy,
         )
-        self.norm = batch_normalization("norm")
+        self.norm = batch_normalization("norm", self.dtype_policy)
         self.classifier = keras.layers.Dense(
             num_classes,
             kernel_initializer=keras.initializers.RandomNormal(stddev=0.001),
             name="classifier",
+            dtype=self.dtype_policy,
         )
 
     def build(self, input_shape):
@@ -79,6 +83,8 @@ class ReidNetwork(keras.Model):
         mean, std: three floats each, of RGB values in [0, 1]; images are normalised
             inside, so that every caller feeds the same thing.
         stride_first: of `ResNet`.
+        dtype: Keras's; "mixed_bfloat16" computes in bfloat16, but norms and the mean
+            over the last map in float32.
 
     Call: images float32 RGB (batch, height, width, 3) in [0, 1]; returns logits float32
     (batch, num_classes). `embed` returns descriptors.
@@ -97,13 +103,19 @@ class ReidNetwork(keras.Model):
         stride_first=False,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        # Images are normalised in float32; the backbone casts them.
+        super().__init__(autocast=False, **kwargs)
         self.mean = tuple(mean)
         self.std = tuple(std)
-        self.backbone = ResNet(depth, ibn, width, stride_first, name="backbone")
+        dtype = self.dtype_policy
+        self.backbone = ResNet(
+            depth, ibn, width, stride_first, name="backbone", dtype=dtype
+        )
         self.head = None
         if num_classes is not None:
-            self.head = ReidHead(num_classes, fc_units, dropout, name="head")
+            self.head = ReidHead(
+                num_classes, fc_units, dropout, name="head", dtype=dtype
+            )
         self.fc_units = fc_units
         self.dropout = dropout
 
@@ -131,6 +143,7 @@ class ReidNetwork(keras.Model):
 
     def get_config(self):
         return {
+            "dtype": self.dtype_policy.name,  # which Keras 2 leaves out
             **super().get_config(),
             "num_classes": None if self.head is None else self.head.num_classes,
             "depth": self.backbone.depth,

@@ -22,7 +22,7 @@ BOTTLENECK_EXPANSION = 4
 IBN_KINDS = (None, "a", "b")
 
 
-def _convolution(filters, kernel, stride, name):
+def _convolution(filters, kernel, stride, name, dtype):
     return Convolution2D(
         filters,
         (kernel, kernel),
@@ -33,6 +33,7 @@ def _convolution(filters, kernel, stride, name):
             2.0, "fan_out", "untruncated_normal"
         ),
         name=name,
+        dtype=dtype,
     )
 
 
@@ -68,6 +69,7 @@ class ResidualUnit(keras.layers.Layer):
         self.project = project
         self.ibn = ibn
         self.stride_first = stride_first
+        dtype = self.dtype_policy
         outputs = filters * (BOTTLENECK_EXPANSION if bottleneck else 1)
         if bottleneck:
             first, second = (stride, 1) if stride_first else (1, stride)
@@ -75,21 +77,21 @@ class ResidualUnit(keras.layers.Layer):
         else:
             shapes = [(filters, 3, stride), (outputs, 3, 1)]
         self.convolutions = [
-            _convolution(*shape, name=f"conv{i}") for i, shape in enumerate(shapes, 1)
+            _convolution(*shape, f"conv{i}", dtype) for i, shape in enumerate(shapes, 1)
         ]
         # Made whole: Keras 3 does not see a layer that takes a place in a list later.
         self.norms = [
-            InstanceBatchNormalization(name="norm1")
+            InstanceBatchNormalization(name="norm1", dtype=dtype)
             if ibn == "a" and i == 1
-            else batch_normalization(f"norm{i}")
+            else batch_normalization(f"norm{i}", dtype)
             for i in range(1, len(shapes) + 1)
         ]
         self.projection = self.projection_norm = self.output_norm = None
         if project:
-            self.projection = _convolution(outputs, 1, stride, "projection")
-            self.projection_norm = batch_normalization("projection_norm")
+            self.projection = _convolution(outputs, 1, stride, "projection", dtype)
+            self.projection_norm = batch_normalization("projection_norm", dtype)
         if ibn == "b":
-            self.output_norm = InstanceNormalization(name="output_norm")
+            self.output_norm = InstanceNormalization(name="output_norm", dtype=dtype)
 
     def build(self, input_shape):
         shape = input_shape
@@ -151,10 +153,12 @@ class ResNet(keras.Model):
         ibn: None, "a" or "b".
         width: int, channels of conv1; 64 is the published network.
         stride_first: bool, of `ResidualUnit`.
+        dtype: Keras's; "mixed_bfloat16" computes in bfloat16, but norms in float32.
 
     Call: images float32 (batch, height, width, 3), normalised by the dataset's mean and
     deviation. Returns the feature map (batch, height / 32, width / 32, feature_size),
-    sizes rounded up. `feature_size` is 2048 for depth 50 and width 64.
+    sizes rounded up, of the compute dtype. `feature_size` is 2048 for depth 50 and
+    width 64.
 
     Raises:
         InputError: an unknown depth or ibn.
@@ -175,11 +179,12 @@ class ResNet(keras.Model):
         bottleneck = depth in BOTTLENECK_DEPTHS
         expansion = BOTTLENECK_EXPANSION if bottleneck else 1
         self.feature_size = width * 8 * expansion
-        self.stem = _convolution(width, 7, 2, "stem")
+        dtype = self.dtype_policy
+        self.stem = _convolution(width, 7, 2, "stem", dtype)
         self.stem_norm = (
-            InstanceNormalization(name="stem_norm")
+            InstanceNormalization(name="stem_norm", dtype=dtype)
             if ibn == "b"
-            else batch_normalization("stem_norm")
+            else batch_normalization("stem_norm", dtype)
         )
         self.blocks = []
         channels = width
@@ -196,6 +201,7 @@ class ResNet(keras.Model):
                         ibn=_block_ibn(ibn, stack, block == count - 1),
                         stride_first=stride_first,
                         name=f"stack{stack + 1}_block{block}",
+                        dtype=dtype,
                     )
                 )
                 channels = filters * expansion
@@ -211,6 +217,7 @@ class ResNet(keras.Model):
 
     def get_config(self):
         return {
+            "dtype": self.dtype_policy.name,  # which Keras 2 leaves out
             **super().get_config(),
             "depth": self.depth,
             "ibn": self.ibn,

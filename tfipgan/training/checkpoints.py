@@ -1,4 +1,7 @@
-"""Checkpoints of a training run: everything that the next step depends on."""
+"""Checkpoints of a training run: everything that the next step depends on.
+
+All of it is read and written by one process alone: other workers need not take part.
+"""
 
 import json
 from pathlib import Path
@@ -31,6 +34,11 @@ class Checkpoints:
         self._folder = folder
         self._networks = networks
         self._optimizers = optimizers
+
+    def variables(self) -> list:
+        """Return all variables that are saved, in an order of their own."""
+        owners = [*self._networks.values(), *self._optimizers.values()]
+        return [variable for owner in owners for variable in owner.variables]
 
     def save(self, step: int, unlogged: list[dict[str, float]] | None = None) -> Path:
         """Save everything as it is after `step` steps; return the checkpoint.

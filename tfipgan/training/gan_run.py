@@ -3,24 +3,35 @@
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import keras
 
 from tfipgan.config import Config
 from tfipgan.data.filenames import Sample
+from tfipgan.data.image_cache import check_cache
 from tfipgan.data.labels import DomainMap
 from tfipgan.data.pipelines import gan_batches, steps_per_epoch
 from tfipgan.errors import InputError
-from tfipgan.networks import build_discriminator, build_generator
+from tfipgan.fingerprint import weights_digest
+from tfipgan.networks import (
+    build_discriminator,
+    build_generator,
+)
 from tfipgan.pretrained import load_pretrained_gan
 from tfipgan.runs import Run, load_reid_network, require_classifier
 from tfipgan.training.checkpoints import Checkpoints
 from tfipgan.training.ipgan import IPGAN
-from tfipgan.training.resumable import Plan, train_resumably
+from tfipgan.training.resumable import Plan, follow, train_resumably
 from tfipgan.training.sample_sheet import sheet_images, write_sample_sheet
 from tfipgan.training.schedules import LinearDecay
-from tfipgan.training.start import start_run
-from tfipgan.training.strategy import check_batch_size, make_strategy
+from tfipgan.training.start import start_run, what_decides
+from tfipgan.training.strategy import (
+    check_batch_size,
+    check_compiler,
+    make_strategy,
+)
+from tfipgan.training.team import Team
 
 METRICS_EVERY = 10
 
@@ -35,6 +46,7 @@ def train_gan(
     out: str | os.PathLike,
     *,
     devices: Sequence[str] | None = None,
+    cache_gib: float | None = None,
     resume: bool = False,
     progress: bool = True,
     left_out: Mapping[str, str] | None = None,
@@ -46,33 +58,43 @@ def train_gan(
         source: training samples with identities.
         target: training samples with cameras; their identities are not looked at.
         semantic: run of D_sem; not needed if gan.lambda_semantic is 0.
-        out: the run folder to make.
-        devices: names such as "GPU:0"; None takes all GPUs, or the CPU.
+        out: the run folder to make; of several workers the chief alone makes it.
+        devices: names such as "GPU:0"; None takes all GPUs, or the CPU. Where TF_CONFIG
+            names several workers, they all share each batch; see docs/devices.md.
+        cache_gib: memory to keep the decoded images in; None keeps none.
         resume: go on from the last checkpoint in `out`, if it is there.
         progress: whether to show a progress bar on stderr.
         left_out: why each image that isn't used could not be read, by path.
 
     Returns:
-        The run, its folder complete.
+        The run, its folder complete; of another worker than the chief, its folder is
+        not there.
 
     Raises:
         InputError: D_sem is missing, of another image size or of other identities;
             weights to start from that can't be had or don't fit;
-            too few images; a batch that does not split over the devices; `out` is not
+            too few images; a batch that does not split over the devices;
+            gan.jit_compile on several; more images than `cache_gib` holds; `out` is not
             empty, or not a run of this config and data, or another process trains it.
-        TrainingError, SystemExit: as `train_resumably`.
+            Or the workers were not started alike, or do not all come.
+        TrainingError, SystemExit: as `train_resumably`; or another worker has ended.
     """
+    # Before anything that may be an error here: so the other workers see that we end.
+    team = Team(make_strategy(devices))
     gan = config.gan
     domains = DomainMap.from_samples(target)
     labels = _semantic_labels(config, semantic, source)
-    strategy = make_strategy(devices)
-    check_batch_size(strategy, gan.batch_size)
+    check_batch_size(team.strategy, gan.batch_size)
+    check_compiler(team.strategy, gan.jit_compile, "gan")
+    check_cache(len(source) + len(target), gan.image_size, cache_gib)
     epoch_steps = steps_per_epoch(
         len(source) + len(target), gan.batch_size * gan.n_critic
     )
+    # Loaded outside of the strategy, where a digest does not depend on the devices.
+    digest = weights_digest(load_reid_network(semantic)) if labels else None
     keras.utils.set_random_seed(config.seed)
     # Before the folder is made: a D_sem that can't be loaded is an error.
-    with strategy.scope():
+    with team.told_in_a_line(out), team.strategy.scope():
         model = _build(config, domains, semantic, epoch_steps)
 
     def make_batches(start_step):
@@ -88,6 +110,8 @@ def train_gan(
             flip=gan.random_flip,
             start_step=start_step,
             end_step=plan.num_steps,
+            worker=team.worker,
+            cache=cache_gib is not None,
         )
 
     def learning_rates(step):
@@ -114,24 +138,38 @@ def train_gan(
         remedy="start a new one with a lower gan.learning_rate, if you like from this "
         "one's weights, by gan.generator_weights and gan.discriminator_weights",
     )
-    images = {"source": source, "target": target}
-    with start_run(
-        out,
-        "gan",
-        config,
-        images=images,
-        domains=domains,
-        left_out=left_out,
-        resume=resume,
-    ) as run:
-        checkpoints = Checkpoints(
-            run.checkpoints,
+
+    def checkpoints_in(folder):
+        return Checkpoints(
+            folder,
             {"generator": model.generator, "discriminator": model.discriminator},
             {
                 "generator_optimizer": model.generator_optimizer,
                 "discriminator_optimizer": model.discriminator_optimizer,
             },
         )
+
+    images = {"source": source, "target": target}
+    with team.told_in_a_line(out):
+        team.require_same(what_decides(config, images, digest))
+        if not team.is_chief:
+            run = Run(Path(out), "gan", config, domains=domains)
+            follow(plan, model, team, checkpoints_in(run.checkpoints), make_batches)
+            return run
+    with (
+        team.told_in_a_line(out),
+        start_run(
+            out,
+            "gan",
+            config,
+            images=images,
+            domains=domains,
+            semantic=digest,
+            left_out=left_out,
+            resume=resume,
+        ) as run,
+    ):
+        checkpoints = checkpoints_in(run.checkpoints)
         restored = checkpoints.restore_latest()
         logger.info(
             "%d source and %d target images, %d domains, %d steps of %d in each epoch",
@@ -141,10 +179,11 @@ def train_gan(
             run,
             plan,
             model,
-            strategy,
+            team,
             checkpoints,
             make_batches,
             restored,
+            jit_compile=gan.jit_compile,
             progress=progress,
         )
     return run
@@ -181,13 +220,14 @@ def _semantic_labels(config, semantic, source):
 def _build(config, domains, semantic, epoch_steps):
     """Return the compiled `IPGAN`; call it in the strategy's scope."""
     gan = config.gan
-    generator = build_generator(gan, domains.num_domains)
-    discriminator = build_discriminator(gan, domains.num_domains)
+    generator = build_generator(gan, domains.num_domains, gan.precision)
+    discriminator = build_discriminator(gan, domains.num_domains, gan.precision)
     load_pretrained_gan(generator, discriminator, gan)
     model = IPGAN(
         generator,
         discriminator,
-        load_reid_network(semantic) if gan.lambda_semantic else None,
+        # In the GAN's precision, not in that of its own training.
+        load_reid_network(semantic, gan.precision) if gan.lambda_semantic else None,
         adversarial=gan.adversarial,
         n_critic=gan.n_critic,
         lambda_domain=gan.lambda_domain,

@@ -4,12 +4,14 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
 
 from tfipgan.config import Config
 from tfipgan.data.filenames import Sample
+from tfipgan.data.image_cache import check_cache
 from tfipgan.data.labels import LabelMap
 from tfipgan.data.pipelines import reid_batches, steps_per_epoch
 from tfipgan.errors import InputError
@@ -17,14 +19,21 @@ from tfipgan.evaluation import evaluate_ranking
 from tfipgan.evaluation.features import extract_features
 from tfipgan.networks import build_reid_network
 from tfipgan.pretrained import load_pretrained_backbone, resolve_weights
+from tfipgan.replicated import own_copies
 from tfipgan.runs import Run
 from tfipgan.training.checkpoints import BestCheckpoints, Checkpoints
 from tfipgan.training.log import read_metrics
 from tfipgan.training.reid import ReidTraining
-from tfipgan.training.resumable import Plan, train_resumably
+from tfipgan.training.resumable import Plan, follow, train_resumably
 from tfipgan.training.schedules import StepDecay
-from tfipgan.training.start import start_run
-from tfipgan.training.strategy import check_batch_size, make_strategy
+from tfipgan.training.start import start_run, what_decides
+from tfipgan.training.strategy import (
+    check_batch_size,
+    check_compiler,
+    make_strategy,
+)
+from tfipgan.training.team import Team
+from tfipgan.variables import named_weights
 
 METRICS_EVERY = 10
 # Each, because the best weights since the oldest checkpoint are kept too.
@@ -41,6 +50,7 @@ def train_reid(
     *,
     translated: Sequence[Sample] | None = None,
     devices: Sequence[str] | None = None,
+    cache_gib: float | None = None,
     resume: bool = False,
     progress: bool = True,
     left_out: Mapping[str, str] | None = None,
@@ -51,23 +61,30 @@ def train_reid(
         config: of the run; the run keeps it with what `backbone.weights` asks for.
         samples: the dataset's training samples; they give the label map and the
             held-out images.
-        out: the run folder to make.
+        out: the run folder to make; of several workers the chief alone makes it.
         translated: train on these instead; their identities are the dataset's.
-        devices: names such as "GPU:0"; None takes all GPUs, or the CPU.
+        devices: names such as "GPU:0"; None takes all GPUs, or the CPU. Where TF_CONFIG
+            names several workers, they all share each batch; see docs/devices.md.
+        cache_gib: memory to keep the decoded images in; None keeps none.
         resume: go on from the last checkpoint in `out`, if it is there.
         progress: whether to show a progress bar on stderr.
         left_out: why each image that isn't used could not be read, by path.
 
     Returns:
-        The run, its folder complete.
+        The run, its folder complete; of another worker than the chief, its folder is
+        not there.
 
     Raises:
         InputError: too few images or identities; translated identities that the
-            dataset lacks; a batch that does not split over the devices; weights that
-            can't be had or don't fit; `out` is not empty, or not a run of this config
-            and data, or another process trains it.
-        TrainingError, SystemExit: as `train_resumably`.
+            dataset lacks; a batch that does not split over the devices;
+            reid.jit_compile on several; more images than `cache_gib` holds; weights
+            that can't be had or don't fit; `out` is not empty, or not a run of this
+            config and data, or another process trains it.
+            Or the workers were not started alike, or do not all come.
+        TrainingError, SystemExit: as `train_resumably`; or another worker has ended.
     """
+    # Before anything that may be an error here: so the other workers see that we end.
+    team = Team(make_strategy(devices))
     config = replace(config, backbone=resolve_weights(config.backbone))
     reid = config.reid
     held_out = _held_out_identities(samples, reid.held_out_identities, config.seed)
@@ -82,15 +99,16 @@ def train_reid(
         for s in (samples if translated is None else translated)
         if s.person_id not in held_out
     ]
-    strategy = make_strategy(devices)
-    check_batch_size(strategy, reid.batch_size)
+    check_batch_size(team.strategy, reid.batch_size)
+    check_compiler(team.strategy, reid.jit_compile, "reid")
+    check_cache(len(training), reid.image_size, cache_gib)
     epoch_steps = steps_per_epoch(len(training), reid.batch_size)
     # Before the folder is made: an identity that the dataset lacks is an error.
     for sample in training:
         labels.index(sample.person_id)
     keras.utils.set_random_seed(config.seed)
     # Before the folder too: weights that can't be fetched are an error.
-    with strategy.scope():
+    with team.told_in_a_line(out), team.strategy.scope():
         model = _build(config, len(labels), epoch_steps)
 
     def make_batches(start_step):
@@ -105,6 +123,8 @@ def train_reid(
             dropout_units=reid.fc_units,
             start_step=start_step,
             end_step=plan.num_steps,
+            worker=team.worker,
+            cache=cache_gib is not None,
         )
 
     def learning_rates(step):
@@ -116,7 +136,12 @@ def train_reid(
         nonlocal best_map
         if not validation:
             return
-        score = _held_out_map(model.network, validation, config)
+        # Not the trained network itself, which all workers would have to run.
+        plain = build_reid_network(config.backbone, reid, len(labels))
+        trained = own_copies(named_weights(model.network))
+        for name, variable in named_weights(plain).items():
+            variable.assign(trained[name].numpy())
+        score = _held_out_map(plain, validation, config)
         log.write(step, {_HELD_OUT: score})
         if score > best_map:
             best_map = score
@@ -133,24 +158,37 @@ def train_reid(
         remedy="start a new one with lower reid.learning_rate and "
         "reid.backbone_learning_rate",
     )
-    images = {"data": samples}
-    if translated is not None:
-        images["translated"] = translated
-    with start_run(
-        out,
-        "reid",
-        config,
-        images=images,
-        labels=labels,
-        left_out=left_out,
-        resume=resume,
-    ) as run:
-        networks = {"network": model.network}
+    networks = {"network": model.network}
+
+    def checkpoints_in(folder):
         optimizers = {
             "backbone_optimizer": model.backbone_optimizer,
             "head_optimizer": model.head_optimizer,
         }
-        checkpoints = Checkpoints(run.checkpoints, networks, optimizers)
+        return Checkpoints(folder, networks, optimizers)
+
+    images = {"data": samples}
+    if translated is not None:
+        images["translated"] = translated
+    with team.told_in_a_line(out):
+        team.require_same(what_decides(config, images))
+        if not team.is_chief:
+            run = Run(Path(out), "reid", config, labels=labels)
+            follow(plan, model, team, checkpoints_in(run.checkpoints), make_batches)
+            return run
+    with (
+        team.told_in_a_line(out),
+        start_run(
+            out,
+            "reid",
+            config,
+            images=images,
+            labels=labels,
+            left_out=left_out,
+            resume=resume,
+        ) as run,
+    ):
+        checkpoints = checkpoints_in(run.checkpoints)
         restored = checkpoints.restore_latest()
         best = BestCheckpoints(run.best, networks, checkpoints)
         best_map = _score_at(run, best.go_back(restored[0]))
@@ -162,10 +200,11 @@ def train_reid(
             run,
             plan,
             model,
-            strategy,
+            team,
             checkpoints,
             make_batches,
             restored,
+            jit_compile=reid.jit_compile,
             progress=progress,
         )
     return run
@@ -181,7 +220,7 @@ def _score_at(run, step):
 def _build(config, num_classes, epoch_steps):
     """Return the compiled `ReidTraining`; call it in the strategy's scope."""
     reid = config.reid
-    network = build_reid_network(config.backbone, reid, num_classes)
+    network = build_reid_network(config.backbone, reid, num_classes, reid.precision)
     load_pretrained_backbone(network, config.backbone)
     model = ReidTraining(network, reid.weight_decay)
 

@@ -20,6 +20,9 @@ def mean_over_replicas(terms):
 def gradient_norm(gradients):
     """Return the length of all gradients together, as the optimiser adds them up.
 
+    On several replicas this sums what the optimiser sums once more: Keras 3 neither
+    takes gradients that are summed already nor gives its sums back.
+
     Args:
         gradients: list of tensors, this replica's share of each.
     """

@@ -18,7 +18,8 @@ from tfipgan.runs import Run
 from tfipgan.training.checkpoints import Checkpoints
 from tfipgan.training.log import MetricsLog
 from tfipgan.training.loop import training_steps
-from tfipgan.training.stop import StopSignals
+from tfipgan.training.stop import SIGNALS, StopSignals
+from tfipgan.training.team import Team
 
 # An epoch at full size may take days on a CPU: what a crash costs is bounded by time.
 SAVE_SECONDS = 15 * 60
@@ -59,32 +60,38 @@ def train_resumably(
     run: Run,
     plan: Plan,
     model,
-    strategy,
+    team: Team,
     checkpoints: Checkpoints,
     make_batches: Callable[[int], tf.data.Dataset],
     restored: tuple[int, Sequence[dict[str, float]]],
     *,
+    jit_compile: bool = False,
     progress: bool,
 ) -> None:
     """Run the steps that are left of a run, to its end or to a signal.
+
+    What a process does that trains alone, and the chief of several workers; the others
+    call `follow`.
 
     Args:
         run: whose folder this process holds alone.
         plan: of the whole run.
         model: has `train_step`; as the checkpoints restored it.
-        strategy: of its devices.
+        team: whose strategy the model was made in.
         checkpoints: of the run.
         make_batches: from the steps done to the dataset of the batches that follow.
         restored: what `checkpoints.restore_latest` returned.
+        jit_compile: whether XLA compiles the step.
         progress: whether to show a progress bar on stderr.
 
     Raises:
         TrainingError: a loss term is NaN or infinite, or a file can't be written. What
             was saved before stays.
         SystemExit: after SIGTERM or Ctrl-C, with 128 and the signal's number; the step
-            under way is finished and saved.
+            under way, or of several workers the one after it, is finished and saved.
     """
     start_step, unlogged = restored
+    team.start_from_chief(start_step, checkpoints.variables())
     window = _Window(plan, checkpoints, unlogged)
     saved = time.monotonic()
     with (
@@ -95,9 +102,10 @@ def train_resumably(
         for step, terms in training_steps(
             model,
             make_batches(start_step),
-            strategy,
+            team.strategy,
             start_step=start_step,
             num_steps=plan.num_steps,
+            jit_compile=jit_compile,
             progress=progress,
             title=plan.title,
         ):
@@ -110,18 +118,65 @@ def train_resumably(
                 plan.on_epoch(step, log)
             due = rest == 0 and epoch % plan.checkpoint_every == 0
             late = time.monotonic() - saved > SAVE_SECONDS
-            if due or last or late or stop.received:
+            signal = _agreed_signal(team, stop)
+            if due or last or late or signal:
                 unlogged = window.unlogged()
                 log.flush()
                 path = checkpoints.save(step, unlogged)
                 saved = time.monotonic()
-            if stop.received and not last:
+            if signal and not last:
                 logger.warning(
                     "%s stopped the run after step %d of %d, saved as %s; the same "
                     "command with --resume goes on from there",
-                    stop.received.name, step, plan.num_steps, path,
+                    signal.name, step, plan.num_steps, path,
                 )  # fmt: skip
-                raise SystemExit(128 + stop.received)
+                team.meet()
+                raise SystemExit(128 + signal)
+        team.meet()
+
+
+def follow(
+    plan: Plan,
+    model,
+    team: Team,
+    checkpoints: Checkpoints,
+    make_batches: Callable[[int], tf.data.Dataset],
+) -> None:
+    """Train along with the chief: what another worker does, which writes nothing.
+
+    It reads no numbers either: if the chief ends for what it has read, it is gone.
+
+    Args:
+        plan, model, team, make_batches: as for `train_resumably`, on the chief.
+        checkpoints: of the same networks and optimisers; its folder is not touched.
+
+    Raises:
+        SystemExit: as on the chief, once that has saved.
+    """
+    start_step = team.start_from_chief(0, checkpoints.variables())
+    logger.info("%s trains along, worker 0 writes", team.worker)
+    with StopSignals() as stop:
+        for step, _ in training_steps(
+            model,
+            make_batches(start_step),
+            team.strategy,
+            start_step=start_step,
+            num_steps=plan.num_steps,
+            progress=False,
+        ):
+            signal = _agreed_signal(team, stop)
+            if signal and step < plan.num_steps:
+                logger.warning("%s stopped the run after step %d", signal.name, step)
+                team.meet()
+                raise SystemExit(128 + signal)
+        team.meet()
+
+
+def _agreed_signal(team, stop):
+    """Return the signal that all workers stop for after this step, or None."""
+    wishes = team.agree([stop.received == number for number in SIGNALS])
+    agreed = [number for number, wished in zip(SIGNALS, wishes, strict=True) if wished]
+    return agreed[0] if agreed else None
 
 
 class _Window:

@@ -16,7 +16,9 @@ from tfipgan.output_file import clear_leftovers
 from tfipgan.runs import Run, create_run, open_run
 
 LOCK, IMAGES, LEFT_OUT = ".lock", "images.json", "left_out.json"
+SEMANTIC = "semantic.json"
 SHOWN = 5
+_WEIGHTS = "weights_sha256"
 
 
 @contextmanager
@@ -28,6 +30,7 @@ def start_run(
     images: Mapping[str, Sequence[Sample]],
     labels: LabelMap | None = None,
     domains: DomainMap | None = None,
+    semantic: str | None = None,
     left_out: Mapping[str, str] | None = None,
     resume: bool = False,
 ) -> Iterator[Run]:
@@ -39,9 +42,11 @@ def start_run(
         path, kind, config, labels, domains: as for `create_run`.
         images: what it is trained on, by what they are; the run remembers the names,
             identities and cameras. Their folder may move.
+        semantic: digest of the semantic discriminator's weights, if there is one.
         left_out: why each image that isn't used could not be read, by path.
-        resume: whether a run may be there; it must be of the same config, labels and
-            images. One of an earlier version may not know its images.
+        resume: whether a run may be there; it must be of the same config, labels,
+            images and semantic discriminator. One of an earlier version may not know
+            its images, or its semantic discriminator.
 
     Raises:
         InputError: something is there and `resume` is off; or it is another run, with
@@ -52,7 +57,7 @@ def start_run(
         if resume and (path / "run.json").exists():
             held.enter_context(locked(path / LOCK, str(path)))
             run = open_run(path, kind)
-            _require_same(run, config, labels, domains, images)
+            _require_same(run, config, labels, domains, images, semantic)
             for folder in (path, run.checkpoints, run.best, path / "samples"):
                 clear_leftovers(folder)
             yield run
@@ -62,11 +67,27 @@ def start_run(
             # Held from before the folder has its name.
             held.enter_context(locked(aside / LOCK, str(path)))
             _write(aside / IMAGES, {name: _rows(s) for name, s in images.items()})
+            if semantic:
+                _write(aside / SEMANTIC, {_WEIGHTS: semantic})
             if left_out:
                 _write(aside / LEFT_OUT, dict(left_out))
 
         _clear_beginnings(path)
         yield create_run(path, kind, config, labels, domains, more=fill)
+
+
+def what_decides(
+    config: Config, images: Mapping[str, Sequence[Sample]], semantic: str | None = None
+) -> dict[str, str]:
+    """Return what must be the same on all workers of a run, by what it is of.
+
+    The arguments are those of `start_run`.
+    """
+    rows = {
+        f"list of {name} images": json.dumps(_rows(s)) for name, s in images.items()
+    }
+    more = {"semantic discriminator": semantic} if semantic else {}
+    return {"config": json.dumps(to_dict(config)), **rows, **more}
 
 
 def _clear_beginnings(path):
@@ -79,7 +100,7 @@ def _clear_beginnings(path):
             pass  # not killed: it is at it
 
 
-def _require_same(run, config, labels, domains, images):
+def _require_same(run, config, labels, domains, images, semantic):
     if run.imported is not None:
         raise InputError(
             f"{run.path} was imported from {run.imported} and not trained, so there is "
@@ -98,6 +119,11 @@ def _require_same(run, config, labels, domains, images):
             differences[f"{name} images"] = found
         for name in there.keys() - images.keys():
             differences[f"{name} images"] = f"{len(there[name])} there, none here"
+    there = _read_semantic(run.path / SEMANTIC)
+    if there and semantic and there != semantic:
+        differences["semantic discriminator"] = (
+            f"its weights have the digest {there[:12]} there, {semantic[:12]} here"
+        )
     for what, difference in differences.items():
         if difference:
             raise InputError(
@@ -180,4 +206,20 @@ def _read(path):
         raise InputError(
             f"{path} is damaged ({error}); expected the names of the run's images: "
             "remove it to go on without comparing them"
+        ) from error
+
+
+def _read_semantic(path):
+    """Return the digest that a run was started with; None if it knows none."""
+    if not path.exists():
+        return None
+    try:
+        digest = json.loads(path.read_text(encoding="utf-8"))[_WEIGHTS]
+        if not isinstance(digest, str):
+            raise ValueError("no digest")
+        return digest
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(
+            f"{path} is damaged ({error!r}); expected the digest of a network's "
+            "weights: remove it to go on without comparing them"
         ) from error

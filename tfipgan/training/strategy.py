@@ -1,37 +1,56 @@
-"""Which devices a run trains on."""
+"""Which devices a run trains on: this process's, and those of other workers."""
 
 import functools
 
 import tensorflow as tf
 
 from tfipgan.errors import InputError
+from tfipgan.training.rendezvous import check_addresses, wait_for_others
+from tfipgan.workers import VARIABLE, worker_share
 
 
 def make_strategy(devices=None):
-    """Return a MirroredStrategy over the named devices, or over all that are there.
+    """Return the strategy of the named devices, or of all that are there.
+
+    A MirroredStrategy; or, where TF_CONFIG names several workers, a
+    MultiWorkerMirroredStrategy, once all of them are there. That one has to be made
+    before TensorFlow computes anything.
 
     Args:
         devices: names such as ["GPU:0", "GPU:1"]; None takes all GPUs, or the CPUs
-            (one, unless logical devices were configured) where there is none.
+            (one, unless logical devices were configured) where there is none. Each
+            worker names its own, as many as the others.
 
     Raises:
-        InputError: a device that isn't there.
+        InputError: a device that isn't there; TF_CONFIG that can't be used, a worker
+            that does not come, a port in use, or TensorFlow has computed something.
     """
-    there = [
-        device.name.removeprefix("/physical_device:").removeprefix("/device:")
-        for kind in ("GPU", "CPU")
-        for device in tf.config.list_logical_devices(kind)
-    ]
+    worker = worker_share()
+    devices = None if devices is None else tuple(devices)
+    if worker.count > 1:
+        return _multi_worker(devices, worker, worker_addresses())
+    there = _names(tf.config.list_logical_devices)
     if devices is None:
         gpus = [name for name in there if name.startswith("GPU")]
-        devices = gpus or there
-    missing = [name for name in devices if name not in there]
-    if missing:
-        raise InputError(
-            f"device {', '.join(missing)} is not there; this machine has "
-            f"{', '.join(there)}"
-        )
+        devices = tuple(gpus or there)
+    _require_there(devices, there)
     return _mirrored(tuple(f"/{name}" for name in devices))
+
+
+def worker_addresses() -> tuple[str, ...]:
+    """Return the addresses of TF_CONFIG's workers; InputError for what is none.
+
+    Only where `worker_share` finds several.
+    """
+    resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    try:
+        addresses = tuple(resolver.cluster_spec().as_dict()["worker"])
+    except TypeError as error:
+        raise InputError(
+            f"{VARIABLE} has addresses that are no text ({error}); expected host:port"
+        ) from error
+    check_addresses(addresses)
+    return addresses
 
 
 @functools.cache
@@ -44,6 +63,61 @@ def _mirrored(devices):
     return tf.distribute.MirroredStrategy(list(devices))
 
 
+@functools.cache
+def _multi_worker(devices, worker, addresses):
+    """Return the process's strategy of several workers; it can make one only."""
+    if devices is not None:
+        _show_only(devices)
+    wait_for_others(worker, addresses)
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except RuntimeError as error:
+        if "startup" not in str(error):
+            raise
+        raise InputError(
+            f"{VARIABLE} names {worker.count} workers, but TensorFlow has computed "
+            "something in this process already; expected a training to be its first "
+            "work: start it in a new process"
+        ) from error
+
+
+def _show_only(devices):
+    """Let TensorFlow see these of the machine's devices only."""
+    there = _names(tf.config.list_physical_devices)
+    _require_there(devices, there)
+    gpus = [name for name in devices if name.startswith("GPU")]
+    if gpus != list(devices) and len(devices) > 1:
+        raise InputError(
+            f"--devices {','.join(devices)} with {VARIABLE}: expected GPUs only, or "
+            "CPU:0 alone; start a worker for each of what else there is"
+        )
+    shown = [there[name] for name in gpus]
+    try:
+        tf.config.set_visible_devices(shown, "GPU")
+    except RuntimeError as error:
+        raise InputError(
+            f"TensorFlow has its devices already ({error}): start in a new process"
+        ) from error
+
+
+def _names(list_devices):
+    """Return devices by the names that users give them, GPUs first."""
+    return {
+        device.name.removeprefix("/physical_device:").removeprefix("/device:"): device
+        for kind in ("GPU", "CPU")
+        for device in list_devices(kind)
+    }
+
+
+def _require_there(devices, there):
+    missing = [name for name in devices if name not in there]
+    if missing:
+        raise InputError(
+            f"device {', '.join(missing)} is not there; this machine has "
+            f"{', '.join(there)}"
+        )
+
+
 def check_batch_size(strategy, batch_size):
     """Raise InputError unless the global batch splits evenly over the replicas."""
     replicas = strategy.num_replicas_in_sync
@@ -51,4 +125,18 @@ def check_batch_size(strategy, batch_size):
         raise InputError(
             f"batch size {batch_size} does not split over {replicas} devices: use a "
             f"multiple of {replicas}, or fewer devices"
+        )
+
+
+def check_compiler(strategy, jit_compile, section):
+    """Raise InputError if XLA is to compile the step of several devices.
+
+    XLA compiles for one device, and the sums over devices are part of the step.
+    """
+    replicas = strategy.num_replicas_in_sync
+    if jit_compile and replicas > 1:
+        raise InputError(
+            f"{section}.jit_compile is true and there are {replicas} devices, but XLA "
+            "compiles a step of one device only: set it to false, or name one device "
+            "in --devices"
         )

@@ -1,0 +1,160 @@
+"""The workers of one training, as one of them sees the others.
+
+The chief, worker 0, alone writes. Nothing here but `agree` is done at every step.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tfipgan.checkpoints import latest_checkpoint
+from tfipgan.errors import InputError, TrainingError
+from tfipgan.replicated import OwnCopies
+from tfipgan.training.rendezvous import find_gone, named
+from tfipgan.training.replicas import sum_over_replicas
+from tfipgan.training.strategy import worker_addresses
+from tfipgan.workers import ALONE, worker_share
+
+# What TensorFlow raises when another process has gone away.
+_GONE = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+)
+
+
+class Team:
+    """This process and the other workers of its strategy; one process is a team too.
+
+    All of them call the same methods in the same order, or they wait for each other.
+
+    Args:
+        strategy: what `make_strategy` returned.
+    """
+
+    def __init__(self, strategy):
+        self.strategy = strategy
+        several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+        self.worker = worker_share() if several else ALONE
+        self._addresses = worker_addresses() if several else ()
+        self._asked = None
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this is the worker that writes."""
+        return self.worker.index == 0
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether there is no other worker."""
+        return self.worker.count == 1
+
+    def require_same(self, decided_by: Mapping[str, str]) -> None:
+        """Raise InputError, on all workers, unless it is the same on all of them.
+
+        decided_by: what decides the training, by what it is of, such as "config".
+        """
+        if self.is_alone:
+            return
+        digests = [
+            hashlib.sha256(text.encode()).digest() for text in decided_by.values()
+        ]
+        told = np.zeros((self.worker.count, len(digests), 32), np.float32)
+        told[self.worker.index] = [list(digest) for digest in digests]
+        (everyone,) = self._sum([told])
+        for place, what in enumerate(decided_by):
+            other = (everyone[:, place] != everyone[0, place]).any(axis=1)
+            if other.any():
+                names = named(np.flatnonzero(other), self._addresses)
+                raise InputError(
+                    f"{names} was started with another {what} than worker 0; expected "
+                    "the same on all: start all with the same command and data"
+                )
+
+    def start_from_chief(self, step: int, variables: Sequence) -> int:
+        """Give all workers the chief's values and step; return the step."""
+        if self.is_alone:
+            return step
+        copies = [OwnCopies(variable) for variable in variables]
+        values = [np.asarray(step, np.int64), *(copy.numpy() for copy in copies)]
+        if not self.is_chief:
+            values = [np.zeros_like(value) for value in values]
+        step, *values = self._sum(values)
+        for copy, value in zip(copies, values, strict=True):
+            copy.assign(value)
+        return int(step)
+
+    def agree(self, wishes: Sequence[bool]) -> list[bool]:
+        """Return what any worker wished at the step before; alone, what it wishes now.
+
+        To be called after each step. The answer to this step's wishes is not waited
+        for: a GPU is still at the step.
+        """
+        if self.is_alone:
+            return list(wishes)
+        known, self._asked = self._asked, self._summed([np.float32(wishes)])[0]
+        return (
+            (known.numpy() > 0).tolist() if known is not None else [False] * len(wishes)
+        )
+
+    def meet(self) -> None:
+        """Return when all workers have come to here."""
+        if not self.is_alone:
+            self._sum([np.float32(0)])
+
+    @contextmanager
+    def told_in_a_line(self, out: str | os.PathLike) -> Iterator[None]:
+        """Turn the loss of a worker into a TrainingError that says what to do.
+
+        out: the chief's run folder.
+        """
+        try:
+            yield
+        except tf.errors.OpError as error:
+            if self.is_alone or not isinstance(error, _GONE):
+                raise
+            gone = named(find_gone(self.worker, self._addresses), self._addresses)
+            raise TrainingError(
+                f"{gone or 'another worker'} has ended or can't be reached, so "
+                f"{self.worker} stops too; {self._kept(Path(out))}; see what that one "
+                "said, then start all workers again with --resume"
+            ) from error
+
+    def _kept(self, out):
+        if not self.is_chief:
+            return "the checkpoints are the chief's, worker 0"
+        last = latest_checkpoint(out / "checkpoints")
+        return f"the last checkpoint is {last}" if last else "there is no checkpoint"
+
+    def _sum(self, values):
+        """Return the sums over all workers, as arrays."""
+        return [value.numpy() for value in self._summed(values)]
+
+    def _summed(self, values):
+        """Return the sums over all workers, which need not be known yet."""
+        sums = self._sum_over_workers([tf.constant(value) for value in values])
+        return [self.strategy.experimental_local_results(one)[0] for one in sums]
+
+    @tf.function
+    def _sum_over_workers(self, values):
+        return self.strategy.run(self._add_up, args=(values,))
+
+    def _add_up(self, values):
+        """Add up the values of each worker's first replica."""
+        replica = tf.distribute.get_replica_context()
+        here = self.strategy.num_replicas_in_sync // self.worker.count
+        first = tf.equal(replica.replica_id_in_sync_group % here, 0)
+        shares = [tf.where(first, value, tf.zeros_like(value)) for value in values]
+        sums = dict.fromkeys(range(len(values)))
+        # Tensors of several types are not added up in one go.
+        for dtype in sorted({share.dtype.name for share in shares}):
+            places = [k for k in sums if shares[k].dtype.name == dtype]
+            of_type = sum_over_replicas([shares[k] for k in places])
+            sums.update(zip(places, of_type, strict=True))
+        return list(sums.values())
