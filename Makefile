@@ -4,8 +4,10 @@
 PYTHON ?=
 # Where `make demo` writes.
 OUT ?= demo-out
-# A checkout of github.com/KaiyangZhou/deep-person-reid, for `make bench`.
+# Checkouts of github.com/KaiyangZhou/deep-person-reid and github.com/yunjey/stargan, for
+# `make bench`.
 TORCHREID ?=
+STARGAN ?=
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -44,20 +46,26 @@ test-addons: ## run all tests with tensorflow-addons too; skipped without Python
 	@$(call environment,test,$(EXTRAS))
 	$(VENV_PYTHON) -m pytest --numprocesses auto --dist loadfile
 
-torture: venv-test ## kill, corrupt and fuzz for an hour; ends with counts
+torture: venv-test ## kill, corrupt and fuzz for half an hour; ends with counts
 	@$(VENV_PYTHON) -m pytest tests/torture --torture
 
 bench: VENV := .venv-bench
-bench: ## measure against torchreid; TORCHREID=folder of its checkout
-	@if [ ! -d "$(TORCHREID)/torchreid" ]; then
-	  echo 'Error: TORCHREID=$(TORCHREID) is no checkout; expected the folder of one' >&2
-	  echo '(github.com/KaiyangZhou/deep-person-reid): make bench TORCHREID=folder' >&2
+bench: ## measure speed and memory; TORCHREID= and STARGAN= name checkouts
+	@if [ ! -d "$(TORCHREID)/torchreid" ] || [ ! -f "$(STARGAN)/solver.py" ]; then
+	  echo 'Error: TORCHREID=$(TORCHREID) STARGAN=$(STARGAN): expected the folders of' >&2
+	  echo 'checkouts of github.com/KaiyangZhou/deep-person-reid and of' >&2
+	  echo 'github.com/yunjey/stargan: make bench TORCHREID=folder STARGAN=folder' >&2
 	  exit 1
 	fi
 	$(call environment,bench,[bench])
-	for script in tests/bench/evaluation.py tests/bench/extraction.py; do
-	  PATH="$$PWD/$(VENV)/bin:$$PATH" $(VENV_PYTHON) -W ignore $$script "$(TORCHREID)"
-	done
+	export PATH="$$PWD/$(VENV)/bin:$$PATH" TF_CPP_MIN_LOG_LEVEL=3
+	script() { $(VENV_PYTHON) -W ignore tests/bench/"$$@"; }
+	script evaluation.py "$(TORCHREID)"
+	script extraction.py "$(TORCHREID)"
+	script training.py "$(STARGAN)" "$(TORCHREID)"
+	script pipelines.py
+	script memory.py
+	script operations.py
 
 bench-serving: venv ## measure the local server on what `make demo` wrote to OUT
 	@if [ ! -d "$(OUT)/models" ]; then
