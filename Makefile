@@ -63,6 +63,7 @@ bench: ## measure speed and memory; TORCHREID= and STARGAN= name checkouts
 	script evaluation.py "$(TORCHREID)"
 	script extraction.py "$(TORCHREID)"
 	script training.py "$(STARGAN)" "$(TORCHREID)"
+	script profile_step.py
 	script pipelines.py
 	script memory.py
 	script operations.py

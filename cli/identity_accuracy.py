@@ -7,23 +7,33 @@ from tfipgan.cli.common import FOLDER, dataset_options, runtime_options, skip_op
 
 @click.command("identity-accuracy")
 @click.option("--classifier", type=FOLDER, required=True, help="Run of train-reid.")
-@click.option("--images", type=FOLDER, required=True, help="Folder of images.")
+@click.option("--images", type=FOLDER, help="Folder of images.")
+@click.option("--data", type=FOLDER, help="Dataset: its training images, instead.")
 @skip_option("the log says how many")
 @dataset_options()
 @runtime_options
-def identity_accuracy(classifier, images, skip_unreadable, format, pattern, progress):
+def identity_accuracy(
+    classifier, images, data, skip_unreadable, format, pattern, progress
+):
     """Print the share of images whose identity the classifier names (paper Table 2).
 
     The images are the classifier's own training set, real or translated.
     """
-    from tfipgan.data.datasets import read_images, training_samples
+    from tfipgan.data.datasets import read_dataset, read_images, training_samples
     from tfipgan.data.readable import check_readable
     from tfipgan.evaluation.features import identity_accuracy as measure
     from tfipgan.runs import load_reid_network, open_run, require_classifier
 
+    if (images is None) == (data is None):
+        raise click.UsageError("expected one of --images and --data")
+    names = {"format": format, "pattern": pattern}
     run = open_run(classifier, "reid")
     labels = require_classifier(run)
-    samples = training_samples(read_images(images, format=format, pattern=pattern))
+    if data is None:
+        found = read_images(images, **names)
+    else:
+        found = read_dataset(data, splits=("train",), **names)
+    samples = training_samples(found)
     samples, _ = check_readable(samples, skip=skip_unreadable, progress=progress)
     accuracy = measure(
         load_reid_network(run),

@@ -15,11 +15,13 @@ from tfipgan.cli.identity_accuracy import identity_accuracy
 from tfipgan.cli.import_weights import import_weights
 from tfipgan.cli.inspect import inspect
 from tfipgan.cli.query import query
+from tfipgan.cli.reproduce import reproduce
 from tfipgan.cli.serve import serve
 from tfipgan.cli.synthesize import synthesize
 from tfipgan.cli.train_gan import train_gan
 from tfipgan.cli.train_reid import train_reid
 from tfipgan.cli.translate import translate
+from tfipgan.cli.translation_quality import translation_quality
 from tfipgan.errors import ConfigError, InputError, TrainingError
 
 
@@ -70,6 +72,7 @@ def main():
 
 for command in (
     demo,
+    reproduce,
     synthesize,
     inspect,
     train_reid,
@@ -78,6 +81,7 @@ for command in (
     extract,
     evaluate,
     identity_accuracy,
+    translation_quality,
     import_weights,
     export,
     query,

@@ -16,7 +16,12 @@ from tfipgan.cli.common import (
 
 @click.command("train-reid")
 @config_options
-@click.option("--data", type=FOLDER, required=True, help="Dataset with identities.")
+@click.option(
+    "--data",
+    type=FOLDER,
+    required=True,
+    help="Dataset with identities; with cameras for reid.labels=camera.",
+)
 @click.option(
     "--translated",
     type=FOLDER,
@@ -42,21 +47,32 @@ def train_reid(
 ):
     """Train a re-ID network on a labelled dataset, or on its translated images.
 
-    Trained at the GAN's image size it is the semantic discriminator of train-gan.
+    Trained at the GAN's image size it is the semantic discriminator of train-gan. With
+    reid.labels=camera it is the classifier of cameras that translation-quality asks.
     """
-    from tfipgan.data.datasets import read_dataset, read_images, training_samples
+    from tfipgan.data.datasets import (
+        camera_samples,
+        read_dataset,
+        read_images,
+        training_samples,
+    )
     from tfipgan.data.readable import check_readable
+    from tfipgan.errors import InputError
     from tfipgan.output_file import require_new_folder
     from tfipgan.runs import RESUME
+    from tfipgan.training.reid_run import ONLY_REAL
     from tfipgan.training.reid_run import train_reid as train
     from tfipgan.workers import worker_share
 
+    by_camera = config.reid.labels == "camera"
+    if by_camera and translated is not None:
+        raise InputError(ONLY_REAL)
     # The others write nothing; what they find there is the chief's.
     chief = worker_share().index == 0
     if chief and not resume:
         require_new_folder(out, RESUME)
     dataset = read_dataset(data, format=format, pattern=pattern, splits=("train",))
-    samples = training_samples(dataset)
+    samples = (camera_samples if by_camera else training_samples)(dataset)
     reading = {"skip": skip_unreadable, "progress": progress}
     translated_samples, left_out = None, {}
     if translated is not None:

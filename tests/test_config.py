@@ -270,7 +270,7 @@ def test_circle_of_bases(write):
     ("name", "expected"),
     [
         ("synthetic/ipgam", r"not found, .*; did you mean synthetic/ipgan\?"),
-        ("zzzz.yaml", r"config zzzz\.yaml not found, .*; for example synthetic/"),
+        ("zzzz.yaml", r"config zzzz\.yaml not found, .*; for example synthetic"),
         (".", r"config \. is a folder, expected a YAML file; for example"),
     ],
 )
@@ -321,6 +321,8 @@ BELOW_1 = r"expected a number of at least 0 and below 1"
         ("backbone.weights", "' '", "expected none, imagenet or a path, found ' '"),
         ("backbone.mean", "[0, 0]", "expected three numbers, found"),
         ("backbone.std", "[1, 1, 0]", "expected three numbers greater than 0, found"),
+        ("gan.target_domains", "1", "expected one of cameras, one, found 1"),
+        ("reid.labels", "people", "expected one of person, camera, found 'people'"),
         ("translation.quality", "101", "expected a whole number from 1 to 100"),
         ("evaluation.metric", "l1", "expected one of euclidean, cosine, found 'l1'"),
         ("seed", "-1", "expected a whole number from 0 to 2147483647, found -1"),
@@ -342,6 +344,10 @@ def test_bad_value(key, value, expected):
         ),
         (["gan.image_size=[30, 30]", "gan.num_layers=1"], "multiples of 4 "),
         (["gan.constant_epochs=0", "gan.decay_epochs=0"], "at least 1 epoch"),
+        (
+            ["reid.labels=camera", "reid.held_out_identities=2"],
+            "expected 0 with reid.labels camera, .* found 2",
+        ),
         ([IMAGENET, "backbone.depth=18"], "found depth 18.*import-weights"),
         ([IMAGENET, "backbone.ibn=b"], "found depth 50, ibn b and width 64"),
         ([IMAGENET, "backbone.width=32"], "found .* ibn none and width 32"),

@@ -10,33 +10,32 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from tfipgan import demo as demo_module
+from tfipgan.chain import Chain, Command, CommandFailed
 from tfipgan.cli.main import main
 from tfipgan.config import load_config
 from tfipgan.data.datasets import read_dataset
 from tfipgan.data.filenames import translated_name
-from tfipgan.demo import SIZES, Demo, available_cores
+from tfipgan.demo import SIZES, Demo
 from tfipgan.demo_report import results_table, write_demo_report
 from tfipgan.errors import InputError
 from tfipgan.evaluation import FeatureSet, evaluate_ranking
-from tfipgan.lanes import Command, CommandFailed, Lanes
 
 READ = ("data", "source", "target", "semantic", "model", "translated", "images")
 READ += ("classifier",)
 
 
 class Recorder:
-    """In the place of `Lanes.run`: notes the lanes and writes what commands leave."""
+    """In the place of `Chain.run`: notes the commands and writes what they leave."""
 
     def __init__(self):
-        self.stages = []
+        self.commands = []
         self.files = {}
 
-    def __call__(self, lanes, stage, at_once):
-        self.stages.append(stage)
-        for number, command in enumerate(c for lane in stage for c in lane):
+    def __call__(self, chain, commands, at_once):
+        self.commands += commands
+        for number, command in enumerate(commands):
             output = "0.25\n" if command.name.startswith("identity") else "\n"
-            (lanes.logs / f"{command.name}.out").write_text(output)
+            (chain.logs / f"{command.name}.out").write_text(output)
             arguments = list(command.arguments)
             if arguments[0] == "evaluate":
                 path = Path(arguments[arguments.index("--json") + 1])
@@ -57,7 +56,7 @@ class Recorder:
 def recorder(monkeypatch):
     recorder = Recorder()
     monkeypatch.setattr(
-        Lanes, "run", lambda self, lanes, at_once: recorder(self, lanes, at_once)
+        Chain, "run", lambda self, commands, at_once: recorder(self, commands, at_once)
     )
     return recorder
 
@@ -74,7 +73,7 @@ def parsed(command):
 def test_every_planned_command_is_a_valid_one(recorder, tmp_path, name, cores):
     demo = Demo(tmp_path / "out", SIZES[name], 5, cores, lambda line: None)
     demo.run()
-    commands = [c for stage in recorder.stages for lane in stage for c in lane]
+    commands = recorder.commands
     assert demo.commands == commands
     assert len({command.name for command in commands}) == len(commands)
     for command in commands:
@@ -92,27 +91,27 @@ def test_every_planned_command_is_a_valid_one(recorder, tmp_path, name, cores):
 def test_what_a_command_reads_was_made_before(recorder, tmp_path, name):
     demo = Demo(tmp_path / "out", SIZES[name], 0, 2, lambda line: None)
     demo.run()
-    made = set()
-    for stage in recorder.stages:
-        made_in_stage = set()
-        for lane in stage:
-            # Lanes of a stage run side by side: they can't read each other's.
-            made_in_lane = set()
-            for command in lane:
-                values = parsed(command)
-                for key in READ:
-                    path = values.get(key)
-                    assert path is None or path in made | made_in_lane, (command, key)
-                out = values.get("out")
-                if command.arguments[0] == "synthesize":
-                    made_in_lane |= {out / "source", out / "target"}
-                elif command.arguments[0] == "export":
-                    made_in_lane.add(out / values["network"])
-                elif out is not None:
-                    assert out not in made | made_in_stage | made_in_lane
-                    made_in_lane.add(out)
-            made_in_stage |= made_in_lane
-        made |= made_in_stage
+    makes = {}
+    before = {}
+    for command in demo.commands:
+        values = parsed(command)
+        # What it waits for, and what that waits for; a KeyError if it comes later.
+        before[command.name] = set(command.after).union(
+            *(before[name] for name in command.after)
+        )
+        there = set().union(*(makes[name] for name in before[command.name]))
+        for key in READ:
+            path = values.get(key)
+            assert path is None or path in there, (command, key)
+        out = values.get("out")
+        if command.arguments[0] == "synthesize":
+            made = {out / "source", out / "target"}
+        elif command.arguments[0] == "export":
+            made = {out / values["network"]}
+        else:
+            made = set() if out is None else {out}
+        assert not made & set().union(*makes.values())
+        makes[command.name] = made
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -174,16 +173,8 @@ def test_only_a_new_folder_is_used(recorder, tmp_path):
     for path in (tmp_path, tmp_path / "mine"):
         with pytest.raises(InputError, match="exists and is not empty; .* --out"):
             Demo(path, SIZES["quick"], 0, 2, print).run()
-    assert recorder.stages == []
+    assert recorder.commands == []
     assert [p.name for p in tmp_path.iterdir()] == ["mine"]
-
-
-def test_cores_are_counted(monkeypatch):
-    monkeypatch.setattr(demo_module.os, "sched_getaffinity", lambda pid: {0, 3, 5})
-    assert available_cores() == 3
-    monkeypatch.delattr(demo_module.os, "sched_getaffinity")
-    monkeypatch.setattr(demo_module.os, "cpu_count", lambda: None)
-    assert available_cores() == 1
 
 
 # ---------------------------------------------------------- the report and the command
@@ -194,9 +185,9 @@ def measured(recorder, tiny_world, monkeypatch):
     """Makes every recorded demo look as if it had run, on the tiny world."""
     record = recorder.__class__.__call__
 
-    def leave_files(self, lanes, stage, at_once):
-        record(self, lanes, stage, at_once)
-        out = lanes.logs.parent
+    def leave_files(self, chain, commands, at_once):
+        record(self, chain, commands, at_once)
+        out = chain.logs.parent
         if not (out / "data").exists():
             shutil.copytree(tiny_world, out / "data")
         source = read_dataset(out / "data" / "source", splits=("train",)).train
@@ -274,7 +265,7 @@ def test_the_command(measured, tmp_path):
     else:
         pytest.fail("no query to paste")
     assert len(results["rows"]) == 3
-    world = parsed(measured.stages[0][0][0])
+    world = parsed(measured.commands[0])
     assert world["seed"] == 0 and world["cameras"] == 2
 
 
@@ -293,11 +284,11 @@ def test_the_command_takes_one_size_and_a_new_folder(recorder, tmp_path):
 
 
 def test_a_failed_stage_is_one_line(tmp_path, monkeypatch):
-    def fail(self, lanes, at_once):
+    def fail(self, commands, at_once):
         self.say("0:00 starts")
         raise CommandFailed(f"`{Command('x', ('train-gan',))}` failed with exit code 1")
 
-    monkeypatch.setattr(Lanes, "run", fail)
+    monkeypatch.setattr(Chain, "run", fail)
     out = tmp_path / "out"
     result = CliRunner().invoke(main, ["demo", "--out", str(out)])
     assert result.exit_code == 1

@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,8 @@ from tfipgan.runs import (
     load_generator,
     load_reid_network,
     open_run,
+    require_camera_classifier,
+    require_classifier,
 )
 from tfipgan.tensor_file import load_arrays
 from tfipgan.variables import named_weights
@@ -122,6 +125,26 @@ def test_damaged_small_files(reid_copy, gan_copy):
     (gan_copy / "config.yaml").unlink()
     with pytest.raises(ConfigError, match=r"config\.yaml not found"):
         open_run(gan_copy, "gan")
+
+
+def test_what_a_classifier_tells_apart(tiny_config, tmp_path):
+    cameras = replace(tiny_config, reid=replace(tiny_config.reid, labels="camera"))
+    named = {
+        "person": create_run(tmp_path / "a", "reid", tiny_config, labels=LABELS),
+        "camera": create_run(tmp_path / "b", "reid", cameras, labels=LABELS),
+        "none": create_run(tmp_path / "c", "reid", cameras, imported="net.pth"),
+    }
+    assert require_classifier(named["person"]) == LABELS
+    assert require_camera_classifier(named["camera"]) == LABELS
+    for require, kind, words in (
+        (require_classifier, "camera", "no identities: .* reid.labels person$"),
+        (require_camera_classifier, "person", "no cameras: .* reid.labels camera$"),
+        (require_classifier, "none", "imported from net.pth and can tell no identi"),
+        (require_camera_classifier, "none", "from net.pth and can tell no cameras"),
+    ):
+        with pytest.raises(InputError, match=words) as error:
+            require(named[kind])
+        assert one_line(error) and str(named[kind].path) in str(error.value)
 
 
 def test_the_networks_of_a_run(tiny_gan_run, tiny_network, checkpoint_values):

@@ -41,6 +41,7 @@ MOST_EPOCHS = 10**6
 PRECISIONS = ("float32", "bfloat16")
 # So many files can stand on each other.
 MOST_BASES = 20
+EXPERIMENT_FILE = "experiment.yaml"
 
 # ---------------------------------------------------------------------- the sections
 
@@ -71,6 +72,8 @@ class GanConfig(_Section):
     Sizes are (height, width) in pixels; the epochs are those of the joint set of
     source and target images; `learning_rate` is constant for `constant_epochs` and then
     falls linearly to 0 over `decay_epochs`. `lambda_semantic` 0 is StarGAN.
+    `target_domains` "cameras" makes each camera of the target a domain; with "one" the
+    whole target is one, and an image has one translation.
     `generator_weights` and `discriminator_weights` are "none" or the folder of a GAN
     run, trained or imported, to start from. `precision` and `jit_compile` are the
     training step's: what it computes in, and whether XLA compiles it.
@@ -82,6 +85,7 @@ class GanConfig(_Section):
     width: int = whole(64, 1, MOST_CHANNELS)
     num_blocks: int = whole(6, 1, 256)
     num_layers: int = whole(6, 1, MOST_LAYERS)
+    target_domains: Literal["cameras", "one"] = choice("cameras", "cameras", "one")
     adversarial: Literal["wgan-gp", "vanilla"] = choice("wgan-gp", "wgan-gp", "vanilla")
     n_critic: int = whole(5, 1, 1000)
     batch_size: int = whole(16, 1, MOST_IMAGES)
@@ -160,8 +164,9 @@ class ReidConfig(_Section):
     Sizes are (height, width) in pixels. `learning_rate` is for the new layers,
     `backbone_learning_rate` for the rest; both are multiplied by `decay_factor` after
     `decay_epoch` epochs. With `held_out_identities` above 0 that many source identities
-    are left out of training and choose the best checkpoint by their mAP. `precision`
-    and `jit_compile` are as the GAN's.
+    are left out of training and choose the best checkpoint by their mAP. `labels` says
+    what the classes are: with "camera" it is a classifier of cameras. `precision` and
+    `jit_compile` are as the GAN's.
     """
 
     SECTION: ClassVar[str] = "reid"
@@ -179,9 +184,17 @@ class ReidConfig(_Section):
     weight_decay: float = not_negative(5e-4)
     random_sized_crop: bool = switch(True)
     random_flip: bool = switch(True)
+    labels: Literal["person", "camera"] = choice("person", "person", "camera")
     held_out_identities: int = whole(0, 0, 10**9)
     precision: Literal["float32", "bfloat16"] = choice("float32", *PRECISIONS)
     jit_compile: bool = switch(False)
+
+    def _check(self) -> None:
+        if self.labels == "camera" and self.held_out_identities:
+            raise ConfigError(
+                "reid.held_out_identities: expected 0 with reid.labels camera, which "
+                f"knows no identities to hold out, found {self.held_out_identities}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,8 +351,13 @@ def _unknown(name: str) -> ConfigError:
 
 def packaged_configs() -> tuple[str, ...]:
     """Names of the configs that come with the package, such as `synthetic/ipgan`."""
-    root = _packaged_folder()
-    names = (path.relative_to(root).with_suffix("") for path in root.rglob("*.yaml"))
+    root = packaged_folder()
+    names = (
+        path.relative_to(root).with_suffix("")
+        for path in root.rglob("*.yaml")
+        # That one says what `tfipgan reproduce` runs of its folder.
+        if path.name != EXPERIMENT_FILE
+    )
     return tuple(sorted(name.as_posix() for name in names))
 
 
@@ -394,14 +412,15 @@ def save_config(config: Config, path: str | Path) -> None:
         temporary.write_text(dump_yaml(to_dict(config)), encoding="utf-8")
 
 
-def _packaged_folder() -> Path:
+def packaged_folder() -> Path:
+    """Give the folder of the configs that come with the package."""
     return Path(str(files("tfipgan.configs")))
 
 
 def _find(name: str, near: Path | None) -> Path:
     """The file that `name` stands for, relative to the file `near` or packaged"""
     place = Path(name) if near is None else near.parent / name
-    packaged = _packaged_folder() / name
+    packaged = packaged_folder() / name
     for candidate in (place, packaged, packaged.parent / f"{packaged.name}.yaml"):
         if candidate.is_file():
             return candidate

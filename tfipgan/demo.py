@@ -1,18 +1,17 @@
 """The whole chain on the built-in world, as the commands that a user would type.
 
 Every stage is a `tfipgan` command in a process of its own, so what the demo shows is
-what the commands do. Commands that don't need each other run side by side in lanes: two
-networks on a core each train faster than one after the other on two.
+what the commands do. Commands that don't need each other run side by side: two networks
+on a core each train faster than one after the other on two.
 """
 
 import json
-import os
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfipgan.lanes import Command, Lanes
+from tfipgan.chain import Chain, Command
 from tfipgan.output_file import require_new_folder
 
 METHODS = ("stargan", "ipgan")
@@ -77,7 +76,7 @@ class Demo:
         out: the folder to make.
         size: of the demo.
         seed: int, of the world and of every training.
-        cores: CPU cores to share among the lanes.
+        cores: CPU cores to share among the commands.
         say: called with each line of progress.
     """
 
@@ -92,10 +91,17 @@ class Demo:
         self.out = out
         self.size = size
         self.seed = seed
-        self.commands: list[Command] = []
         self._at_once = min(2, cores)
         self._threads = max(1, cores // self._at_once)
-        self._lanes = Lanes(out / "logs", say)
+        self._chain = Chain(out / "logs", say)
+        self.commands = [
+            self._synthesize(),
+            self._train_semantic(),
+            *self._direct_transfer(),
+            *(command for method in METHODS for command in self._gan(method)),
+            self._export("translator", "ipgan_gan", after="train-gan-ipgan"),
+            self._export("extractor", "ipgan", after="train-reid-ipgan"),
+        ]
 
     def run(self) -> dict:
         """Run all stages; return what results.json holds.
@@ -106,17 +112,7 @@ class Demo:
         """
         require_new_folder(self.out)
         (self.out / "logs").mkdir(parents=True)
-        for lanes in (
-            [[self._synthesize()]],
-            [[self._train_semantic()], self._direct_transfer()],
-            [self._gan(method) for method in METHODS],
-            [
-                [self._export("translator", "ipgan_gan")],
-                [self._export("extractor", "ipgan")],
-            ],
-        ):
-            self.commands += [command for lane in lanes for command in lane]
-            self._lanes.run(lanes, self._at_once)
+        self._chain.run(self.commands, self._at_once)
         results = self._results()
         path = self.out / "results.json"
         path.write_text(json.dumps(results, indent=2) + "\n")
@@ -149,9 +145,10 @@ class Demo:
             self._path("runs", f"{method}_gan"),
             self._path("translated", method),
         )
-        semantic = (
-            ("--semantic", self._path("runs", "semantic")) if method == "ipgan" else ()
-        )
+        semantic, after = (), ("synthesize",)
+        if method == "ipgan":
+            semantic = ("--semantic", self._path("runs", "semantic"))
+            after = ("train-reid-semantic",)
         commands = [
             Command(
                 f"train-gan-{method}",
@@ -168,6 +165,7 @@ class Demo:
                     *self._settings(self.seed),
                     *self._runtime(),
                 ),
+                after,
             ),
             Command(
                 f"translate-{method}",
@@ -181,6 +179,7 @@ class Demo:
                     images,
                     *self._runtime(),
                 ),
+                (f"train-gan-{method}",),
             ),
             Command(
                 f"identity-accuracy-{method}",
@@ -192,6 +191,7 @@ class Demo:
                     images,
                     *self._runtime(),
                 ),
+                (f"translate-{method}", "train-reid-direct_transfer"),
             ),
         ]
         for network in self.size.networks:
@@ -205,7 +205,10 @@ class Demo:
         return commands
 
     def _train_reid(self, name, config, run, seed=None, translated=None) -> Command:
-        extra = ("--translated", translated) if translated else ()
+        extra, after = (), ("synthesize",)
+        if translated:
+            extra = ("--translated", translated)
+            after = (f"translate-{Path(translated).name}",)
         return Command(
             f"train-reid-{name}",
             (
@@ -219,6 +222,7 @@ class Demo:
                 *self._settings(self.seed if seed is None else seed),
                 *self._runtime(),
             ),
+            after,
         )
 
     def _evaluate(self, run, dataset) -> Command:
@@ -234,11 +238,12 @@ class Demo:
                 str(self._metrics_path(run, dataset)),
                 *self._runtime(),
             ),
+            (f"train-reid-{run}",),
         )
 
-    def _export(self, network, run) -> Command:
+    def _export(self, network, run, after) -> Command:
         options = ("--model", self._path("runs", run), "--out", str(self.models))
-        return Command(f"export-{network}", ("export", network, *options))
+        return Command(f"export-{network}", ("export", network, *options), (after,))
 
     def _settings(self, seed):
         values = (f"seed={seed}", *self.size.overrides)
@@ -285,7 +290,7 @@ class Demo:
                 metrics = self.metrics(run, "target")
                 accuracy = None
                 if method in METHODS:
-                    accuracy = float(self._lanes.output(f"identity-accuracy-{method}"))
+                    accuracy = float(self._chain.output(f"identity-accuracy-{method}"))
                 rows.append(
                     {
                         "name": method.replace("_", " "),
@@ -298,7 +303,7 @@ class Demo:
         return {
             "rows": rows,
             "source_test": {key: source[key] for key in ("rank-1", "mAP")},
-            "seconds": round(self._lanes.seconds(), 1),
+            "seconds": round(self._chain.seconds(), 1),
         }
 
     def metrics(self, run: str, dataset: str) -> dict:
@@ -309,13 +314,6 @@ class Demo:
         """Return the records of a GAN run's metrics.jsonl."""
         path = self.out / "runs" / f"{method}_gan" / "metrics.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def available_cores() -> int:
-    """Return the CPU cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _suffix(network: str) -> str:

@@ -2,18 +2,14 @@
 
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from tfipgan.data.datasets import read_dataset, read_images
 from tfipgan.demo import METHODS, Demo
 from tfipgan.evaluation.figures import cmc_plot, loss_plot
 from tfipgan.evaluation.report import write_report
-from tfipgan.evaluation.sheets import image_sheet
 from tfipgan.evaluation.text_table import format_table
+from tfipgan.evaluation.translated_sheet import CAPTION, translated_sheet
 
 COLUMNS = ("training images", "network", "rank-1", "rank-5", "mAP", "identity accuracy")
-SHEET_PEOPLE = 6
 TITLES = {"direct transfer": "source", "stargan": "StarGAN", "ipgan": "IPGAN"}
 
 
@@ -30,10 +26,17 @@ def results_table(results: dict) -> str:
 def write_demo_report(demo: Demo, results: dict) -> Path:
     """Draw the figures into the demo's folder; return the path of report.html."""
     figures = demo.out / "figures"
+    source, target = (
+        read_dataset(demo.data / name, splits=("train",)).train
+        for name in ("source", "target")
+    )
     sheets = {}
     for method in reversed(METHODS):
         sheets[method] = figures / f"translated_{method}.png"
-        _translated_sheet(demo, method, sheets[method])
+        translated = read_images(demo.out / "translated" / method)
+        translated_sheet(
+            source, target, translated, sheets[method], method=TITLES[method]
+        )
     curves = {
         f"{TITLES[row['name']]}, {row['network']}": demo.metrics(
             row["name"].replace(" ", "_")
@@ -47,7 +50,7 @@ def write_demo_report(demo: Demo, results: dict) -> Path:
         {TITLES[method]: demo.gan_history(method) for method in METHODS},
         figures / "losses.png",
     )
-    source = results["source_test"]
+    source_test = results["source_test"]
     path = demo.out / "report.html"
     write_report(
         path,
@@ -68,16 +71,15 @@ def write_demo_report(demo: Demo, results: dict) -> Path:
                 "note": "Fractions of 1. Identity accuracy: the share of translated "
                 "images whose person is still named by a classifier of the real source "
                 "images that the generator was not trained with. The baseline on the "
-                f"source's own test split: rank-1 {source['rank-1']:.3f}, mAP "
-                f"{source['mAP']:.3f}.",
+                f"source's own test split: rank-1 {source_test['rank-1']:.3f}, mAP "
+                f"{source_test['mAP']:.3f}.",
             }
         ],
         figures=[
             {
                 "title": f"Source images, translated by {TITLES[method]}",
                 "path": sheet,
-                "caption": "First row: real images of the target's cameras. Below: a "
-                "person of the source, and the same image in the style of each camera.",
+                "caption": CAPTION,
             }
             for method, sheet in sheets.items()
         ]
@@ -114,58 +116,3 @@ def _rows(results: dict) -> list[list]:
         ]
         for row in results["rows"]
     ]
-
-
-def _translated_sheet(demo: Demo, method: str, path: Path) -> None:
-    """Draw real target images above source images and their translations."""
-    target = read_dataset(demo.data / "target", splits=("train",)).train
-    cameras = sorted({sample.camera_id for sample in target})
-    # Another person in each column, so that the row shows the camera and not a person.
-    persons = sorted({sample.person_id for sample in target})
-    real = [
-        next(s.path for s in target if (s.camera_id, s.person_id) == pair)
-        for pair in zip(cameras, persons, strict=False)
-    ]
-    translated = {}
-    for sample in read_images(demo.out / "translated" / method):
-        stem = Path(sample.path).stem.rsplit("_to_c", 1)[0]
-        translated.setdefault(sample.person_id, {}).setdefault(stem, {})[
-            sample.camera_id
-        ] = sample.path
-    source = {
-        Path(s.path).stem: s.path
-        for s in read_dataset(demo.data / "source", splits=("train",)).train
-    }
-    height, width = _first_size(translated)
-    rows = [[None, *(_pixels(p, (height, width)) for p in real)]]
-    people = sorted(translated)
-    step = max(1, len(people) // SHEET_PEOPLE)
-    for place, person in enumerate(people[::step][:SHEET_PEOPLE]):
-        stems = sorted(translated[person])
-        stem = stems[place * len(stems) // SHEET_PEOPLE]
-        rows.append(
-            [
-                _pixels(source[stem], (height, width)),
-                *(_pixels(translated[person][stem][c], None) for c in cameras),
-            ]
-        )
-    image_sheet(
-        rows,
-        ["source", *(f"camera {camera}" for camera in cameras)],
-        ["real", *([TITLES[method]] * (len(rows) - 1))],
-        path,
-        scale=3 if height < 100 else 2,
-    )
-
-
-def _first_size(translated) -> tuple[int, int]:
-    by_stem = next(iter(translated.values()))
-    path = next(iter(next(iter(by_stem.values())).values()))
-    return _pixels(path, None).shape[:2]
-
-
-def _pixels(path, size):
-    with Image.open(path) as image:
-        if size is not None:
-            image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-        return np.asarray(image.convert("RGB"))

@@ -2,8 +2,10 @@
 
 RUN/run.json         kind of the run, and the versions it was made with
 RUN/config.yaml      the resolved config
-RUN/labels.json      identities in the order of their labels (trained re-ID runs)
-RUN/domains.json     the target's cameras in the order of their domains (GAN runs)
+RUN/labels.json      identities in the order of their labels (trained re-ID runs);
+                     with reid.labels camera, cameras
+RUN/domains.json     the target's cameras in the order of their domains (GAN runs); 0
+                     alone if the whole target is one domain
 RUN/images.json      the images it is trained on, for --resume
 RUN/semantic.json    digest of the semantic discriminator's weights, for --resume
 RUN/left_out.json    images that couldn't be read, and why; if there were any
@@ -53,8 +55,9 @@ class Run:
         path: the folder.
         kind: "gan" or "reid".
         config: the resolved config of the training run.
-        labels: of a re-ID run that was trained; None of one that was imported, which
-            has a backbone only, and of GAN runs.
+        labels: of a re-ID run that was trained, where config.reid.labels says what the
+            numbers are; None of one that was imported, which has a backbone only, and
+            of GAN runs.
         domains: of a GAN run, else None.
         imported: name of the file that its weights came from; None if it was trained.
     """
@@ -165,11 +168,34 @@ def open_run(path: str | os.PathLike, kind: str) -> Run:
 
 
 def require_classifier(run: Run) -> LabelMap:
-    """Return a re-ID run's labels; InputError if it is imported and so has none."""
+    """Return the identities that a re-ID run tells apart.
+
+    Raises:
+        InputError: it is imported and so tells nothing apart, or it tells cameras.
+    """
+    return _require_labels(run, "person", "identities")
+
+
+def require_camera_classifier(run: Run) -> LabelMap:
+    """Return the cameras that a re-ID run tells apart, as its person_ids.
+
+    Raises:
+        InputError: it is imported and so tells nothing apart, or it tells identities.
+    """
+    return _require_labels(run, "camera", "cameras")
+
+
+def _require_labels(run: Run, wanted: str, classes: str) -> LabelMap:
     if run.labels is None:
         raise InputError(
-            f"{run.path} was imported from {run.imported} and can tell no identities, "
+            f"{run.path} was imported from {run.imported} and can tell no {classes}, "
             "it gives descriptors only: give a run that `tfipgan train-reid` trained"
+        )
+    found = run.config.reid.labels
+    if found != wanted:
+        raise InputError(
+            f"{run.path} was trained with reid.labels {found} and can tell no "
+            f"{classes}: give a run of `tfipgan train-reid` with reid.labels {wanted}"
         )
     return run.labels
 

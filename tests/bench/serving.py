@@ -4,9 +4,11 @@
 
 DEMO is what `make demo` wrote. The server is a process of its own, as users start it;
 the bare SavedModel gets the same images in the same batches in this process, and waits
-while the server is timed.
+while the server is timed. Beside the demo's small networks stands an extractor of the
+paper's size, with random weights.
 """
 
+import contextlib
 import os
 import statistics
 import subprocess
@@ -24,6 +26,8 @@ from measure import RUNS, in_turns, print_machine, print_table
 from tfipgan.serving.client import Client
 
 IMAGES = 480
+# The paper's network takes that many times as long.
+FEW_IMAGES = 96
 BATCH = 32
 # As `tfipgan query` does.
 IN_FLIGHT = 4
@@ -31,8 +35,9 @@ CLIENTS = 64
 LOAD_SECONDS = 60
 
 
-def serve(models, folder):
-    """Start `tfipgan serve`; return the process and its address."""
+@contextlib.contextmanager
+def serving(models, folder):
+    """Give a process of `tfipgan serve` and its address; end it afterwards."""
     log = open(folder / "serve.log", "w")
     command = ["tfipgan", "serve", str(models), "--port", "0"]
     server = subprocess.Popen(
@@ -40,18 +45,41 @@ def serve(models, folder):
     )
     for line in server.stdout:
         if ":" in line and line.rpartition(":")[2].strip().isdecimal():
-            return server, line.strip()
-    raise SystemExit((folder / "serve.log").read_text())
+            break
+    else:
+        raise SystemExit((folder / "serve.log").read_text())
+    try:
+        yield server, line.strip()
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def export_papers_extractor(models):
+    """Export a ResNet-50 of random weights."""
+    from tfipgan.checkpoints import save_checkpoint
+    from tfipgan.config import Config
+    from tfipgan.networks import build_reid_network
+    from tfipgan.runs import create_run
+
+    config = Config()
+    with tempfile.TemporaryDirectory() as folder:
+        run = create_run(Path(folder) / "run", "reid", config, imported="none")
+        network = build_reid_network(config.backbone, config.reid, None)
+        save_checkpoint(run.checkpoints, 0, {"network": network})
+        command = ["tfipgan", "export", "extractor", "--model", str(run.path)]
+        out = ["--out", str(models)]
+        subprocess.run([*command, *out], check=True, stdout=subprocess.DEVNULL)
 
 
 def batches(files):
     return [files[i : i + BATCH] for i in range(0, len(files), BATCH)]
 
 
-def compare(models, client, files, camera):
-    """Time the server against the bare SavedModels on the same batches."""
+def compare(models, client, files, camera, names, title):
+    """Return rows of the server's times against the bare SavedModels', same batches."""
     rows = []
-    for name in ("extractor", "translator"):
+    for name in names:
         bare = tf.saved_model.load(str(models / name / "1"))
         function = bare.signatures["serving_default"]
 
@@ -64,10 +92,10 @@ def compare(models, client, files, camera):
                     value.numpy()
 
         def ask(part, name=name):
-            if name == "extractor":
-                client.extract(part)
-            else:
+            if name == "translator":
                 client.translate(part, camera)
+            else:
+                client.extract(part)
 
         for in_flight in (1, IN_FLIGHT):
 
@@ -78,16 +106,17 @@ def compare(models, client, files, camera):
             ours, theirs = in_turns(served, direct)
             mine, other = (len(files) / statistics.median(t) for t in (ours, theirs))
             share = f"{mine / other:.0%}"
-            rows.append([name, in_flight, f"{mine:.0f}", f"{other:.0f}", share])
-    print(f"{len(files)} images in requests of {BATCH} from one client, ", end="")
-    print(f"medians of {RUNS} runs in turns:\n")
-    print_table(
-        [
-            *("", "requests at a time", "server, images/s"),
-            *("bare SavedModel, images/s", "share"),
-        ],
-        rows,
-    )
+            rows.append(
+                [
+                    f"{title} {name}",
+                    len(files),
+                    in_flight,
+                    f"{mine:.0f}",
+                    f"{other:.0f}",
+                    share,
+                ]
+            )
+    return rows
 
 
 def load(address, server, files, camera):
@@ -162,15 +191,27 @@ def main():
     files = [path.read_bytes() for path in paths[:IMAGES]]
     print_machine("tensorflow", "grpcio")
     with tempfile.TemporaryDirectory() as folder:
-        server, address = serve(models, Path(folder))
-        try:
+        folder = Path(folder)
+        with serving(models, folder) as (server, address):
             with Client(address) as client:
-                camera = client.translate_all(files[:1])[1][0]
-                compare(models, client, files, int(camera))
-            load(address, server, files, int(camera))
-        finally:
-            server.terminate()
-            server.wait()
+                camera = int(client.translate_all(files[:1])[1][0])
+                names = "extractor", "translator"
+                rows = compare(models, client, files, camera, names, "the demo's")
+            papers = folder / "papers"
+            export_papers_extractor(papers)
+            with serving(papers, folder) as (_, other), Client(other) as client:
+                few = files[:FEW_IMAGES]
+                rows += compare(papers, client, few, 0, ["extractor"], "the paper's")
+            print(f"Requests of {BATCH} images from one client, ", end="")
+            print(f"medians of {RUNS} runs in turns:\n")
+            print_table(
+                [
+                    *("", "images", "requests at a time", "server, images/s"),
+                    *("bare SavedModel, images/s", "share"),
+                ],
+                rows,
+            )
+            load(address, server, files, camera)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,16 @@ def test_the_share_of_real_images(
         (32, 16),
     )
     assert result.stdout == f"{expected:.4f}\n"
+    words[2:] = ["--data", tiny_world / "source"]
+    assert tfipgan("identity-accuracy", *words).stdout == result.stdout
+
+
+def test_images_or_a_dataset(tfipgan, tiny_reid_run, tmp_path):
+    words = ["identity-accuracy", "--classifier", tiny_reid_run.path]
+    for more in ([], ["--images", tmp_path, "--data", tmp_path]):
+        result = tfipgan(*words, *more)
+        assert result.exit_code == 2
+        assert "expected one of --images and --data" in result.stderr
 
 
 def test_unreadable_images(

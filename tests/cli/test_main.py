@@ -16,7 +16,7 @@ from tfipgan.errors import TrainingError
 NAME = "0001_c1s1_000100_00.jpg"
 COMMANDS = (
     "demo", "synthesize", "inspect", "train-reid", "train-gan", "translate", "extract",
-    "evaluate", "identity-accuracy",
+    "evaluate", "identity-accuracy", "translation-quality",
 )  # fmt: skip
 
 

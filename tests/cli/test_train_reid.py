@@ -175,6 +175,29 @@ def test_names_of_ones_own(tfipgan, called, tiny_world, tmp_path):
     ] == [(0, 9, 0), (1, 9, 0), (0, 9, 1), (1, 9, 1)]
 
 
+def test_a_classifier_of_cameras(
+    tfipgan, refused, called, tiny_world, translated, tmp_path
+):
+    """Of images with cameras and no identities; of real ones alone."""
+    images = sorted((tiny_world / "target" / "bounding_box_train").iterdir())
+    for number, path in enumerate(images[:4]):
+        place = tmp_path / "mine" / f"gate{number % 2 + 4}" / f"{number}.jpg"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, place)
+    words = [
+        "train-reid", "--config", "synthetic/semantic", "--data", tmp_path / "mine",
+        "--pattern", r"gate(?P<camera>\d)/", "--out", tmp_path / "x",
+        "--set", "reid.labels=camera",
+    ]  # fmt: skip
+    result = tfipgan(*words)
+    assert result.exit_code == 0, result.output
+    assert [s.camera_id for s in called.samples] == [4, 4, 5, 5]
+    line = refused(1, *words, "--translated", translated)
+    assert "leave out --translated, or set reid.labels=person" in line
+    # The same images can't be told apart as people.
+    assert "have no identity" in refused(1, *words, "--set", "reid.labels=person")
+
+
 def test_translated_images_of_strangers(refused, settings, tiny_world, tmp_path):
     (tmp_path / "new").mkdir()
     path = next(Path(tiny_world / "source" / "query").iterdir())

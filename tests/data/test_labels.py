@@ -3,7 +3,12 @@ import json
 import pytest
 
 from tfipgan.data.filenames import JUNK, NO_CAMERA, UNLABELLED, Sample
-from tfipgan.data.labels import DomainMap, LabelMap
+from tfipgan.data.labels import (
+    WHOLE_TARGET,
+    DomainMap,
+    LabelMap,
+    camera_classes,
+)
 from tfipgan.errors import InputError
 
 
@@ -61,6 +66,35 @@ def test_a_target_needs_two_cameras():
         DomainMap.from_samples(samples((1, 6), (9, NO_CAMERA)))
 
 
+def test_the_whole_target_is_one_domain(tmp_path):
+    domains = DomainMap((WHOLE_TARGET,))
+    assert (domains.index(0), domains.source_domain, domains.num_domains) == (0, 1, 2)
+    domains.save(tmp_path / "domains.json")
+    assert DomainMap.load(tmp_path / "domains.json") == domains
+    # Any other camera alone is none.
+    with pytest.raises(InputError, match="1 cameras; expected at least 2"):
+        DomainMap((1,))
+    # Nor is a camera 0 that is read from names.
+    with pytest.raises(InputError, match="at least two cameras, found only camera 0"):
+        DomainMap.from_samples(samples((1, 0), (2, 0)))
+
+
+def test_cameras_as_classes():
+    """Whoever is in the image; a distractor is an image of its camera too."""
+    given = [
+        Sample("a.jpg", 5, 3),
+        Sample("b.jpg", JUNK, 8),
+        Sample("c.jpg", 0, 3, distractor=True, odd=True),
+    ]
+    classes = camera_classes(given)
+    assert classes == (
+        Sample("a.jpg", 3, 3), Sample("b.jpg", 8, 8), Sample("c.jpg", 3, 3, odd=True),
+    )  # fmt: skip
+    assert LabelMap.from_samples(classes).person_ids == (3, 8)
+    with pytest.raises(InputError, match="d.jpg has no camera number; .* group named"):
+        camera_classes([*given, Sample("d.jpg", 5, NO_CAMERA)])
+
+
 def test_maps_come_back_from_their_files(tmp_path):
     labels, domains = LabelMap((0, 5, 9)), DomainMap((1, 4))
     labels.save(tmp_path / "labels.json")
@@ -98,6 +132,7 @@ def test_a_failed_save_leaves_nothing_and_keeps_what_was_there(tmp_path, monkeyp
         (json.dumps({"cameras": [1, "2"]}), "'2' after 1"),
         (json.dumps({"cameras": [1, 2.0]}), "2.0 after 1"),
         (json.dumps({"cameras": [0, True]}), "True after 0"),
+        (json.dumps({"cameras": [False]}), "False after -1"),
         ("\xff\xfe", "damaged"),
     ],
 )

@@ -13,6 +13,7 @@ from tfipgan.data.labels import LabelMap
 from tfipgan.errors import InputError
 from tfipgan.evaluation import FeatureSet, features
 from tfipgan.evaluation.features import (
+    classes_and_features,
     extract_features,
     extract_to_file,
     identity_accuracy,
@@ -109,6 +110,18 @@ def test_a_trained_network(tiny_network, tiny_samples):
     (images,) = features.inference_batches([tiny_samples[0][0].path], (32, 16), 1)
     expected = network.embed(images / 255)
     np.testing.assert_allclose(all_rows[:1], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_classes_and_descriptors_in_one_pass(tiny_network, tiny_samples):
+    samples = tiny_samples[0]
+    classes, rows = classes_and_features(tiny_network, samples, (32, 16), 7)
+    expected = extract_features(tiny_network, samples, (32, 16), 30).features
+    assert rows.shape == expected.shape
+    np.testing.assert_allclose(rows, expected, rtol=1e-4, atol=1e-6)
+    batches = features.inference_batches(samples, (32, 16), 30)
+    (logits,) = [tiny_network(images / 255.0).numpy() for images in batches]
+    assert classes.dtype == np.int64
+    np.testing.assert_array_equal(classes, logits.argmax(axis=1))
 
 
 @pytest.fixture

@@ -22,13 +22,13 @@ from tfipgan.evaluation.verification import DistanceHistogram
 def drawn(monkeypatch):
     """The figures that were drawn, before they became pixels."""
     kept = []
-    save = figures._save
+    save = figures.save
 
     def keep(figure, path):
         kept.append(figure)
         save(figure, path)
 
-    monkeypatch.setattr(figures, "_save", keep)
+    monkeypatch.setattr(figures, "save", keep)
     return kept
 
 
@@ -266,7 +266,7 @@ def test_loss_plot(tmp_path, drawn):
     assert len(reconstruction.lines) == 4
     np.testing.assert_array_equal(reconstruction.lines[3].get_xdata(), [0, 9])
     np.testing.assert_array_equal(reconstruction.lines[3].get_ydata(), [2, np.nan])
-    assert reconstruction.lines[3].get_color() == figures._COLOURS[1]
+    assert reconstruction.lines[3].get_color() == figures.COLOURS[1]
     assert "2%" in drawn[0].get_suptitle()
     legend = [text.get_text() for text in drawn[0].legends[0].get_texts()]
     assert sorted(legend) == ["ipgan", "stargan"]

@@ -175,6 +175,22 @@ def test_a_target_has_two_cameras(train, tiny_samples, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_one_domain_needs_no_two_cameras(train, tiny_config, tiny_samples):
+    """tests/test_one_target_domain.py has a whole run."""
+    config = with_gan(tiny_config, target_domains="one", batch_size=20, n_critic=1)
+    config = with_gan(config, decay_epochs=0)
+    run = train(config, target=[s for s in tiny_samples[1] if s.camera_id == 2])
+    assert run.domains.cameras == (0,)
+
+
+def test_the_semantic_run_tells_identities(train, tiny_config, tiny_reid_run, tmp_path):
+    reid = replace(tiny_config.reid, labels="camera")
+    semantic = replace(tiny_reid_run, config=replace(tiny_config, reid=reid))
+    with pytest.raises(InputError, match="reid.labels camera and can tell no ident"):
+        train(semantic=semantic)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_batch_splits_over_the_devices(train, tiny_config, tmp_path, two_devices):
     with pytest.raises(InputError, match="batch size 5 does not split over 2 devices"):
         train(with_gan(tiny_config, batch_size=5), devices=None)

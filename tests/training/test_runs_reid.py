@@ -166,6 +166,30 @@ def test_one_identity_is_too_few(train, tiny_samples, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_classifier_of_cameras(train, trained_on, tiny_config, tiny_samples):
+    """Of whoever they saw, unlabelled people and junk too."""
+    config = with_reid(tiny_config, labels="camera")
+    target = [replace(s, person_id=-1) for s in tiny_samples[1]]
+    with pytest.raises(Reached):
+        train(config, samples=target)
+    ((samples, labels),) = trained_on
+    assert labels.person_ids == (1, 2, 3)
+    assert [(s.path, s.person_id) for s in samples] == [
+        (s.path, s.camera_id) for s in target
+    ]
+
+
+def test_a_classifier_of_cameras_sees_real_images(
+    train, tiny_config, tiny_samples, tmp_path
+):
+    config = with_reid(tiny_config, labels="camera")
+    with pytest.raises(InputError, match="reid.labels camera.* leave out --translated"):
+        train(config, translated=translations(tiny_samples[0]))
+    with pytest.raises(InputError, match="1 training camera, expected at least 2"):
+        train(config, samples=[s for s in tiny_samples[0] if s.camera_id == 2])
+    assert not (tmp_path / "run").exists()
+
+
 def test_two_identities_are_left_to_train_on(train, tiny_config, tmp_path):
     config = with_reid(tiny_config, held_out_identities=4)
     with pytest.raises(InputError, match="held_out_identities is 4, .* has 5 "):

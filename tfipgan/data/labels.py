@@ -3,8 +3,8 @@
 import json
 import os
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -13,6 +13,8 @@ from tfipgan.data.filenames import NO_CAMERA, Sample
 from tfipgan.errors import InputError
 from tfipgan.output_file import written_aside
 
+# Stands for the camera where the whole target is one domain.
+WHOLE_TARGET = 0
 # As for the numbers in file names.
 _END = 10**18
 
@@ -28,7 +30,7 @@ class LabelMap:
     person_ids: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        _check_rising(self.person_ids, "person_ids", 1)
+        _check_person_ids(self.person_ids)
 
     @classmethod
     def from_samples(cls, samples: Iterable[Sample]) -> Self:
@@ -64,7 +66,24 @@ class LabelMap:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Reads what `save` wrote; InputError if it is missing or damaged."""
-        return cls(_read(path, "person_ids", 1))
+        return cls(_read(path, "person_ids", _check_person_ids))
+
+
+def camera_classes(samples: Iterable[Sample]) -> tuple[Sample, ...]:
+    """The samples with their cameras in place of identities: classes to tell apart.
+
+    Junk, distractors and unlabelled people are images of a camera like any other.
+
+    Raises:
+      InputError: a sample without a camera.
+    """
+    samples = tuple(samples)
+    for sample in samples:
+        _require_camera(sample, "one to tell cameras apart")
+    return tuple(
+        replace(sample, person_id=sample.camera_id, distractor=False)
+        for sample in samples
+    )
 
 
 @dataclass(frozen=True)
@@ -72,13 +91,13 @@ class DomainMap:
     """The GAN's domains: the target's cameras in sorted order, then the source.
 
     Attributes:
-      cameras: strictly rising, at least two, none negative.
+      cameras: strictly rising, at least two, none negative; or WHOLE_TARGET alone.
     """
 
     cameras: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        _check_rising(self.cameras, "cameras", 2)
+        _check_cameras(self.cameras)
 
     @classmethod
     def from_samples(cls, samples: Iterable[Sample]) -> Self:
@@ -89,11 +108,7 @@ class DomainMap:
         """
         cameras = set()
         for sample in samples:
-            if sample.camera_id == NO_CAMERA:
-                raise InputError(
-                    f"{brief_name(sample.path)} has no camera number; expected one for "
-                    "every image of the target: use a pattern with a group named camera"
-                )
+            _require_camera(sample, "one for every image of the target")
             cameras.add(sample.camera_id)
         if len(cameras) < 2:
             found = f"only camera {min(cameras)}" if cameras else "no image"
@@ -131,12 +146,28 @@ class DomainMap:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Reads what `save` wrote; InputError if it is missing or damaged."""
-        return cls(_read(path, "cameras", 2))
+        return cls(_read(path, "cameras", _check_cameras))
+
+
+def _require_camera(sample: Sample, expected: str) -> None:
+    if sample.camera_id == NO_CAMERA:
+        raise InputError(
+            f"{brief_name(sample.path)} has no camera number; expected {expected}: use "
+            "a pattern with a group named camera"
+        )
 
 
 def _place(numbers: tuple[int, ...], number: int) -> int | None:
     place = bisect_left(numbers, number)
     return place if place < len(numbers) and numbers[place] == number else None
+
+
+def _check_person_ids(numbers: Sequence[object]) -> None:
+    _check_rising(numbers, "person_ids", 1)
+
+
+def _check_cameras(numbers: Sequence[object]) -> None:
+    _check_rising(numbers, "cameras", 1 if list(numbers) == [WHOLE_TARGET] else 2)
 
 
 def _check_rising(numbers: Sequence[object], name: str, least: int) -> None:
@@ -158,7 +189,9 @@ def _write(path: str | os.PathLike[str], content: dict[str, list[int]]) -> None:
         temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
-def _read(path: str | os.PathLike[str], name: str, least: int) -> tuple[int, ...]:
+def _read(
+    path: str | os.PathLike[str], name: str, check: Callable[[Sequence[object]], None]
+) -> tuple[int, ...]:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path} not found; expected a run folder's {path.name}")
@@ -166,7 +199,7 @@ def _read(path: str | os.PathLike[str], name: str, least: int) -> tuple[int, ...
         content = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict) or not isinstance(content.get(name), list):
             raise ValueError(f"no list {name!r} in it")
-        _check_rising(content[name], name, least)
+        check(content[name])
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"{path} is damaged or not such a file: {error}; restore it, or train again"

@@ -106,6 +106,38 @@ def extract_to_file(
     return shape
 
 
+def classes_and_features(
+    network,
+    samples: Sequence[Sample],
+    image_size: tuple[int, int],
+    batch_size: int = 64,
+    progress: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what a classifier names the samples' images, and their descriptors.
+
+    Args:
+        network: `ReidNetwork` with a classifier, in inference mode.
+        samples, image_size, batch_size, progress: as for `extract_features`.
+
+    Returns:
+        The classes, int64 (images,), and the rows of `ReidNetwork.embed`, float32
+        (images, feature_size), L2-normalised.
+
+    Raises:
+        InputError: logits or descriptors that are NaN or infinite.
+    """
+
+    def both(images):
+        pooled = network.pool(images)
+        descriptors = tf.math.l2_normalize(pooled, axis=-1)
+        return tf.concat([network.head(pooled), descriptors], axis=1)
+
+    rows = _Rows(len(samples))
+    _apply(both, rows, samples, image_size, batch_size, progress)
+    logits, descriptors = np.split(rows.array, [network.head.num_classes], axis=1)
+    return logits.argmax(axis=1), descriptors
+
+
 def identity_accuracy(
     network,
     labels: LabelMap,

@@ -8,16 +8,19 @@ import numpy as np
 
 from tfipgan.errors import InputError
 from tfipgan.evaluation.detail import CameraPairs
+from tfipgan.evaluation.plotting import (
+    COLOURS,
+    LINES,
+    MARKERS,
+    line_styles,
+    new_figure,
+    save,
+    tidy,
+)
 from tfipgan.evaluation.verification import DistanceHistogram
-from tfipgan.output_file import written_aside
 
 MAX_RANK = 20
 
-# Okabe and Ito's palette without its yellow (too faint on white); line styles and
-# markers tell lines apart where colours are not seen or run out.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_LINES = ("-", "--", ":", "-.")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _SMOOTHING = 0.02
 _FEWEST_BARS, _MOST_BARS = 30, 100
 
@@ -50,9 +53,9 @@ def cmc_plot(curves: Mapping[str, Sequence[float]], path: str | os.PathLike) -> 
             raise InputError(
                 f"the CMC curve {name!r} is empty or has values outside [0, 1]"
             )
-    figure = _figure(7.5, 4.5)
+    figure = new_figure(7.5, 4.5)
     axes = figure.add_subplot()
-    styles = zip(curves, _styles(), cycle(_MARKERS), strict=False)
+    styles = zip(curves, line_styles(), cycle(MARKERS), strict=False)
     looks = {name: (style, marker) for name, style, marker in styles}
     for name in sorted(curves, key=lambda name: -curves[name][0]):
         percent = 100 * np.asarray(curves[name][:MAX_RANK], float)
@@ -71,7 +74,7 @@ def cmc_plot(curves: Mapping[str, Sequence[float]], path: str | os.PathLike) -> 
     axes.set_xlim(0.5, MAX_RANK + 0.5)
     axes.set_xticks([1, 5, 10, 15, 20])
     axes.set_ylim(0, 102)
-    _tidy(axes)
+    tidy(axes)
     if len(curves) > 1:
         figure.legend(
             *axes.get_legend_handles_labels(),
@@ -86,7 +89,7 @@ def cmc_plot(curves: Mapping[str, Sequence[float]], path: str | os.PathLike) -> 
                 beside = value - 7 if value > 10 else value + 4
                 side = {1: "left", 20: "right"}.get(rank, "center")
                 axes.text(rank, beside, f"{value:.1f}", ha=side)
-    _save(figure, path)
+    save(figure, path)
 
 
 def distance_histogram(
@@ -104,12 +107,10 @@ def distance_histogram(
     distance: the axis' label. Raises InputError for a histogram without pairs.
     """
     edges, counts = _fewer_bins(histogram)
-    figure = _figure(7.5, 4)
+    figure = new_figure(7.5, 4)
     axes = figure.add_subplot()
     labels = ("same person", "different persons")
-    for name, pairs, colour, line in zip(
-        labels, counts, _COLOURS, _LINES, strict=False
-    ):
+    for name, pairs, colour, line in zip(labels, counts, COLOURS, LINES, strict=False):
         if not pairs.sum():
             continue
         axes.stairs(
@@ -131,9 +132,9 @@ def distance_histogram(
         axes.axvline(
             threshold, color="black", linestyle=":", label=f"threshold {threshold:.4g}"
         )
-    _tidy(axes)
+    tidy(axes)
     figure.legend(loc="outside right upper", frameon=False, labelspacing=1)
-    _save(figure, path)
+    save(figure, path)
 
 
 def roc_plot(
@@ -168,7 +169,7 @@ def roc_plot(
     if not (false > 0).any():
         raise InputError("no false accept rate is above 0: no curve to draw")
     lowest = min(0.1, 10 ** np.floor(np.log10(false[false > 0].min())))
-    figure = _figure(6.5, 5)
+    figure = new_figure(6.5, 5)
     axes = figure.add_subplot()
     axes.set_xscale("log")
     chance = np.geomspace(lowest, 1, 500)
@@ -178,7 +179,7 @@ def roc_plot(
     axes.plot(
         100 * np.maximum(grid, lowest)[order],
         100 * curve[order],
-        color=_COLOURS[0],
+        color=COLOURS[0],
         linewidth=1.8,
         label="over all thresholds",
     )
@@ -190,7 +191,7 @@ def roc_plot(
             100 * max(point[0], lowest),
             100 * point[1],
             "o",
-            color=_COLOURS[1],
+            color=COLOURS[1],
             markersize=8,
             clip_on=False,
             zorder=3,
@@ -203,9 +204,9 @@ def roc_plot(
     axes.set_xlabel("pairs of different persons accepted")
     axes.set_ylabel("pairs of the same person accepted (%)")
     axes.set_title("Receiver operating characteristic", loc="left")
-    _tidy(axes)
+    tidy(axes)
     figure.legend(loc="outside lower left", frameon=False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def camera_heat_map(
@@ -227,7 +228,7 @@ def camera_heat_map(
     rows, columns = percent.shape
     few = max(rows, columns) <= 8
     side = 0.75 if few else 0.5
-    figure = _figure(side * columns + 2.2, side * rows + 1.6)
+    figure = new_figure(side * columns + 2.2, side * rows + 1.6)
     axes = figure.add_subplot()
     axes.set_facecolor("#eeeeee")
     image = axes.imshow(np.ma.masked_invalid(percent), "Blues", vmin=0, vmax=100)
@@ -261,7 +262,7 @@ def camera_heat_map(
     axes.tick_params(which="minor", length=0)
     bar = figure.colorbar(image, ax=axes, shrink=0.9)
     bar.outline.set_visible(False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def loss_plot(
@@ -292,14 +293,16 @@ def loss_plot(
     terms += sorted(present - set(terms))
     columns = min(4, len(terms))
     rows = -(-len(terms) // columns)
-    figure = _figure(max(5.0, 2.8 * columns), 2.4 * rows + 0.9)
+    figure = new_figure(max(5.0, 2.8 * columns), 2.4 * rows + 0.9)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(terms) :]:
         axes.set_visible(False)
     handles = {}
     for term, axes in zip(terms, grid.flat, strict=False):
         title, unit = _TERMS.get(term, (term, "loss"))
-        for (name, history), style in zip(histories.items(), _styles(), strict=False):
+        for (name, history), style in zip(
+            histories.items(), line_styles(), strict=False
+        ):
             steps, values = _series(name, history, term)
             if not len(steps):
                 continue
@@ -310,7 +313,7 @@ def loss_plot(
         axes.set_xlabel("step", fontsize=8)
         axes.tick_params(labelsize=8)
         axes.locator_params(axis="x", nbins=5)
-        _tidy(axes)
+        tidy(axes)
     figure.suptitle(
         "Training losses (strong line: moving mean over "
         f"{_SMOOTHING:.0%} of a run; faint: every record)",
@@ -325,7 +328,7 @@ def loss_plot(
         ncols=max(1, min(4, len(handles))),
         frameon=False,
     )
-    _save(figure, path)
+    save(figure, path)
 
 
 def _fewer_bins(histogram: DistanceHistogram) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -368,32 +371,3 @@ def _smooth(values: np.ndarray) -> np.ndarray:
     sums = np.convolve(np.where(known, values, 0), window)[cut]
     counts = np.convolve(known, window)[cut]
     return np.where(known, sums / np.maximum(counts, 1), np.nan)
-
-
-def _styles():
-    for line in cycle(_LINES):
-        for colour in _COLOURS:
-            yield {"color": colour, "linestyle": line, "linewidth": 1.6}
-
-
-def _figure(width: float, height: float):
-    # Not pyplot: it keeps every figure in a global list and picks a backend by itself.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure((width, height), dpi=120, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _tidy(axes) -> None:
-    axes.grid(color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-
-
-def _save(figure, path: str | os.PathLike) -> None:
-    # Matplotlib's version in the file would change its bytes with every release.
-    with written_aside(path) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})

@@ -31,7 +31,8 @@ def write_report(
 
     summary: a paragraph, or a list of them.
     tables: each {"title", "columns", "rows", "note"}; cells as `format_cell` shows them
-      (fractions of 1 with three decimals, None as "-"); "note" may be left out.
+      (fractions of 1 with three decimals, None as "-"); "note" may be left out, and
+      so may "right": which columns are set to the right (else those of numbers).
     figures: each {"title", "path", "caption"}, an image file that goes into the page;
       "caption" may be left out.
     details: more tables, after the figures.
@@ -65,7 +66,7 @@ def write_report(
 
 
 def _aligned(table: Mapping) -> dict:
-    return {**table, "right": number_columns(table["columns"], table["rows"])}
+    return {"right": number_columns(table["columns"], table["rows"]), **table}
 
 
 def _data_uri(path: str | os.PathLike) -> str:

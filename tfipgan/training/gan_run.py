@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -10,7 +11,7 @@ import keras
 from tfipgan.config import Config
 from tfipgan.data.filenames import Sample
 from tfipgan.data.image_cache import check_cache
-from tfipgan.data.labels import DomainMap
+from tfipgan.data.labels import WHOLE_TARGET, DomainMap
 from tfipgan.data.pipelines import gan_batches, steps_per_epoch
 from tfipgan.errors import InputError
 from tfipgan.fingerprint import weights_digest
@@ -54,7 +55,8 @@ def train_gan(
     """Train G and D_dom on the source and the target's cameras (paper section 3.3).
 
     Args:
-        config: of the run; with gan.lambda_semantic 0 it trains StarGAN.
+        config: of the run; with gan.lambda_semantic 0 it trains StarGAN, with
+            gan.target_domains one it makes one domain of the whole target.
         source: training samples with identities.
         target: training samples with cameras; their identities are not looked at.
         semantic: run of D_sem; not needed if gan.lambda_semantic is 0.
@@ -82,7 +84,7 @@ def train_gan(
     # Before anything that may be an error here: so the other workers see that we end.
     team = Team(make_strategy(devices))
     gan = config.gan
-    domains = DomainMap.from_samples(target)
+    target, domains = _target_domains(gan.target_domains, target)
     labels = _semantic_labels(config, semantic, source)
     check_batch_size(team.strategy, gan.batch_size)
     check_compiler(team.strategy, gan.jit_compile, "gan")
@@ -187,6 +189,14 @@ def train_gan(
             progress=progress,
         )
     return run
+
+
+def _target_domains(kind, target):
+    """Return the target's samples with their domains' numbers, and the domains."""
+    if kind == "cameras":
+        return target, DomainMap.from_samples(target)
+    whole = [replace(sample, camera_id=WHOLE_TARGET) for sample in target]
+    return whole, DomainMap((WHOLE_TARGET,))
 
 
 def _semantic_labels(config, semantic, source):

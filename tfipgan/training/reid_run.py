@@ -12,7 +12,7 @@ import numpy as np
 from tfipgan.config import Config
 from tfipgan.data.filenames import Sample
 from tfipgan.data.image_cache import check_cache
-from tfipgan.data.labels import LabelMap
+from tfipgan.data.labels import LabelMap, camera_classes
 from tfipgan.data.pipelines import reid_batches, steps_per_epoch
 from tfipgan.errors import InputError
 from tfipgan.evaluation import evaluate_ranking
@@ -39,6 +39,12 @@ METRICS_EVERY = 10
 # Each, because the best weights since the oldest checkpoint are kept too.
 CHECKPOINT_EVERY_EPOCHS = 1
 _HELD_OUT = "held_out/mAP"
+_CLASSES = {"person": ("identity", "identities"), "camera": ("camera", "cameras")}
+ONLY_REAL = (
+    "translated images are given, but a classifier of cameras (reid.labels camera) is "
+    "trained on real ones, or it could not judge them: leave out --translated, or set "
+    "reid.labels=person"
+)
 
 logger = logging.getLogger(__name__)
 
@@ -57,10 +63,12 @@ def train_reid(
 ) -> Run:
     """Train a re-ID network, or the semantic discriminator (paper section 3.1 and 3.4).
 
+    With reid.labels camera it is a classifier of cameras, by the same recipe.
+
     Args:
         config: of the run; the run keeps it with what `backbone.weights` asks for.
         samples: the dataset's training samples; they give the label map and the
-            held-out images.
+            held-out images. With reid.labels camera their identities are not looked at.
         out: the run folder to make; of several workers the chief alone makes it.
         translated: train on these instead; their identities are the dataset's.
         devices: names such as "GPU:0"; None takes all GPUs, or the CPU. Where TF_CONFIG
@@ -75,8 +83,9 @@ def train_reid(
         not there.
 
     Raises:
-        InputError: too few images or identities; translated identities that the
-            dataset lacks; a batch that does not split over the devices;
+        InputError: too few images or identities (or cameras); translated identities
+            that the dataset lacks; translated images for a classifier of cameras; a
+            batch that does not split over the devices;
             reid.jit_compile on several; more images than `cache_gib` holds; weights
             that can't be had or don't fit; `out` is not empty, or not a run of this
             config and data, or another process trains it.
@@ -87,12 +96,17 @@ def train_reid(
     team = Team(make_strategy(devices))
     config = replace(config, backbone=resolve_weights(config.backbone))
     reid = config.reid
+    one_class, classes = _CLASSES[reid.labels]
+    if reid.labels == "camera":
+        if translated is not None:
+            raise InputError(ONLY_REAL)
+        samples = camera_classes(samples)
     held_out = _held_out_identities(samples, reid.held_out_identities, config.seed)
     validation = [s for s in samples if s.person_id in held_out]
     labels = LabelMap.from_samples(s for s in samples if s.person_id not in held_out)
     if len(labels) < 2:
         raise InputError(
-            f"{len(labels)} training identity, expected at least 2 to tell apart"
+            f"{len(labels)} training {one_class}, expected at least 2 to tell apart"
         )
     training = [
         s
@@ -193,8 +207,8 @@ def train_reid(
         best = BestCheckpoints(run.best, networks, checkpoints)
         best_map = _score_at(run, best.go_back(restored[0]))
         logger.info(
-            "%d images of %d identities, %d steps of %d in each epoch",
-            len(training), len(labels), plan.num_steps, epoch_steps,
+            "%d images of %d %s, %d steps of %d in each epoch",
+            len(training), len(labels), classes, plan.num_steps, epoch_steps,
         )  # fmt: skip
         train_resumably(
             run,

@@ -1,0 +1,170 @@
+"""tfipgan reproduce: every row of the paper's tables that a folder of configs names."""
+
+import json
+import shutil
+import signal
+from pathlib import Path
+
+import click
+
+from tfipgan.cli.common import FOLDER
+
+
+@click.command("reproduce")
+@click.argument("config_folder", metavar="CONFIG_FOLDER")
+@click.option("--out", type=FOLDER, required=True, help="Folder of all that is made.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, 100),
+    default=3,
+    show_default=True,
+    help="Run each row so many times, with the seeds 0, 1, ..",
+)
+@click.option(
+    "--data",
+    type=FOLDER,
+    help="Folder of the datasets, such as data/market1501.  [default: data]",
+)
+@click.option("--direction", "directions", multiple=True, help="Only this one.")
+@click.option(
+    "--row",
+    "rows",
+    multiple=True,
+    help="Only the row of this config, such as ipgan or ipgan_ibn. May be repeated.",
+)
+@click.option(
+    "--set",
+    "overrides",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Override a value of every config. May be repeated.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Commands at a time.  [default: 2 on CPU cores, 1 with a GPU]",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="CPU threads of each command.  [default: the cores, divided among the jobs]",
+)
+@click.option("--dry-run", is_flag=True, help="Print the commands and run none.")
+@click.option("--no-progress", is_flag=True, help="Show no progress bar.")
+def reproduce(
+    config_folder,
+    out: Path,
+    seeds,
+    data: Path | None,
+    directions,
+    rows,
+    overrides,
+    jobs,
+    threads,
+    dry_run,
+    no_progress,
+):
+    """Run the rows of the paper's tables, both directions, and print the tables.
+
+    CONFIG_FOLDER is a folder of configs with an experiment.yaml, or the name of a
+    packaged one: synthetic (the built-in world) or market_duke. The same command goes
+    on where an earlier one ended. OUT/report.html shows it all, OUT/results.json has
+    the numbers.
+    """
+    from tfipgan.chain import available_cores
+    from tfipgan.errors import InputError
+    from tfipgan.reproduce.experiment import load_experiment
+    from tfipgan.reproduce.plan import make_plan
+
+    experiment = load_experiment(config_folder)
+    if experiment.world is None:
+        data = data or Path("data")
+        for direction in experiment.directions:
+            for name in (direction.source, direction.target):
+                if not (data / name).is_dir() and not dry_run:
+                    raise InputError(
+                        f"{data / name} not found; expected a dataset: unpack it "
+                        "there, or give the folder of the datasets by --data"
+                    )
+    elif data is not None:
+        raise click.UsageError(
+            f"{config_folder} is drawn, not read; expected no --data"
+        )
+    else:
+        data = out / "data"
+    jobs = jobs or (1 if shutil.which("nvidia-smi") else min(2, available_cores()))
+    plan = make_plan(
+        experiment,
+        out,
+        data,
+        range(seeds),
+        directions=directions,
+        rows=rows,
+        overrides=overrides,
+        threads=threads or max(1, available_cores() // jobs),
+    )
+    if dry_run:
+        for command in plan.commands:
+            click.echo(str(command))
+        return
+    click.echo(_run(experiment, plan, out, data, seeds, jobs, not no_progress))
+    click.echo(f"Report: {out / 'report.html'}")
+
+
+def _run(experiment, plan, out, data, seeds, jobs, progress):
+    """Run the plan; return the tables as text."""
+    from tqdm import tqdm
+
+    from tfipgan.chain import Chain, CommandFailed
+    from tfipgan.lock import locked
+    from tfipgan.reproduce.output import write_output
+    from tfipgan.reproduce.results import collect_details, collect_results
+
+    _claim(out, experiment)
+    bar = tqdm(
+        total=sum(command.weight for command in plan.commands),
+        bar_format="{desc}{percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}",
+        dynamic_ncols=True,
+        disable=not progress,
+        smoothing=0,
+    )
+    with locked(out / ".lock", str(out)), bar:
+        chain = Chain(
+            out / "logs",
+            lambda line: tqdm.write(line, file=click.get_text_stream("stderr")),
+            tell=lambda command, line: bar.set_postfix_str(f"{command.name}: {line}"),
+            done=lambda command: bar.update(command.weight),
+        )
+        # As Ctrl-C: the trainings under way save, and the same command goes on.
+        before = signal.signal(signal.SIGTERM, _end)
+        try:
+            chain.run(plan.commands, jobs)
+        except CommandFailed as error:
+            raise click.ClickException(str(error)) from error
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        results = collect_results(plan, chain)
+        details = collect_details(plan, chain, experiment, range(seeds))
+        return write_output(out, data, results, details, experiment, plan)
+
+
+def _claim(out, experiment):
+    """Make the folder, or see that it is one of this experiment."""
+    from tfipgan.errors import InputError
+    from tfipgan.output_file import require_new_folder, written_aside
+
+    mark = out / "reproduce.json"
+    if not mark.exists():
+        require_new_folder(out)
+        (out / "logs").mkdir(parents=True, exist_ok=True)
+        with written_aside(mark) as aside:
+            aside.write_text(json.dumps({"title": experiment.title}) + "\n")
+    title = json.loads(mark.read_text()).get("title")
+    if title != experiment.title:
+        raise InputError(
+            f"{out} is of {title!r}, expected {experiment.title!r}: give another --out"
+        )
+
+
+def _end(number, frame):
+    raise SystemExit(128 + number)

@@ -1,0 +1,221 @@
+"""`tfipgan reproduce`: what it refuses, what it leaves, and how it goes on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfipgan.chain import Chain, CommandFailed
+from tfipgan.evaluation import FeatureSet, evaluate_ranking
+
+QUALITY = {
+    "accuracy": 0.9,
+    "real_accuracy": 0.95,
+    "distance": 0.1,
+    "source_distance": 0.2,
+    "floor": 0.01,
+    "cameras": [
+        {
+            "camera": 1,
+            "images": 30,
+            "accuracy": 0.9,
+            "real_images": 10,
+            "real_accuracy": 0.95,
+            "distance": 0.1,
+            "source_distance": 0.2,
+            "floor": 0.01,
+        }
+    ],
+}
+
+
+@pytest.fixture
+def pretended(monkeypatch):
+    """Commands that are not run; what they would measure is left. Gives their names."""
+    ran = []
+
+    def run(chain, commands, at_once):
+        for number, command in enumerate(commands):
+            ran.append(command.name)
+            kind, *words = command.arguments
+            (chain.logs / f"{command.name}.out").write_text("0.875\n")
+            record = {"command": str(command), "settings": {}, "seconds": 2.0}
+            (chain.logs / f"{command.name}.json").write_text(json.dumps(record))
+            if "--json" in words:
+                path = Path(words[words.index("--json") + 1])
+                path.parent.mkdir(parents=True, exist_ok=True)
+                found = metrics(number) if kind == "evaluate" else QUALITY
+                path.write_text(json.dumps(found))
+            chain._done(command)
+
+    monkeypatch.setattr(Chain, "run", run)
+    return ran
+
+
+def metrics(seed):
+    """What `evaluate --json` writes, of random features."""
+    draw = np.random.default_rng(seed)
+    persons, cameras = np.arange(20) % 5, np.arange(20) // 10
+    features = FeatureSet(draw.normal(size=(20, 4)), persons, cameras)
+    return evaluate_ranking(features, features)
+
+
+def test_what_it_leaves(tfipgan, pretended, tmp_path):
+    out = tmp_path / "out"
+    result = tfipgan("reproduce", "synthetic", "--out", out, "--seeds", 2)
+    assert result.exit_code == 0, result.output
+    results = json.loads((out / "results.json").read_text())
+    assert len(results) == 2 * 2 * 4 * 2
+    assert list(results[0]) == [
+        "direction", "row", "network", "seed",
+        "rank-1", "rank-5", "rank-10", "mAP", "identity_accuracy",
+    ]  # fmt: skip
+    plain = ("supervised", "direct transfer")
+    for run in results:
+        assert run["identity_accuracy"] == (None if run["row"] in plain else 0.875)
+    measured = json.loads(
+        (
+            out / "target_to_source" / "seed_1" / "measured" / "ipgan_ibn.json"
+        ).read_text()
+    )
+    (ipgan,) = (
+        run
+        for run in results
+        if (run["direction"], run["row"], run["network"], run["seed"])
+        == ("target_to_source", "ipgan", "ibn", 1)
+    )
+    assert ipgan["mAP"] == measured["mAP"] and ipgan["rank-10"] == measured["rank-10"]
+    assert len((out / "results.csv").read_text().splitlines()) == 1 + len(results)
+    details = json.loads((out / "details.json").read_text())
+    assert details["seconds"] == 2.0 * len(pretended)
+    assert details["seeds"] == [0, 1]
+    assert {t["quality"]["accuracy"] for t in details["translations"]} == {0.9}
+    assert {c["d_sem"] for c in details["classifiers"]} == {0.875}
+    tables = (out / "tables.md").read_text()
+    assert result.stdout == f"{tables}\nReport: {out / 'report.html'}\n"
+    assert "data:image/png" in (out / "report.html").read_text()
+
+
+def test_a_dry_run_prints_the_commands(tfipgan, tmp_path):
+    out = tmp_path / "out"
+    words = ["reproduce", "market_duke", "--out", out, "--dry-run"]
+    result = tfipgan(*words, "--seeds", 1, "--row", "supervised", "--data", "d")
+    assert result.exit_code == 0, result.output
+    first, *_ = lines = result.stdout.splitlines()
+    assert first.startswith(
+        "tfipgan train-reid --config market_to_duke/supervised --data d/dukemtmc "
+    )
+    assert len(lines) == 4 and not out.exists()
+
+
+def test_what_is_refused(tfipgan, refused, pretended, tmp_path):
+    out = tmp_path / "out"
+    line = refused(2, "reproduce", tmp_path, "--out", out)
+    assert "has no experiment.yaml" in line
+    line = refused(1, "reproduce", "market_duke", "--out", out, "--data", tmp_path)
+    assert f"{tmp_path / 'market1501'} not found; expected a dataset" in line
+    line = refused(2, "reproduce", "synthetic", "--out", out, "--row", "star")
+    assert "--row star: expected one of supervised, " in line
+    result = tfipgan("reproduce", "synthetic", "--out", out, "--data", tmp_path)
+    assert result.exit_code == 2 and "drawn, not read" in result.stderr
+    out.mkdir()
+    (out / "mine").write_text("x")
+    line = refused(1, "reproduce", "synthetic", "--out", out)
+    assert "exists and is not empty" in line
+    assert pretended == [] and [p.name for p in out.iterdir()] == ["mine"]
+
+
+def test_a_folder_of_another_experiment(tfipgan, refused, pretended, tmp_path):
+    out = tmp_path / "out"
+    words = ["--out", out, "--seeds", 1, "--row", "direct_transfer"]
+    assert tfipgan("reproduce", "synthetic", *words).exit_code == 0
+    line = refused(1, "reproduce", "synthetic_ablations", *words)
+    assert "is of \"The paper's tables on the built-in world\", expected 'Abl" in line
+
+
+def test_a_failed_command_is_one_line(refused, monkeypatch, tmp_path):
+    def fail(chain, commands, at_once):
+        raise CommandFailed("`tfipgan train-gan` failed with exit code 1")
+
+    monkeypatch.setattr(Chain, "run", fail)
+    out = tmp_path / "out"
+    line = refused(1, "reproduce", "synthetic", "--out", out, "--no-progress")
+    assert "`tfipgan train-gan` failed with exit code 1" in line
+    assert not (out / "results.json").exists()
+
+
+TINY = """title: Tiny
+world:
+  seed: 3
+  identities: 4
+  test_identities: 3
+  cameras: 2
+  images_per_camera: 2
+  size: 32x16
+directions:
+  there: {source: source, target: target}
+"""
+
+
+@pytest.fixture
+def tiny_experiment(tmp_path, tiny_overrides):
+    """A folder of configs whose commands take seconds."""
+    folder = tmp_path / "configs"
+    folder.mkdir()
+    (folder / "experiment.yaml").write_text(TINY)
+    sections = {}
+    for override in tiny_overrides:
+        name, _, value = override.partition("=")
+        section, _, key = name.rpartition(".")
+        sections.setdefault(section, []).append(f"  {key}: {value}")
+    lines = [
+        line
+        for section, values in sections.items()
+        if section
+        for line in (f"{section}:", *values)
+    ]
+    (folder / "base.yaml").write_text("\n".join(["base: synthetic/base", *lines]))
+    for name, text in (
+        ("direct_transfer", ""),
+        ("semantic", ""),
+        ("ipgan", ""),
+        ("camera", "reid:\n  labels: camera\n"),
+    ):
+        (folder / f"{name}.yaml").write_text(f"base: base.yaml\n{text}")
+    return folder
+
+
+def test_the_real_commands_killed_and_gone_on_with(tiny_experiment, tmp_path):
+    """SIGTERM in the middle of the GAN's training; the same command ends it."""
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "tfipgan.cli", "reproduce", str(tiny_experiment)]
+    command += ["--out", str(out), "--seeds", "1", "--no-progress"]
+    steps = out / "there" / "seed_0" / "runs" / "ipgan_gan" / "metrics.jsonl"
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 300
+    while not steps.exists() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGTERM, said
+    done = {path.stem for path in (out / "logs").glob("*.json")}
+    assert "there-seed_0-train-reid-direct_transfer" in done
+    before = {name: (out / "logs" / f"{name}.json").stat().st_mtime_ns for name in done}
+    again = subprocess.run(command, capture_output=True, text=True, timeout=540)
+    assert again.returncode == 0, again.stderr
+    for name, changed in before.items():
+        assert (out / "logs" / f"{name}.json").stat().st_mtime_ns == changed
+        assert f"{name}: starts" not in again.stderr
+    results = json.loads((out / "results.json").read_text())
+    assert [run["row"] for run in results] == ["direct transfer", "ipgan"]
+    assert 0 <= results[1]["identity_accuracy"] <= 1
+    details = json.loads((out / "details.json").read_text())
+    (translation,) = details["translations"]
+    assert [c["camera"] for c in translation["quality"]["cameras"]] == [1, 2]
+    assert os.path.getsize(out / "report.html") > 10_000

@@ -1,0 +1,505 @@
+"""The commands that `tfipgan reproduce` runs, and which row each number is for.
+
+OUT/DIRECTION/seed_K/runs/        runs of train-reid and train-gan
+OUT/DIRECTION/seed_K/translated/  a folder of images of each generator
+OUT/DIRECTION/seed_K/measured/    what evaluate and translation-quality wrote
+OUT/data/                         the built-in world's datasets
+OUT/logs/                         of each command, see `tfipgan.chain`
+
+What two rows have in common is made once, where the first of them is.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfipgan.brief import brief_name
+from tfipgan.chain import Command
+from tfipgan.config import (
+    EXPERIMENT_FILE,
+    Config,
+    load_config,
+    packaged_folder,
+    to_dict,
+)
+from tfipgan.errors import ConfigError
+from tfipgan.reproduce.experiment import Direction, Experiment
+
+PLAIN_ROWS = ("supervised", "direct_transfer")
+ROW_ORDER = (*PLAIN_ROWS, "stargan", "ipgan")
+# The end of a config's name, and the network it stands for; others are the baseline.
+NETWORKS = {"_ibn": "ibn", "_ibn_a": "ibn_a"}
+SEMANTIC, CAMERA = "semantic", "camera"
+# The classifier that measures G is D_sem's recipe with another seed.
+INDEPENDENT_SEED = 1000
+# Their first rows show what networks see; the others' numbers are enough.
+WITH_RANKED_LISTS = ("direct_transfer", "stargan", "ipgan")
+# Seconds that each took in the demo, for the progress bar only.
+SECONDS = {
+    "synthesize": 9,
+    "train-reid": 35,
+    "train-gan": 290,
+    "translate": 13,
+    "identity-accuracy": 7,
+    "translation-quality": 12,
+    "evaluate": 6,
+}
+
+
+@dataclass(frozen=True)
+class Translation:
+    """The images of one generator.
+
+    Attributes:
+        direction, row, seed: row is the first that is trained on them.
+        run, images: folders of the GAN run and of its images.
+        d_sem, independent: names of the commands that print the identity accuracy;
+            d_sem is None without D_sem.
+        quality: file that translation-quality writes; None without camera classifier.
+    """
+
+    direction: str
+    row: str
+    seed: int
+    run: Path
+    images: Path
+    d_sem: str | None
+    independent: str
+    quality: Path | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A re-ID run that is tested: one entry of results.json.
+
+    Attributes:
+        direction, row, network, seed: as there.
+        run: folder of the run.
+        metrics: file that evaluate writes.
+        figures: folder of its ranked lists, or None.
+        translation: what it is trained on; None if that is the source or the target.
+    """
+
+    direction: str
+    row: str
+    network: str
+    seed: int
+    run: Path
+    metrics: Path
+    figures: Path | None
+    translation: Translation | None
+
+
+@dataclass(frozen=True)
+class Classifiers:
+    """Names of the commands that print the accuracy on the real source images."""
+
+    direction: str
+    seed: int
+    d_sem: str | None
+    independent: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The commands in an order in which they could run, and what they measure."""
+
+    commands: tuple[Command, ...]
+    rows: tuple[Row, ...]
+    translations: tuple[Translation, ...]
+    classifiers: tuple[Classifiers, ...]
+
+
+def make_plan(
+    experiment: Experiment,
+    out: Path,
+    data: Path,
+    seeds: Sequence[int],
+    *,
+    directions: Sequence[str] = (),
+    rows: Sequence[str] = (),
+    overrides: Sequence[str] = (),
+    threads: int = 1,
+) -> Plan:
+    """Return what is to be run for the rows that the folders' configs name.
+
+    Args:
+        out: the folder of all that is made.
+        data: the folder of the datasets.
+        seeds: of the trainings; each row runs once with each.
+        directions, rows: names of those to run, a row's being its config's; no names
+            are all.
+        overrides: config values, as for --set.
+        threads: CPU threads of each command.
+
+    Raises:
+        ConfigError: an unknown direction or row, a config that can't be used, or no
+            semantic.yaml where one is needed.
+    """
+    known = {direction.name: direction for direction in experiment.directions}
+    chosen = [_one_of(known, name, "--direction") for name in directions or known]
+    planner = _Planner(experiment, out, data, overrides, threads)
+    found = {name: None for d in chosen for name in _row_names(d.configs)}
+    for name in rows:
+        _one_of(found, name, "--row")
+    # Seed by seed: a first table is whole before the second seed begins.
+    for seed in seeds:
+        for direction in chosen:
+            names = _row_names(direction.configs)
+            planner.add(direction, seed, [n for n in names if not rows or n in rows])
+    return planner.plan()
+
+
+def _one_of(known, name, option):
+    if name not in known:
+        raise ConfigError(
+            f"{option} {brief_name(name)}: expected one of {', '.join(known)}"
+        )
+    return known[name]
+
+
+def _row_names(folder: Path) -> list[str]:
+    """Return the names of the rows' configs, in the order of the paper's tables."""
+    others = ("base", SEMANTIC, CAMERA, EXPERIMENT_FILE.removesuffix(".yaml"))
+    names = sorted(p.stem for p in folder.glob("*.yaml") if p.stem not in others)
+
+    def place(name):
+        method, _ = _split(name)
+        order = ROW_ORDER.index(method) if method in ROW_ORDER else len(ROW_ORDER)
+        return order, name
+
+    return sorted(names, key=place)
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Return a config's method and network."""
+    for ending, network in sorted(NETWORKS.items(), key=lambda item: -len(item[0])):
+        if name.endswith(ending):
+            return name.removesuffix(ending), network
+    return name, "baseline"
+
+
+class _Planner:
+    """Gathers the commands; asked twice for the same thing, it gives the first."""
+
+    def __init__(self, experiment, out, data, overrides, threads):
+        self._experiment = experiment
+        self._out = out
+        self._data = data
+        self._overrides = overrides
+        self._threads = threads
+        self._commands: dict[str, Command] = {}
+        self._rows: list[Row] = []
+        self._classifiers: list[Classifiers] = []
+        # By all that decides what is made.
+        self._reid_runs: dict[str, tuple[Path, str]] = {}
+        self._translations: dict[str, tuple[Translation, str]] = {}
+        self._before: tuple[str, ...] = ()
+        if experiment.world is not None:
+            self._before = (self._synthesize(),)
+
+    def plan(self) -> Plan:
+        return Plan(
+            tuple(self._commands.values()),
+            tuple(self._rows),
+            tuple(translation for translation, _ in self._translations.values()),
+            tuple(self._classifiers),
+        )
+
+    def add(self, direction: Direction, seed: int, names: Sequence[str]) -> None:
+        """Add the rows of one direction and seed."""
+        translated = {
+            name: self._config(direction, name, seed)
+            for name in names
+            if _split(name)[0] not in PLAIN_ROWS
+        }
+        # StarGAN's images are shown to D_sem too, if any row has one.
+        has_semantic = any(c.gan.lambda_semantic for c in translated.values())
+        for name in names:
+            method, network = _split(name)
+            translation = None
+            if method in PLAIN_ROWS:
+                data = self._dataset(
+                    direction.target if method == "supervised" else direction.source
+                )
+                run, after = self._train_reid(direction, seed, name, data)
+            else:
+                translation, made = self._translate(
+                    direction, seed, name, translated[name], has_semantic
+                )
+                run, after = self._train_reid(
+                    direction,
+                    seed,
+                    name,
+                    self._dataset(direction.source),
+                    images=translation.images,
+                    after=(made,),
+                )
+            metrics, figures = self._evaluate(direction, seed, name, run, after)
+            self._rows.append(
+                Row(
+                    *(direction.name, _row(name), network, seed, run, metrics, figures),
+                    translation,
+                )
+            )
+        if translated:
+            self._classifiers.append(self._real_accuracy(direction, seed, has_semantic))
+
+    # ------------------------------------------------------------------- the commands
+
+    def _synthesize(self) -> str:
+        options = (
+            f"--{key.replace('_', '-')}={value}"
+            for key, value in self._experiment.world.items()
+        )
+        # Either dataset is written last, and both are there or not.
+        return self._add(
+            "synthesize",
+            ("synthesize", str(self._data), *options),
+            makes=self._data / "target",
+            runtime=False,
+        )
+
+    def _train_reid(
+        self,
+        direction,
+        seed,
+        name,
+        data,
+        *,
+        config_name=None,
+        training_seed=None,
+        images=None,
+        after=(),
+    ) -> tuple[Path, str]:
+        """Return the run's folder and the name of the command that makes it."""
+        config_name = config_name or name
+        training_seed = seed if training_seed is None else training_seed
+        config = self._config(direction, config_name, training_seed)
+        settings = _sections(config, "seed", "backbone", "reid", "evaluation")
+        key = json.dumps([settings, str(data), str(images)])
+        if key not in self._reid_runs:
+            out = self._folder(direction, seed, "runs", name)
+            translated = ("--translated", str(images)) if images else ()
+            command = self._add(
+                _name(direction, seed, "train-reid", name),
+                (
+                    *("train-reid", "--config", _reference(direction, config_name)),
+                    *("--data", str(data), *translated, "--out", str(out)),
+                    *self._settings(training_seed),
+                ),
+                after,
+                to_resume=("--resume",),
+                settings=settings,
+            )
+            self._reid_runs[key] = out, command
+        return self._reid_runs[key]
+
+    def _semantic(self, direction, seed) -> tuple[Path, str]:
+        self._require_semantic(direction)
+        return self._train_reid(
+            direction, seed, SEMANTIC, self._dataset(direction.source)
+        )
+
+    def _independent(self, direction, seed) -> tuple[Path, str]:
+        self._require_semantic(direction)
+        return self._train_reid(
+            direction,
+            seed,
+            "independent",
+            self._dataset(direction.source),
+            config_name=SEMANTIC,
+            training_seed=seed + INDEPENDENT_SEED,
+        )
+
+    def _require_semantic(self, direction):
+        if not (direction.configs / f"{SEMANTIC}.yaml").is_file():
+            raise ConfigError(
+                f"{direction.configs} has no {SEMANTIC}.yaml; its rows need one, the "
+                "config of a classifier of the source's identities"
+            )
+
+    def _translate(
+        self, direction, seed, name, config, has_semantic
+    ) -> tuple[Translation, str]:
+        """Return what is made of the source, and the name of the command for it."""
+        source, target = map(self._dataset, (direction.source, direction.target))
+        settings = _sections(config, "seed", "gan", "translation")
+        needs, semantic = (), ()
+        if config.gan.lambda_semantic:
+            semantic_run, command = self._semantic(direction, seed)
+            needs = (command,)
+            semantic = ("--semantic", str(semantic_run))
+        key = json.dumps([settings, str(source), str(target), semantic])
+        if key in self._translations:
+            return self._translations[key]
+        run = self._folder(direction, seed, "runs", f"{name}_gan")
+        images = self._folder(direction, seed, "translated", name)
+        trained = self._add(
+            _name(direction, seed, "train-gan", name),
+            (
+                *("train-gan", "--config", _reference(direction, name)),
+                *("--source", str(source), "--target", str(target), *semantic),
+                *("--out", str(run), *self._settings(seed)),
+            ),
+            needs,
+            to_resume=("--resume",),
+            settings=settings,
+        )
+        made = self._add(
+            _name(direction, seed, "translate", name),
+            (
+                *("translate", "--model", str(run), "--source", str(source)),
+                *("--out", str(images)),
+            ),
+            (trained,),
+            makes=images,
+        )
+        classifiers = self._classifiers_of(direction, seed, has_semantic)
+        accuracies = {
+            which: self._identity_accuracy(
+                direction, seed, f"{name}-{which}", classifier, "--images", images, made
+            )
+            for which, classifier in classifiers.items()
+        }
+        translation = Translation(
+            *(direction.name, _row(name), seed, run, images),
+            accuracies.get("d_sem"),
+            accuracies["independent"],
+            self._quality(direction, seed, name, images, made),
+        )
+        self._translations[key] = translation, made
+        return self._translations[key]
+
+    def _identity_accuracy(
+        self, direction, seed, name, classifier, option, images, after=None
+    ) -> str:
+        run, command = classifier
+        return self._add(
+            _name(direction, seed, "identity-accuracy", name),
+            (
+                *("identity-accuracy", "--classifier", str(run)),
+                *(option, str(images)),
+            ),
+            (command, after) if after else (command,),
+        )
+
+    def _classifiers_of(self, direction, seed, has_semantic):
+        classifiers = {"independent": self._independent(direction, seed)}
+        if has_semantic:
+            classifiers["d_sem"] = self._semantic(direction, seed)
+        return classifiers
+
+    def _real_accuracy(self, direction, seed, has_semantic) -> Classifiers:
+        source = self._dataset(direction.source)
+        names = {
+            which: self._identity_accuracy(
+                direction, seed, f"real-{which}", classifier, "--data", source
+            )
+            for which, classifier in self._classifiers_of(
+                direction, seed, has_semantic
+            ).items()
+        }
+        return Classifiers(
+            direction.name, seed, names.get("d_sem"), names["independent"]
+        )
+
+    def _quality(self, direction, seed, name, images, made) -> Path | None:
+        if not (direction.configs / f"{CAMERA}.yaml").is_file():
+            return None
+        source, target = map(self._dataset, (direction.source, direction.target))
+        classifier, trained = self._train_reid(direction, seed, CAMERA, target)
+        path = self._folder(direction, seed, "measured", f"quality_{name}.json")
+        self._add(
+            _name(direction, seed, "translation-quality", name),
+            (
+                *("translation-quality", "--translated", str(images)),
+                *("--target", str(target), "--source", str(source)),
+                *("--classifier", str(classifier), "--json", str(path)),
+            ),
+            (made, trained),
+        )
+        return path
+
+    def _evaluate(self, direction, seed, name, run, after) -> tuple[Path, Path | None]:
+        """Return the file of the numbers and the folder of the ranked lists."""
+        path = self._folder(direction, seed, "measured", f"{name}.json")
+        figures, more = None, ()
+        if name in WITH_RANKED_LISTS:
+            figures = self._folder(direction, seed, "measured", name)
+            more = ("--figures", str(figures))
+        self._add(
+            _name(direction, seed, "evaluate", name),
+            (
+                *("evaluate", "--model", str(run)),
+                *("--data", str(self._dataset(direction.target))),
+                *("--json", str(path), *more),
+            ),
+            (after,),
+        )
+        return path, figures
+
+    # ------------------------------------------------------------------ what they share
+
+    def _add(
+        self,
+        name,
+        arguments,
+        after=(),
+        *,
+        to_resume=(),
+        makes=None,
+        settings=None,
+        runtime=True,
+    ) -> str:
+        self._commands.setdefault(
+            name,
+            Command(
+                name,
+                arguments,
+                (*self._before, *after),
+                (f"--threads={self._threads}",) if runtime else (),
+                to_resume,
+                makes,
+                settings or {},
+                SECONDS[arguments[0]],
+            ),
+        )
+        return name
+
+    def _config(self, direction, name, seed) -> Config:
+        path = direction.configs / f"{name}.yaml"
+        return load_config(path, [*self._overrides, f"seed={seed}"])
+
+    def _settings(self, seed):
+        words = (f"seed={seed}", *self._overrides)
+        return tuple(word for value in words for word in ("--set", value))
+
+    def _dataset(self, name: str) -> Path:
+        return self._data / name
+
+    def _folder(self, direction, seed, *parts) -> Path:
+        return self._out.joinpath(direction.name, f"seed_{seed}", *parts)
+
+
+def _row(name: str) -> str:
+    """Return a config's row as results.json has it."""
+    return _split(name)[0].replace("_", " ")
+
+
+def _name(direction, seed, command, what) -> str:
+    return f"{direction.name}-seed_{seed}-{command}-{what}"
+
+
+def _reference(direction, name) -> str:
+    """Return how a config is named on a command line."""
+    path = direction.configs / name
+    if path.is_absolute() and path.is_relative_to(packaged_folder()):
+        return path.relative_to(packaged_folder()).as_posix()
+    return f"{path}.yaml"
+
+
+def _sections(config: Config, *names) -> dict:
+    values = to_dict(config)
+    return {name: values[name] for name in names}

@@ -1,0 +1,79 @@
+"""The rows of the paper's tables: their names, and what several seeds gave for one."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from statistics import mean, stdev
+
+METHODS = {
+    "supervised": "Supervised Learning",
+    "direct transfer": "Direct Transfer",
+    "stargan": "StarGAN",
+    "ipgan": "IPGAN",
+}
+NETWORKS = {"baseline": "Baseline", "ibn": "IBN-reID"}
+MEASURES = ("rank-1", "rank-5", "rank-10", "mAP")
+TRANSLATED = ("stargan", "ipgan")
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What several seeds gave.
+
+    Attributes:
+        mean: of all seeds.
+        deviation: sample standard deviation; None of one seed.
+        count: number of seeds.
+    """
+
+    mean: float
+    deviation: float | None
+    count: int
+
+
+def published_name(row: str, network: str) -> str:
+    """Return a row's name as the paper prints it: Baseline+IPGAN, IBN-reID+StarGAN."""
+    if (row, network) == ("supervised", "baseline"):
+        return METHODS[row]
+    return f"{NETWORKS.get(network, network)}+{METHODS.get(row, row)}"
+
+
+def choose(records: Iterable[Mapping], **wanted: object) -> list[Mapping]:
+    """Return the records that have all these values."""
+    return [
+        record
+        for record in records
+        if all(record.get(key) == value for key, value in wanted.items())
+    ]
+
+
+def over_seeds(records: Iterable[Mapping], key: str) -> Spread | None:
+    """Return mean and deviation of what the records have; None where none has it."""
+    values = [record[key] for record in records if record.get(key) is not None]
+    if not values:
+        return None
+    return Spread(mean(values), stdev(values) if len(values) > 1 else None, len(values))
+
+
+def percent(value: Spread | None) -> str:
+    """Text of a share in percent: `41.2 ± 1.3`, `41.2` of one seed, `-` of none."""
+    return _text(value, 100, 1)
+
+
+def distance(value: Spread | None) -> str:
+    """Text of a kernel distance: `0.0412 ± 0.0013`, `-` where there is none."""
+    return _text(value, 1, 4)
+
+
+def seeds_of(records: Iterable[Mapping]) -> list[int]:
+    """Return the seeds of records, sorted."""
+    return sorted({record["seed"] for record in records})
+
+
+def _text(value: Spread | None, unit: int, digits: int) -> str:
+    if value is None:
+        return "-"
+    # z: a distance that is 0 but for noise would be "-0.0000" else.
+    text = f"{unit * value.mean:z.{digits}f}"
+    if value.deviation is not None:
+        text += f" ± {unit * value.deviation:.{digits}f}"
+    return text
