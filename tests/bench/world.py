@@ -4,8 +4,8 @@
 
 First what each camera does to a picture, with OUT/world_cameras.png and
 OUT/world_effects.png; with --cameras that is all. Then re-ID in both directions, by the
-commands of this project, in OUT/seed0 and so on: six trainings a seed, about 40 s each.
-What is there already isn't done again.
+commands of this project, in OUT/seed0 and so on: six trainings a seed, about a minute
+each. What is there already isn't done again.
 """
 
 import argparse
