@@ -159,16 +159,29 @@ def test_some_rows_and_directions_only(tmp_path):
     kinds = [command.arguments[0] for command in plan.commands]
     # D_sem, the independent classifier, that of cameras, and the row.
     assert kinds.count("train-reid") == 2 * 4
+    # The other networks on the target are another direction's rows, but one run.
     alone = planned("synthetic", tmp_path, rows=["supervised"], seeds=1)
     assert [command.arguments[0] for command in alone.commands] == [
         "synthesize", "train-reid", "evaluate", "train-reid", "evaluate",
     ]  # fmt: skip
-    stargan = planned("synthetic", tmp_path, rows=["stargan"], seeds=1)
-    assert stargan.classifiers[0].d_sem is None
-    assert stargan.translations[0].d_sem is None
+    assert alone.translations == alone.classifiers == ()
     for option, value in (("rows", "ipgann"), ("directions", "there")):
         with pytest.raises(ConfigError, match=f"--{option[:-1]} {value}: expected one"):
             planned("synthetic", tmp_path, **{option: [value]})
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_part_asked_for_first_is_not_done_again(tmp_path, name):
+    """Whatever is chosen, a command of a name is the same command."""
+    whole = planned(name, tmp_path, seeds=3)
+    commands = by_name(whole)
+    for row in {row.config for row in whole.rows}:
+        for direction in {row.direction for row in whole.rows}:
+            part = planned(name, tmp_path, seeds=1, rows=[row], directions=[direction])
+            assert [r.config for r in part.rows] == [row]
+            for command in part.commands:
+                assert commands[command.name] == command
+                assert set(command.after) <= set(by_name(part))
 
 
 def test_a_folder_of_ones_own(tmp_path):

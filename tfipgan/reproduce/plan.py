@@ -10,8 +10,8 @@ What two rows have in common is made once, where the first of them is.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tfipgan.brief import brief_name
@@ -57,6 +57,7 @@ class Translation:
         d_sem, independent: names of the commands that print the identity accuracy;
             d_sem is None without D_sem.
         quality: file that translation-quality writes; None without camera classifier.
+        measured_by: names of all commands that measure it.
     """
 
     direction: str
@@ -67,6 +68,7 @@ class Translation:
     d_sem: str | None
     independent: str
     quality: Path | None
+    measured_by: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ class Row:
         metrics: file that evaluate writes.
         figures: folder of its ranked lists, or None.
         translation: what it is trained on; None if that is the source or the target.
+        config: name of its config.
+        measured_by: name of the command that evaluates it.
     """
 
     direction: str
@@ -89,6 +93,8 @@ class Row:
     metrics: Path
     figures: Path | None
     translation: Translation | None
+    config: str
+    measured_by: str
 
 
 @dataclass(frozen=True)
@@ -137,26 +143,51 @@ def make_plan(
         ConfigError: an unknown direction or row, a config that can't be used, or no
             semantic.yaml where one is needed.
     """
-    known = {direction.name: direction for direction in experiment.directions}
-    chosen = [_one_of(known, name, "--direction") for name in directions or known]
     planner = _Planner(experiment, out, data, overrides, threads)
-    found = {name: None for d in chosen for name in _row_names(d.configs)}
-    for name in rows:
-        _one_of(found, name, "--row")
     # Seed by seed: a first table is whole before the second seed begins.
     for seed in seeds:
-        for direction in chosen:
-            names = _row_names(direction.configs)
-            planner.add(direction, seed, [n for n in names if not rows or n in rows])
-    return planner.plan()
+        for direction in experiment.directions:
+            planner.add(direction, seed)
+    plan = planner.plan()
+    _require_known(directions, (d.name for d in experiment.directions), "--direction")
+    _require_known(rows, (row.config for row in plan.rows), "--row")
+    # Chosen from all, so that what is made once has its place whoever asks first.
+    return _part(
+        plan,
+        lambda row: (
+            (not directions or row.direction in directions)
+            and (not rows or row.config in rows)
+        ),
+    )
 
 
-def _one_of(known, name, option):
-    if name not in known:
-        raise ConfigError(
-            f"{option} {brief_name(name)}: expected one of {', '.join(known)}"
-        )
-    return known[name]
+def _require_known(names, known, option):
+    known = tuple(dict.fromkeys(known))
+    for name in names:
+        if name not in known:
+            raise ConfigError(
+                f"{option} {brief_name(name)}: expected one of {', '.join(known)}"
+            )
+
+
+def _part(plan: Plan, wanted: Callable[[Row], bool]) -> Plan:
+    """Return the plan of some rows, with all that they need and that measures them."""
+    rows = tuple(row for row in plan.rows if wanted(row))
+    of_rows = [row.translation for row in rows if row.translation is not None]
+    translations = tuple(t for t in plan.translations if t in of_rows)
+    measured = {(t.direction, t.seed) for t in translations}
+    classifiers = tuple(
+        c for c in plan.classifiers if (c.direction, c.seed) in measured
+    )
+    needed = {row.measured_by for row in rows}
+    needed.update(*(t.measured_by for t in translations))
+    needed.update(*({c.independent, c.d_sem} for c in classifiers))
+    # Each comes after those that it reads.
+    for command in reversed(plan.commands):
+        if command.name in needed:
+            needed.update(command.after)
+    commands = tuple(c for c in plan.commands if c.name in needed)
+    return Plan(commands, rows, translations, classifiers)
 
 
 def _row_names(folder: Path) -> list[str]:
@@ -189,6 +220,7 @@ class _Planner:
         self._data = data
         self._overrides = overrides
         self._threads = threads
+        self._configs: dict[Path, Config] = {}
         self._commands: dict[str, Command] = {}
         self._rows: list[Row] = []
         self._classifiers: list[Classifiers] = []
@@ -207,8 +239,9 @@ class _Planner:
             tuple(self._classifiers),
         )
 
-    def add(self, direction: Direction, seed: int, names: Sequence[str]) -> None:
+    def add(self, direction: Direction, seed: int) -> None:
         """Add the rows of one direction and seed."""
+        names = _row_names(direction.configs)
         translated = {
             name: self._config(direction, name, seed)
             for name in names
@@ -236,11 +269,13 @@ class _Planner:
                     images=translation.images,
                     after=(made,),
                 )
-            metrics, figures = self._evaluate(direction, seed, name, run, after)
+            measured_by, metrics, figures = self._evaluate(
+                direction, seed, name, run, after
+            )
             self._rows.append(
                 Row(
                     *(direction.name, _row(name), network, seed, run, metrics, figures),
-                    translation,
+                    *(translation, name, measured_by),
                 )
             )
         if translated:
@@ -363,11 +398,13 @@ class _Planner:
             )
             for which, classifier in classifiers.items()
         }
+        quality, *looked_at = self._quality(direction, seed, name, images, made)
         translation = Translation(
             *(direction.name, _row(name), seed, run, images),
             accuracies.get("d_sem"),
             accuracies["independent"],
-            self._quality(direction, seed, name, images, made),
+            quality,
+            (*accuracies.values(), *looked_at),
         )
         self._translations[key] = translation, made
         return self._translations[key]
@@ -405,13 +442,14 @@ class _Planner:
             direction.name, seed, names.get("d_sem"), names["independent"]
         )
 
-    def _quality(self, direction, seed, name, images, made) -> Path | None:
+    def _quality(self, direction, seed, name, images, made) -> tuple:
+        """Return the file that is written and the name of the command for it."""
         if not (direction.configs / f"{CAMERA}.yaml").is_file():
-            return None
+            return (None,)
         source, target = map(self._dataset, (direction.source, direction.target))
         classifier, trained = self._train_reid(direction, seed, CAMERA, target)
         path = self._folder(direction, seed, "measured", f"quality_{name}.json")
-        self._add(
+        command = self._add(
             _name(direction, seed, "translation-quality", name),
             (
                 *("translation-quality", "--translated", str(images)),
@@ -420,16 +458,18 @@ class _Planner:
             ),
             (made, trained),
         )
-        return path
+        return path, command
 
-    def _evaluate(self, direction, seed, name, run, after) -> tuple[Path, Path | None]:
-        """Return the file of the numbers and the folder of the ranked lists."""
+    def _evaluate(
+        self, direction, seed, name, run, after
+    ) -> tuple[str, Path, Path | None]:
+        """Return the command's name, its numbers' file and its ranked lists' folder."""
         path = self._folder(direction, seed, "measured", f"{name}.json")
         figures, more = None, ()
         if name in WITH_RANKED_LISTS:
             figures = self._folder(direction, seed, "measured", name)
             more = ("--figures", str(figures))
-        self._add(
+        command = self._add(
             _name(direction, seed, "evaluate", name),
             (
                 *("evaluate", "--model", str(run)),
@@ -438,7 +478,7 @@ class _Planner:
             ),
             (after,),
         )
-        return path, figures
+        return command, path, figures
 
     # ------------------------------------------------------------------ what they share
 
@@ -470,10 +510,12 @@ class _Planner:
 
     def _config(self, direction, name, seed) -> Config:
         path = direction.configs / f"{name}.yaml"
-        return load_config(path, [*self._overrides, f"seed={seed}"])
+        if path not in self._configs:
+            self._configs[path] = load_config(path, self._overrides)
+        return replace(self._configs[path], seed=seed)
 
     def _settings(self, seed):
-        words = (f"seed={seed}", *self._overrides)
+        words = (*self._overrides, f"seed={seed}")
         return tuple(word for value in words for word in ("--set", value))
 
     def _dataset(self, name: str) -> Path:
