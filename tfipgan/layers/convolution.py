@@ -147,8 +147,13 @@ def _convolve_as_matmul(inputs, kernel, stride, padding, output_size):
     kernel_height, kernel_width, channels, filters = kernel.shape
     rows = _taps(inputs.shape[1], kernel_height, stride, padding, output_size[0])
     columns = _taps(inputs.shape[2], kernel_width, stride, padding, output_size[1])
-    # Rows and columns of the kernel that meet nothing but padding are left out.
-    kernel = kernel[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    # Rows and columns of the kernel that meet nothing but padding are left out. Not by
+    # indexing, whose gradient takes five times as long.
+    kernel = tf.slice(
+        kernel,
+        (rows[0], columns[0], 0, 0),
+        (len(rows), len(columns), channels, filters),
+    )
     padded = _pad(inputs, padding)
     spans = [stride * (size - 1) + 1 for size in output_size]
     patches = tf.concat(
