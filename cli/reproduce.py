@@ -9,6 +9,8 @@ import click
 
 from tfipgan.cli.common import FOLDER
 
+LOCK, MARK = ".lock", "reproduce.json"
+
 
 @click.command("reproduce")
 @click.argument("config_folder", metavar="CONFIG_FOLDER")
@@ -71,6 +73,7 @@ def reproduce(
     on where an earlier one ended. OUT/report.html shows it all, OUT/results.json has
     the numbers.
     """
+    from tfipgan.brief import brief_name
     from tfipgan.chain import available_cores
     from tfipgan.errors import InputError
     from tfipgan.reproduce.experiment import load_experiment
@@ -80,11 +83,11 @@ def reproduce(
     if experiment.world is None:
         data = data or Path("data")
         for direction in experiment.directions:
-            for name in (direction.source, direction.target):
-                if not (data / name).is_dir() and not dry_run:
+            for dataset in (data / direction.source, data / direction.target):
+                if not dataset.is_dir() and not dry_run:
                     raise InputError(
-                        f"{data / name} not found; expected a dataset: unpack it "
-                        "there, or give the folder of the datasets by --data"
+                        f"{brief_name(str(dataset))} not found; expected a dataset: "
+                        "unpack it there, or give the folder of the datasets by --data"
                     )
     elif data is not None:
         raise click.UsageError(
@@ -107,6 +110,7 @@ def reproduce(
         for command in plan.commands:
             click.echo(str(command))
         return
+    _require_weights(plan)
     click.echo(_run(experiment, plan, out, data, seeds, jobs, not no_progress))
     click.echo(f"Report: {out / 'report.html'}")
 
@@ -120,25 +124,29 @@ def _run(experiment, plan, out, data, seeds, jobs, progress):
     from tfipgan.reproduce.output import write_output
     from tfipgan.reproduce.results import collect_details, collect_results
 
-    _claim(out, experiment)
-    bar = tqdm(
-        total=sum(command.weight for command in plan.commands),
-        bar_format="{desc}{percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}",
-        dynamic_ncols=True,
-        disable=not progress,
-        smoothing=0,
-    )
-    with locked(out / ".lock", str(out)), bar:
+    _require_ours(out)
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out / LOCK, str(out)):
+        _claim(out, experiment)
         chain = Chain(
             out / "logs",
             lambda line: tqdm.write(line, file=click.get_text_stream("stderr")),
             tell=lambda command, line: bar.set_postfix_str(f"{command.name}: {line}"),
             done=lambda command: bar.update(command.weight),
         )
+        bar = tqdm(
+            total=sum(command.weight for command in plan.commands),
+            initial=sum(c.weight for c in plan.commands if chain.is_done(c)),
+            bar_format="{desc}{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}",
+            dynamic_ncols=True,
+            disable=not progress,
+            smoothing=0,
+        )
         # As Ctrl-C: the trainings under way save, and the same command goes on.
         before = signal.signal(signal.SIGTERM, _end)
         try:
-            chain.run(plan.commands, jobs)
+            with bar:
+                chain.run(plan.commands, jobs)
         except CommandFailed as error:
             raise click.ClickException(str(error)) from error
         finally:
@@ -148,22 +156,52 @@ def _run(experiment, plan, out, data, seeds, jobs, progress):
         return write_output(out, data, results, details, experiment, plan)
 
 
-def _claim(out, experiment):
-    """Make the folder, or see that it is one of this experiment."""
+def _require_weights(plan):
+    """See that the backbones' weights are there, before the first day of work."""
     from tfipgan.errors import InputError
-    from tfipgan.output_file import require_new_folder, written_aside
 
-    mark = out / "reproduce.json"
+    for command in plan.commands:
+        weights = command.settings.get("backbone", {}).get("weights", "none")
+        if weights not in ("none", "imagenet") and not Path(weights).is_dir():
+            raise InputError(
+                f"backbone.weights: {weights} not found; expected a re-ID run's "
+                "folder: `tfipgan import-weights` makes one of a checkpoint"
+            )
+
+
+def _require_ours(out):
+    """See that nothing is in the folder but what an earlier call has left."""
+    from tfipgan.output_file import require_new_folder
+
+    if not out.is_dir() or not (out / MARK).exists():
+        # A call that ended at once may have left its lock, or a mark half written.
+        names = [path.name for path in out.iterdir()] if out.is_dir() else ["a file"]
+        if any(name != LOCK and not name.startswith(f".{MARK}.") for name in names):
+            require_new_folder(out)
+
+
+def _claim(out, experiment):
+    """Mark the folder as this experiment's, or see that it is; the lock is held."""
+    from tfipgan.errors import InputError
+    from tfipgan.output_file import written_aside
+
+    mark = out / MARK
     if not mark.exists():
-        require_new_folder(out)
-        (out / "logs").mkdir(parents=True, exist_ok=True)
+        _require_ours(out)
         with written_aside(mark) as aside:
             aside.write_text(json.dumps({"title": experiment.title}) + "\n")
-    title = json.loads(mark.read_text()).get("title")
+    try:
+        title = json.loads(mark.read_text())["title"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise InputError(
+            f"{mark} is damaged, expected the title of what {out} is of: give another "
+            "--out, or remove that file"
+        ) from None
     if title != experiment.title:
         raise InputError(
             f"{out} is of {title!r}, expected {experiment.title!r}: give another --out"
         )
+    (out / "logs").mkdir(exist_ok=True)
 
 
 def _end(number, frame):

@@ -1,6 +1,5 @@
 """Chains: who waits for whom, side by side, what is not done again, and failures."""
 
-import json
 import re
 import time
 from types import SimpleNamespace
@@ -104,11 +103,12 @@ def test_what_is_done_is_not_done_again(run, shell, tmp_path):
     one = shell("one", f"echo one | tee -a {log}", settings={"gan": {"size": (2, 1)}})
     run([one])
     seen = []
-    done = run([one, shell("two", f"echo two >> {log}", "one")], done=seen.append)
+    two = shell("two", f"echo two >> {log}", "one")
+    done = run([one, two], done=seen.append)
     assert log.read_text().split() == ["one", "two"]
     assert done.output("one") == "one\n"
-    assert [command.name for command in seen] == ["one", "two"]
-    assert 0 <= done.seconds_of("one") < 20
+    assert seen == [two]
+    assert done.is_done(one) and not done.is_done(shell("three", "true"))
     assert said(run).count("one: starts") == 1
 
 
@@ -133,16 +133,41 @@ def test_what_was_done_otherwise_is_an_error_before_anything_runs(run, shell):
     assert not (run.logs / "new.log").exists()
 
 
-def test_a_broken_off_command_goes_on(run, shell, tmp_path):
+def test_a_broken_off_command_is_run_again_and_its_time_adds_up(run, shell, tmp_path):
     file = tmp_path / "file"
-    # Without an argument it fails, with one it goes on.
-    script = f'echo "<$0 $*>" >> {file}; [ "$*" = --resume ]'
-    command = shell("train", script, runtime=("x",), to_resume=("--resume",))
+    script = f'echo "$0" >> {file}; sleep 0.3; [ $(wc -l < {file}) = 2 ]'
+    command = shell("train", script, runtime=("--resume",), settings={"seed": 1})
     with pytest.raises(CommandFailed):
         run([command])
-    run([command])
-    assert file.read_text().split() == ["<x", ">", "<x", "--resume>"]
-    assert json.loads((run.logs / "train.json").read_text())["command"] == str(command)
+    first = run.chain.seconds_of("train")
+    assert not run.chain.is_done(command) and first >= 0.3
+    # Whether it can go on from there is for the command to say.
+    run([shell("train", script, runtime=("--resume",), settings={"seed": 2})])
+    assert file.read_text().split() == ["--resume"] * 2
+    assert run.chain.seconds_of("train") >= first + 0.3
+    assert run.chain.seconds_of("never") == 0
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"command": 1}', "7"])
+def test_a_damaged_record_is_named(run, shell, text):
+    (run.logs / "one.json").write_text(text)
+    with pytest.raises(InputError, match=r"one.json is damaged, .* remove it, and"):
+        run([shell("one", "true")])
+
+
+def test_a_process_is_ended_and_not_killed_if_telling_of_it_fails(
+    run, shell, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(chain, "HEARTBEAT_SECONDS", 0.2)
+    saved = tmp_path / "saved"
+
+    def fail(command, line):
+        raise BrokenPipeError("nobody listens")
+
+    script = f"trap 'touch {saved}; exit 143' TERM; while true; do sleep 0.05; done"
+    with pytest.raises(BrokenPipeError):
+        run([shell("train", script)], tell=fail)
+    assert saved.exists()
 
 
 def test_what_was_made_all_at_once_is_not_made_again(run, shell, tmp_path):

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tfipgan.errors import InputError
-from tfipgan.output_file import written_aside
+from tfipgan.output_file import sync, written_aside
 
 HEARTBEAT_SECONDS = 20
 
@@ -32,8 +32,8 @@ class Command:
         name: of the command and of its log files.
         arguments: what follows `tfipgan`.
         after: names of the commands whose output it reads.
-        runtime: more arguments, which say how it runs and not what it makes.
-        to_resume: more arguments where an earlier process has begun and not ended.
+        runtime: more arguments, which say how it runs and not what it makes, such as
+            --resume.
         makes: what it makes all at once, at its end: it has done its work if that is
             there. None of a command that can simply be run again.
         settings: what its config said, for a later call to compare; plain values.
@@ -44,7 +44,6 @@ class Command:
     arguments: tuple[str, ...]
     after: tuple[str, ...] = ()
     runtime: tuple[str, ...] = ()
-    to_resume: tuple[str, ...] = ()
     makes: Path | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     weight: float = 1.0
@@ -69,7 +68,7 @@ class Chain:
             NAME.json once it is done.
         say: called with a line whenever a command starts or ends.
         tell: called with a command and its last line while it runs; None says that.
-        done: called with each command that is done, now or earlier.
+        done: called with each command as it is done.
     """
 
     def __init__(
@@ -96,9 +95,13 @@ class Chain:
         """Return what a command that is done printed to stdout."""
         return (self.logs / f"{name}.out").read_text()
 
+    def is_done(self, command: Command) -> bool:
+        """Return whether an earlier call has done it."""
+        return self._record(command.name).get("done", False)
+
     def seconds_of(self, name: str) -> float:
-        """Return the seconds that a command that is done took, its breaks left out."""
-        return self._record(name)["seconds"]
+        """Return the seconds that a command took in all calls, but for kill -9's."""
+        return self._record(name).get("seconds", 0.0)
 
     def run(self, commands: Sequence[Command], at_once: int) -> None:
         """Run the commands that are not done, at most `at_once` at a time.
@@ -109,12 +112,14 @@ class Chain:
             InputError: one was done with other arguments or settings.
             CommandFailed: one failed; the others were ended.
         """
-        by_name = {command.name: command for command in commands}
-        assert len(by_name) == len(commands), "two commands of one name"
+        assert len({c.name for c in commands}) == len(commands), "two of one name"
         for command in commands:
             self._require_same(command)
-        places = {name: place for place, name in enumerate(by_name)}
-        graph = TopologicalSorter({c.name: c.after for c in commands})
+        left = {c.name: c for c in commands if not self.is_done(c)}
+        places = {name: place for place, name in enumerate(left)}
+        graph = TopologicalSorter(
+            {c.name: [name for name in c.after if name in left] for c in left.values()}
+        )
         graph.prepare()
         ready: list[str] = []
         running = {}
@@ -123,7 +128,7 @@ class Chain:
                 while graph.is_active():
                     ready = sorted((*ready, *graph.get_ready()), key=places.__getitem__)
                     while ready and len(running) < at_once:
-                        command = by_name[ready.pop(0)]
+                        command = left[ready.pop(0)]
                         running[pool.submit(self._run, command)] = command
                     ended, _ = wait(running, return_when=FIRST_COMPLETED)
                     for job in ended:
@@ -138,19 +143,46 @@ class Chain:
 
     # ------------------------------------------------------------------- what is done
 
-    def _record(self, name):
+    def _record(self, name) -> dict:
+        """Return what is known of a command: nothing of one that has not begun."""
         path = self.logs / f"{name}.json"
-        return json.loads(path.read_text()) if path.exists() else None
+        if not path.exists():
+            return {}
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            record["command"], dict(record["settings"]), float(record["seconds"])
+            bool(record["done"])
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise InputError(
+                f"{path} is damaged, expected what is known of a command: remove it, "
+                f"and what {name} made, which is then run again"
+            ) from None
+        return record
+
+    def _note(self, command, seconds, done):
+        path = self.logs / f"{command.name}.out"
+        if path.exists():
+            # What is said to be done must be readable after a power cut.
+            sync(path)
+        record = {
+            "command": str(command),
+            "settings": dict(command.settings),
+            "seconds": round(self.seconds_of(command.name) + seconds, 1),
+            "done": done,
+        }
+        with written_aside(self.logs / f"{command.name}.json") as aside:
+            aside.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
     def _require_same(self, command):
-        done = self._record(command.name)
-        if done is None:
+        # Of one that has not ended, the command itself sees what it can go on with.
+        if not self.is_done(command):
             return
-        begun = f"{self.logs.parent}: {command.name} was done"
+        done = self._record(command.name)
+        what = f"{self.logs.parent}: {command.name} was done"
         remedy = "give another --out, or what was given then"
         if done["command"] != str(command):
             raise InputError(
-                f"{begun} as `{done['command']}`, expected `{command}`: {remedy}"
+                f"{what} as `{done['command']}`, expected `{command}`: {remedy}"
             )
         # As JSON gives it back: a tuple is a list.
         now = json.loads(json.dumps(dict(command.settings)))
@@ -158,40 +190,36 @@ class Chain:
             before, after = done["settings"].get(section), now.get(section)
             if before != after:
                 raise InputError(
-                    f"{begun} with {_difference(section, before, after)}: {remedy}"
+                    f"{what} with {_difference(section, before, after)}: {remedy}"
                 )
 
     def _run(self, command: Command) -> None:
-        if self._record(command.name) is not None:
-            return
         if self._stopping.is_set():
             raise _Stopped
-        log_path = self.logs / f"{command.name}.log"
+        if command.makes is not None and command.makes.exists():
+            self._note(command, 0.0, done=True)
+            return
+        self._say(f"{command.name}: starts")
         began = time.monotonic()
-        if command.makes is None or not command.makes.exists():
-            self._say(f"{command.name}: starts")
-            self._run_process(command, log_path)
-            self._say(f"{command.name}: done in {time.monotonic() - began:.0f} s")
-        record = {
-            "command": str(command),
-            "settings": dict(command.settings),
-            "seconds": round(time.monotonic() - began, 1),
-        }
-        with written_aside(self.logs / f"{command.name}.json") as aside:
-            aside.write_text(json.dumps(record, indent=2) + "\n")
+        done = False
+        try:
+            self._run_process(command)
+            done = True
+        finally:
+            self._note(command, time.monotonic() - began, done)
+        self._say(f"{command.name}: done in {time.monotonic() - began:.0f} s")
 
     # ------------------------------------------------------------------- one process
 
-    def _run_process(self, command, log_path):
-        more = command.runtime
-        if log_path.exists():
-            more += command.to_resume
+    def _run_process(self, command):
+        log_path = self.logs / f"{command.name}.log"
         with (
             log_path.open("a") as log,
             (self.logs / f"{command.name}.out").open("w") as output,
         ):
+            words = [*command.arguments, *command.runtime]
             process = subprocess.Popen(
-                [sys.executable, "-m", "tfipgan.cli", *command.arguments, *more],
+                [sys.executable, "-m", "tfipgan.cli", *words],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=log,
@@ -199,7 +227,10 @@ class Chain:
             try:
                 self._watch(process, command, log_path)
             finally:
-                process.kill()
+                # Not killed: a training saves then, and goes on from there later.
+                if process.poll() is None:
+                    process.terminate()
+                    process.wait()
         if self._stopping.is_set():
             raise _Stopped
         if process.returncode:
@@ -209,18 +240,16 @@ class Chain:
             )
 
     def _watch(self, process, command, log_path) -> None:
-        """Wait for a process and tell of it; end it when another one has failed."""
+        """Tell of a process until it ends or another one has failed."""
         told = time.monotonic()
         while process.poll() is None and not self._stopping.is_set():
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(0.5)
+                # Ctrl-C reaches the process too: ours must follow before it would be
+                # taken for a second one (`tfipgan.training.stop`).
+                process.wait(0.1)
             if time.monotonic() - told > HEARTBEAT_SECONDS:
                 told = time.monotonic()
                 self._tell(command, _last_line(log_path))
-        if process.poll() is None:
-            # A training saves then, and goes on from there later.
-            process.terminate()
-            process.wait()
 
     def _say_of(self, command: Command, line: str) -> None:
         self._say(f"{command.name}: {line}")

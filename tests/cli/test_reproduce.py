@@ -46,6 +46,7 @@ def pretended(monkeypatch):
             kind, *words = command.arguments
             (chain.logs / f"{command.name}.out").write_text("0.875\n")
             record = {"command": str(command), "settings": {}, "seconds": 2.0}
+            record["done"] = True
             (chain.logs / f"{command.name}.json").write_text(json.dumps(record))
             if "--json" in words:
                 path = Path(words[words.index("--json") + 1])
@@ -131,12 +132,35 @@ def test_what_is_refused(tfipgan, refused, pretended, tmp_path):
     assert pretended == [] and [p.name for p in out.iterdir()] == ["mine"]
 
 
+def test_weights_that_are_not_there(refused, pretended, tmp_path):
+    words = ["--out", tmp_path / "out", "--set", "backbone.weights=runs/no"]
+    line = refused(1, "reproduce", "synthetic", *words)
+    assert line.startswith("backbone.weights: runs/no not found; expected a re-ID run")
+    assert pretended == []
+
+
 def test_a_folder_of_another_experiment(tfipgan, refused, pretended, tmp_path):
     out = tmp_path / "out"
     words = ["--out", out, "--seeds", 1, "--row", "direct_transfer"]
     assert tfipgan("reproduce", "synthetic", *words).exit_code == 0
     line = refused(1, "reproduce", "synthetic_ablations", *words)
     assert "is of \"The paper's tables on the built-in world\", expected 'Abl" in line
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "{"])
+def test_a_damaged_mark(refused, pretended, tmp_path, text):
+    (tmp_path / "reproduce.json").write_text(text)
+    line = refused(1, "reproduce", "synthetic", "--out", tmp_path)
+    assert line.startswith(f"{tmp_path / 'reproduce.json'} is damaged, expected")
+    assert pretended == []
+
+
+def test_a_call_that_ended_at_once_is_gone_on_with(tfipgan, pretended, tmp_path):
+    for name in (".lock", ".reproduce.json.77.tmp"):
+        (tmp_path / name).touch()
+    words = ["--seeds", 1, "--row", "direct_transfer", "--no-progress"]
+    result = tfipgan("reproduce", "synthetic", "--out", tmp_path, *words)
+    assert result.exit_code == 0, result.output
 
 
 def test_a_failed_command_is_one_line(refused, monkeypatch, tmp_path):
@@ -204,7 +228,9 @@ def test_the_real_commands_killed_and_gone_on_with(tiny_experiment, tmp_path):
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 128 + signal.SIGTERM, said
-    done = {path.stem for path in (out / "logs").glob("*.json")}
+    records = {path.stem: path for path in (out / "logs").glob("*.json")}
+    done = {n for n, path in records.items() if json.loads(path.read_text())["done"]}
+    assert records.keys() - done == {"there-seed_0-train-gan-ipgan"}
     assert "there-seed_0-train-reid-direct_transfer" in done
     before = {name: (out / "logs" / f"{name}.json").stat().st_mtime_ns for name in done}
     again = subprocess.run(command, capture_output=True, text=True, timeout=540)

@@ -43,6 +43,13 @@ def test_what_is_left_out_has_its_default(written):
         ({**SMALL, "titel": "x"}, "unknown key titel; known keys are title"),
         ({"title": "x"}, "directions is missing"),
         ({**SMALL, "title": 3}, "title: expected text, found 3"),
+        ({**SMALL, "world": {"seed": 10**20}}, "world.seed: expected a number, "),
+        ({**SMALL, "world": {"size": 3}}, "world.size: expected text, found 3"),
+        (
+            {**SMALL, "world": {}},
+            "directions.there: expected the drawn world's source and target, found a",
+        ),
+        ({**SMALL, "title": "a\nb"}, "title: expected a name, found 'a\\nb'"),
         ({**SMALL, "world": {"sed": 1}}, "world: unknown key sed; known keys are seed"),
         ({**SMALL, "directions": {}}, "directions: expected at least one, found none"),
         (
@@ -68,6 +75,7 @@ def test_what_is_wrong_is_named(written, change, message):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
+        ("source", "a\0b", "there.source: expected a name, found 'a\\x00b'"),
         ("configs", "nowhere", "is no folder, expected one of configs"),
         ("paper", {}, "there.paper: expected a list, found {}"),
         ("paper", [{"table": 1}], "there.paper.name is missing"),
@@ -81,7 +89,18 @@ def test_what_is_wrong_with_a_direction_is_named(written, key, value, message):
         load_experiment(written(values))
 
 
-@pytest.mark.parametrize("printed", [[1, 2, 3], 4, [1, 2, 3, True]])
+@pytest.mark.parametrize("table", [1.5, float("inf"), True, "1"])
+def test_a_table_has_a_whole_number(written, table):
+    row = {"table": table, "name": "n", "row": "ipgan", "network": "baseline"}
+    row["printed"] = [1, 2, 3, 4]
+    direction = {"source": "a", "target": "b", "paper": [row]}
+    with pytest.raises(ConfigError, match="paper.table: expected a whole number"):
+        load_experiment(written({"title": "x", "directions": {"there": direction}}))
+
+
+@pytest.mark.parametrize(
+    "printed", [[1, 2, 3], 4, [1, 2, 3, True], [1, 2, 3, float("nan")]]
+)
 def test_a_printed_row_has_four_numbers(written, printed):
     row = {"table": 1, "name": "n", "row": "ipgan", "network": "baseline"}
     direction = {"source": "a", "target": "b", "paper": [{**row, "printed": printed}]}

@@ -58,7 +58,7 @@ def test_every_command_is_a_valid_one_and_finds_what_it_reads(tmp_path, name):
         out = values.get("out")
         assert out is None or out not in set().union(*makes.values())
         makes[command.name] = {out} - {None}
-        assert ("--resume" in command.to_resume) == command.arguments[0].startswith(
+        assert ("--resume" in command.runtime) == command.arguments[0].startswith(
             "train-"
         )
     if load_experiment(name).world is not None:
@@ -145,6 +145,8 @@ def test_seeds_and_values_reach_the_trainings(tmp_path):
         assert values["threads"] is None or values["threads"] == 3
         assert config.seed % 1000 == int(command.name.split("-seed_")[1][0])
         assert command.settings["seed"] == config.seed
+    with pytest.raises(ConfigError, match="--set seed=7: expected other values"):
+        planned("synthetic", tmp_path, overrides=["seed=7"])
     with pytest.raises(ConfigError, match="reid.epoch"):
         planned("synthetic", tmp_path, overrides=["reid.epoch=7"])
 
@@ -204,3 +206,37 @@ def test_a_folder_of_ones_own(tmp_path):
     assert parsed(by_name(plan)["there-seed_0-train-gan-ipgan_ibn_a"])[
         "config_path"
     ] == str(Path(folder) / "ipgan_ibn_a.yaml")
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ((), "nothing to run: expected configs of rows, such as ipgan.yaml, in "),
+        ((".hidden", "."), "nothing to run"),
+        (("a_b", "a b"), "two configs are the row a b with the network baseline"),
+        (("independent", "ipgan"), "two different commands are both there-seed_0-"),
+    ],
+)
+def test_configs_that_make_no_plan(tmp_path, names, message):
+    (tmp_path / "experiment.yaml").write_text(
+        "title: Mine\ndirections:\n  there: {source: a, target: b}\n"
+    )
+    (tmp_path / "semantic.yaml").write_text("base: synthetic/semantic\n")
+    for number, name in enumerate(names):
+        (tmp_path / f"{name}.yaml").write_text(
+            f"base: synthetic/ipgan\nreid: {{batch_size: {number + 2}}}\n"
+        )
+    with pytest.raises(ConfigError, match=message):
+        planned(tmp_path, tmp_path)
+
+
+def test_rows_that_a_direction_lacks(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "experiment.yaml").write_text(
+        "title: Mine\ndirections:\n"
+        "  there: {source: a, target: b, configs: there}\n"
+        "  back: {source: b, target: a}\n"
+    )
+    (tmp_path / "there" / "supervised.yaml").write_text("base: synthetic/supervised\n")
+    with pytest.raises(ConfigError, match="nothing to run"):
+        planned(tmp_path, tmp_path, rows=["supervised"], directions=["back"])

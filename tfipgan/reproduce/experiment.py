@@ -9,8 +9,10 @@ from typing import Any
 from tfipgan.brief import brief, brief_name
 from tfipgan.config import EXPERIMENT_FILE, packaged_folder
 from tfipgan.config_yaml import read_yaml
+from tfipgan.data.synthetic import DATASETS
 from tfipgan.errors import ConfigError
 
+LARGEST = 10**12
 _KEYS = ("title", "note", "world", "directions")
 _DIRECTION_KEYS = ("title", "configs", "source", "target", "paper", "paper_identity")
 _PAPER_KEYS = ("table", "name", "row", "network", "printed")
@@ -99,12 +101,20 @@ def load_experiment(folder: str | os.PathLike) -> Experiment:
     world = values.get("world")
     if world is not None:
         world = _mapping(world, path, "world", WORLD_KEYS)
+        for key, value in world.items():
+            if key == "size":
+                _text(value, path, "world.size")
+            else:
+                _number(value, path, f"world.{key}")
     directions = _mapping(values["directions"], path, "directions")
     if not directions:
         raise ConfigError(f"{path}: directions: expected at least one, found none")
     return Experiment(
-        _text(values["title"], path, "title"),
-        tuple(_direction(name, directions[name], path) for name in directions),
+        _name_of(values["title"], path, "title"),
+        tuple(
+            _direction(name, directions[name], path, world is not None)
+            for name in directions
+        ),
         world,
         _text(values.get("note", ""), path, "note"),
     )
@@ -123,7 +133,7 @@ def _find(folder: Path) -> Path:
     )
 
 
-def _direction(name, values, path):
+def _direction(name, values, path, drawn):
     where = f"directions.{brief_name(name)}"
     # It is a folder's name.
     if not isinstance(name, str) or not name.isidentifier():
@@ -133,9 +143,16 @@ def _direction(name, values, path):
     values = _mapping(values, path, where, _DIRECTION_KEYS)
     _require(values, path, where, ("source", "target"))
     source, target = (
-        _text(values[k], path, f"{where}.{k}") for k in ("source", "target")
+        _name_of(values[k], path, f"{where}.{k}") for k in ("source", "target")
     )
-    configs = path.parent / _text(values.get("configs", "."), path, f"{where}.configs")
+    if drawn and not {source, target} <= set(DATASETS):
+        raise ConfigError(
+            f"{path}: {where}: expected the drawn world's {' and '.join(DATASETS)}, "
+            f"found {source} and {target}"
+        )
+    configs = path.parent / _name_of(
+        values.get("configs", "."), path, f"{where}.configs"
+    )
     if not configs.is_dir():
         raise ConfigError(
             f"{path}: {where}.configs: {configs} is no folder, expected one of configs"
@@ -150,7 +167,7 @@ def _direction(name, values, path):
     )
     return Direction(
         name,
-        _text(values.get("title", name.replace("_", " ")), path, f"{where}.title"),
+        _name_of(values.get("title", name.replace("_", " ")), path, f"{where}.title"),
         Path(os.path.normpath(configs)),
         source,
         target,
@@ -171,9 +188,17 @@ def _paper_row(values, path, where):
             f"{path}: {where}.printed: expected rank-1, rank-5, rank-10 and mAP, found "
             f"{brief(printed)}"
         )
+    if type(values["table"]) is not int:
+        raise ConfigError(
+            f"{path}: {where}.table: expected a whole number, found "
+            f"{brief(values['table'])}"
+        )
     return PaperRow(
-        int(_number(values["table"], path, f"{where}.table")),
-        *(_text(values[k], path, f"{where}.{k}") for k in ("name", "row", "network")),
+        _number(values["table"], path, f"{where}.table"),
+        *(
+            _name_of(values[k], path, f"{where}.{k}")
+            for k in ("name", "row", "network")
+        ),
         tuple(_number(value, path, f"{where}.printed") for value in printed),
     )
 
@@ -204,7 +229,16 @@ def _text(value, path, where):
     return value
 
 
+def _name_of(value, path, where):
+    value = _text(value, path, where)
+    if not value.isprintable():
+        raise ConfigError(f"{path}: {where}: expected a name, found {brief(value)}")
+    return value
+
+
 def _number(value, path, where):
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    # Not infinite, not NaN, and of so few digits that it can be printed.
+    if not number or not -LARGEST < value < LARGEST:
         raise ConfigError(f"{path}: {where}: expected a number, found {brief(value)}")
     return value

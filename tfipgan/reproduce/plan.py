@@ -143,6 +143,12 @@ def make_plan(
         ConfigError: an unknown direction or row, a config that can't be used, or no
             semantic.yaml where one is needed.
     """
+    for override in overrides:
+        if override.partition("=")[0].strip() == "seed":
+            raise ConfigError(
+                f"--set {brief_name(override)}: expected other values; the seeds are "
+                "0, 1, .., as many as --seeds says"
+            )
     planner = _Planner(experiment, out, data, overrides, threads)
     # Seed by seed: a first table is whole before the second seed begins.
     for seed in seeds:
@@ -152,13 +158,19 @@ def make_plan(
     _require_known(directions, (d.name for d in experiment.directions), "--direction")
     _require_known(rows, (row.config for row in plan.rows), "--row")
     # Chosen from all, so that what is made once has its place whoever asks first.
-    return _part(
+    part = _part(
         plan,
         lambda row: (
             (not directions or row.direction in directions)
             and (not rows or row.config in rows)
         ),
     )
+    if not part.rows:
+        raise ConfigError(
+            "nothing to run: expected configs of rows, such as ipgan.yaml, in "
+            + " or ".join(str(d.configs) for d in experiment.directions)
+        )
+    return part
 
 
 def _require_known(names, known, option):
@@ -193,7 +205,12 @@ def _part(plan: Plan, wanted: Callable[[Row], bool]) -> Plan:
 def _row_names(folder: Path) -> list[str]:
     """Return the names of the rows' configs, in the order of the paper's tables."""
     others = ("base", SEMANTIC, CAMERA, EXPERIMENT_FILE.removesuffix(".yaml"))
-    names = sorted(p.stem for p in folder.glob("*.yaml") if p.stem not in others)
+    names = sorted(
+        path.stem
+        for path in folder.glob("*.yaml")
+        # Editors and file systems leave hidden ones.
+        if path.stem not in others and not path.name.startswith(".")
+    )
 
     def place(name):
         method, _ = _split(name)
@@ -272,6 +289,15 @@ class _Planner:
             measured_by, metrics, figures = self._evaluate(
                 direction, seed, name, run, after
             )
+            if any(
+                (r.direction, r.row, r.network, r.seed)
+                == (direction.name, _row(name), network, seed)
+                for r in self._rows
+            ):
+                raise ConfigError(
+                    f"{direction.configs}: two configs are the row {_row(name)} with "
+                    f"the network {network}; rename one"
+                )
             self._rows.append(
                 Row(
                     *(direction.name, _row(name), network, seed, run, metrics, figures),
@@ -288,12 +314,12 @@ class _Planner:
             f"--{key.replace('_', '-')}={value}"
             for key, value in self._experiment.world.items()
         )
-        # Either dataset is written last, and both are there or not.
+        # The dataset that is written last.
         return self._add(
             "synthesize",
             ("synthesize", str(self._data), *options),
             makes=self._data / "target",
-            runtime=False,
+            threads=False,
         )
 
     def _train_reid(
@@ -325,7 +351,7 @@ class _Planner:
                     *self._settings(training_seed),
                 ),
                 after,
-                to_resume=("--resume",),
+                resume=True,
                 settings=settings,
             )
             self._reid_runs[key] = out, command
@@ -379,7 +405,7 @@ class _Planner:
                 *("--out", str(run), *self._settings(seed)),
             ),
             needs,
-            to_resume=("--resume",),
+            resume=True,
             settings=settings,
         )
         made = self._add(
@@ -488,24 +514,26 @@ class _Planner:
         arguments,
         after=(),
         *,
-        to_resume=(),
         makes=None,
         settings=None,
-        runtime=True,
+        resume=False,
+        threads=True,
     ) -> str:
-        self._commands.setdefault(
+        runtime = (f"--threads={self._threads}",) if threads else ()
+        command = Command(
             name,
-            Command(
-                name,
-                arguments,
-                (*self._before, *after),
-                (f"--threads={self._threads}",) if runtime else (),
-                to_resume,
-                makes,
-                settings or {},
-                SECONDS[arguments[0]],
-            ),
+            arguments,
+            (*self._before, *after),
+            (*runtime, "--resume") if resume else runtime,
+            makes,
+            settings or {},
+            SECONDS[arguments[0]],
         )
+        if self._commands.setdefault(name, command) != command:
+            raise ConfigError(
+                f"two different commands are both {name}: expected configs of other "
+                "names; rename the one that is not of the paper"
+            )
         return name
 
     def _config(self, direction, name, seed) -> Config:

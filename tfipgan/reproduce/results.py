@@ -10,8 +10,7 @@ from tfipgan import __version__
 from tfipgan.chain import Chain, available_cores
 from tfipgan.reproduce.experiment import Experiment
 from tfipgan.reproduce.plan import Plan
-
-MEASURED = ("rank-1", "rank-5", "rank-10", "mAP")
+from tfipgan.reproduce.rows import MEASURES
 
 
 def collect_results(plan: Plan, chain: Chain) -> list[dict]:
@@ -28,7 +27,7 @@ def collect_results(plan: Plan, chain: Chain) -> list[dict]:
                 "row": row.row,
                 "network": row.network,
                 "seed": row.seed,
-                **{name: metrics[name] for name in MEASURED},
+                **{name: metrics[name] for name in MEASURES},
                 "identity_accuracy": accuracy,
             }
         )
