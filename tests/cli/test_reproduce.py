@@ -194,15 +194,16 @@ def tiny_experiment(tmp_path, tiny_overrides):
     folder.mkdir()
     (folder / "experiment.yaml").write_text(TINY)
     sections = {}
-    for override in tiny_overrides:
+    # Long enough that the signal finds the GAN's training under way.
+    for override in (*tiny_overrides, "gan.constant_epochs=20"):
         name, _, value = override.partition("=")
         section, _, key = name.rpartition(".")
-        sections.setdefault(section, []).append(f"  {key}: {value}")
+        sections.setdefault(section, {})[key] = value
     lines = [
         line
         for section, values in sections.items()
         if section
-        for line in (f"{section}:", *values)
+        for line in (f"{section}:", *(f"  {k}: {v}" for k, v in values.items()))
     ]
     (folder / "base.yaml").write_text("\n".join(["base: synthetic/base", *lines]))
     for name, text in (
@@ -230,7 +231,9 @@ def test_the_real_commands_killed_and_gone_on_with(tiny_experiment, tmp_path):
     assert process.returncode == 128 + signal.SIGTERM, said
     records = {path.stem: path for path in (out / "logs").glob("*.json")}
     done = {n for n, path in records.items() if json.loads(path.read_text())["done"]}
-    assert records.keys() - done == {"there-seed_0-train-gan-ipgan"}
+    # Which other command ran beside it, and whether that one was done, is chance.
+    ended = records.keys() - done
+    assert "there-seed_0-train-gan-ipgan" in ended and len(ended) <= 2, ended
     assert "there-seed_0-train-reid-direct_transfer" in done
     before = {name: (out / "logs" / f"{name}.json").stat().st_mtime_ns for name in done}
     again = subprocess.run(command, capture_output=True, text=True, timeout=540)
