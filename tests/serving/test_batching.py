@@ -208,7 +208,7 @@ def test_time_of_a_batch_is_its_longest(fake, make_queue, second, seconds):
 def test_late_calls_of_a_failed_batch_are_dropped(fake, make_queue):
     queue = make_queue()
     first, (bad,) = start(fake, queue, [call_of(fake, [-1])])
-    late = Caller(queue, call_of(fake, [2]), deadline=time.monotonic() + 0.3)
+    late = Caller(queue, call_of(fake, [2]), deadline=time.monotonic() + 1)
     fine = Caller(queue, call_of(fake, [3]))
     while len(queue) < 3:
         time.sleep(0.001)
@@ -218,7 +218,7 @@ def test_late_calls_of_a_failed_batch_are_dropped(fake, make_queue):
     old.set()
     while len(fake.runs) < 2:
         time.sleep(0.001)
-    time.sleep(0.4)
+    time.sleep(1.1)
     fake.gate.set()
     assert first.get() == [[1]] and fine.get() == [[4]]
     assert bad.get()[1] == "negative: -1"
@@ -268,7 +268,8 @@ def test_close_runs_what_waits(fake, make_queue):
     first, callers = start(fake, queue, [call_of(fake, [1])])
     closing = threading.Thread(target=queue.close)
     closing.start()
-    time.sleep(0.05)
+    while not queue._closed:
+        time.sleep(0.001)
     with pytest.raises(RequestError) as caught:
         queue.run(call_of(fake, [2]))
     assert caught.value.code is grpc.StatusCode.UNAVAILABLE

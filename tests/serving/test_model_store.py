@@ -137,8 +137,9 @@ def test_new_version_while_the_old_one_answers(
 def test_half_written_version_is_not_loaded(write_version, stores, tmp_path):
     write_version(tmp_path, "toy", 1)
     store = stores(tmp_path)
-    store.watch(0.02)
-    # A copy that goes on for a while, of which no two looks are alike.
+    # A copy that goes on for a while, of which no two looks are alike: on a busy machine
+    # too, many steps of the one fall between two of the other.
+    store.watch(0.2)
     whole = write_version(tmp_path / "aside", "toy", 3)
     target = tmp_path / "toy" / "3"
     target.mkdir()
@@ -150,7 +151,7 @@ def test_half_written_version_is_not_loaded(write_version, stores, tmp_path):
         for place in range(0, len(graph), step):
             file.write(graph[place : place + step])
             file.flush()
-            time.sleep(0.005)
+            time.sleep(0.02)
             assert states(store) == [(3, START), (1, AVAILABLE)]
         shutil.copytree(whole / "variables", target / "variables")
     until(lambda: states(store) == [(3, AVAILABLE), (1, END)])

@@ -55,18 +55,18 @@ def test_stops_when_all_is_finished(serving, request_of):
         health = health_pb2_grpc.HealthStub(channel)
         watch = health.Watch(health_pb2.HealthCheckRequest())
         assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
-        slow = request_of("toy", "sleep", seconds=np.array([0.7], np.float32))
+        slow = request_of("toy", "sleep", seconds=np.array([1.2], np.float32))
         pending = [stub.Predict.future(slow) for _ in range(2)]
-        time.sleep(0.3)
+        time.sleep(0.6)
         process.send_signal(signal.SIGTERM)
         assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
-        time.sleep(0.1)
+        time.sleep(0.2)
         with pytest.raises(grpc.RpcError) as caught:
             stub.Predict(slow, timeout=5)
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
         # One was being run, the other waited for its turn.
         for future in pending:
-            assert future.result().outputs["seconds"].float_val[0] == np.float32(0.7)
+            assert future.result().outputs["seconds"].float_val[0] == np.float32(1.2)
         watch.cancel()
     assert process.wait(10) == 0
     lines = serving.log().splitlines()

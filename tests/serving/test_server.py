@@ -408,7 +408,7 @@ def test_tensor_content(write_version, running, request_of, tmp_path):
 
 def test_message_limit_and_full_queue(write_version, running, request_of, tmp_path):
     write_version(tmp_path, "toy", 1)
-    slow = request_of("toy", "sleep", seconds=np.array([0.5], np.float32))
+    slow = request_of("toy", "sleep", seconds=np.array([1.0], np.float32))
     limits = {"capacity": 2, "message_bytes": 100_000, "merge_rows": 1}
     with running(tmp_path, **limits) as served:
         predict = served.prediction.Predict

@@ -107,8 +107,8 @@ def test_a_status_that_is_not_told(client, serving):
 def test_a_late_answer(running, serving, monkeypatch):
     monkeypatch.setattr(client_module, "_FIRST_PAUSE", 0.01)
     serving.hold = threading.Event()
-    with Client(running.address, timeout=0.2, retries=1) as client:
-        with pytest.raises(ServerError, match=r"no answer within 0.2 s \(2 tries\)"):
+    with Client(running.address, timeout=0.6, retries=1) as client:
+        with pytest.raises(ServerError, match=r"no answer within 0.6 s \(2 tries\)"):
             client.extract([b"a"])
     serving.hold.set()
     assert len(serving.requests) == 2
