@@ -1,6 +1,7 @@
 """Exported models: their answers, what they refuse, and all of a version or nothing."""
 
 import functools
+import io
 import json
 import os
 import subprocess
@@ -310,6 +311,15 @@ def test_no_rows(translator, extractor, stock):
 
 
 GOOD = b"not reached"
+
+
+def bomb(format, size=(6000, 8000)):
+    """An image file of one colour: some ten kilobytes for 48 million pixels."""
+    file = io.BytesIO()
+    Image.new("L", size).save(file, format)
+    return file.getvalue()
+
+
 SHAPE = r"images must have shape \[N 32 16 3\], found\] \["
 REFUSED = {
     "size": ("tensor", {"images": images_of(2, (16, 16))}, SHAPE + "2 16 16 3"),
@@ -330,6 +340,16 @@ REFUSED = {
         "serving_default",
         {"image_bytes": strings([b"\x00\xff" * 50_000] * 2)},
         "Unknown image file format",
+    ),
+    "bombs": (
+        "serving_default",
+        {"image_bytes": strings([bomb("PNG"), bomb("JPEG")])},
+        r"image of\] \[6000\] \[x\] \[8000\] \[pixels, more than\] \[33554432\]",
+    ),
+    "another format": (
+        "serving_default",
+        {"image_bytes": strings([bomb("GIF", (2, 2)), bomb("WEBP", (2, 2))])},
+        "One of JPEG, PNG, BMP required",
     ),
     "nothing": ("serving_default", {"image_bytes": strings([b"", b""])}, "is empty"),
     "not finite": (

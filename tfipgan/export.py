@@ -26,7 +26,7 @@ from tfipgan.data.images import (
     to_signed,
     to_unit,
 )
-from tfipgan.data.local_images import converted
+from tfipgan.data.local_images import MAX_PIXELS, converted
 from tfipgan.data.readable import check_readable
 from tfipgan.data.synthetic import synthesize
 from tfipgan.errors import InputError
@@ -49,7 +49,9 @@ FILE_TOLERANCE = 0.5
 CHECK_IMAGES = 4
 METRICS_KEPT = 5
 
-_FILES_IN = "JPEG, PNG, GIF or BMP files of any size, resized to image_size"
+_FILES_IN = (
+    f"JPEG, PNG or BMP files of at most {MAX_PIXELS:,} pixels, resized to image_size"
+)
 
 
 def export_translator(

@@ -7,8 +7,10 @@ not optimised away; as errors they are INVALID_ARGUMENT.
 
 import tensorflow as tf
 
+from tfipgan.data.image_headers import require_small_image
 from tfipgan.data.images import decode_image, to_signed, to_unit
 from tfipgan.data.labels import DomainMap
+from tfipgan.data.local_images import MAX_PIXELS
 from tfipgan.translator import encode_images, for_each_camera
 
 FORMATS = ("jpeg", "png")
@@ -132,8 +134,12 @@ def _of_any_batch(network, *tensors):
 
 def _decoded(image_bytes, image_size):
     """Decode files to float32 (N, height, width, 3) in [0, 255]; N may be 0."""
+
+    def decoded(contents):
+        return decode_image(require_small_image(contents, MAX_PIXELS), image_size)
+
     return tf.map_fn(
-        lambda contents: decode_image(contents, image_size),
+        decoded,
         image_bytes,
         fn_output_signature=tf.TensorSpec((*image_size, 3), tf.float32),
     )

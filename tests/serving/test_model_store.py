@@ -137,8 +137,8 @@ def test_new_version_while_the_old_one_answers(
 def test_half_written_version_is_not_loaded(write_version, stores, tmp_path):
     write_version(tmp_path, "toy", 1)
     store = stores(tmp_path)
-    # A copy that goes on for a while, of which no two looks are alike: on a busy machine
-    # too, many steps of the one fall between two of the other.
+    # A copy that goes on for a while, of which no two looks are alike: on a busy
+    # machine too, many steps of the one fall between two of the other.
     store.watch(0.2)
     whole = write_version(tmp_path / "aside", "toy", 3)
     target = tmp_path / "toy" / "3"

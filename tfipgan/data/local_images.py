@@ -25,9 +25,10 @@ from tfipgan.brief import brief_name
 from tfipgan.errors import InputError
 from tfipgan.in_threads import in_threads
 
-# Bounds of what is decoded. 8192 x 8192: decoded, a third of a gigabyte with what
-# converting takes. A side is no longer than a JPEG's can be.
-MAX_PIXELS = 2**26
+# Bounds of what is decoded, here and in the served graph. A whole frame of an 8K camera
+# is within; resized, as floats, it takes half a gigabyte. A side is no longer than a
+# JPEG's can be.
+MAX_PIXELS = 2**25
 MAX_SIDE = 2**16 - 1
 MAX_BYTES = 2**28
 # Each scan of a progressive JPEG goes over all pixels, and takes ten bytes to say so.
