@@ -399,3 +399,28 @@ def test_the_bests_that_a_restart_may_need_are_kept(tmp_path):
     assert steps() == [2, 7]
     assert best.go_back(6) == 2
     assert best.go_back(1) is None
+
+
+def test_no_best_that_is_whole(tmp_path, caplog):
+    model, optimizer = make()
+    checkpoints = Checkpoints(tmp_path / "all", {"m": model}, {"o": optimizer})
+    best = BestCheckpoints(tmp_path / "best", {"m": model}, checkpoints)
+    best.save(3)
+    flip(tmp_path / "best" / "step-00000003")
+    assert best.go_back(4) is None
+    assert caplog.messages == [
+        f"{tmp_path / 'best'} has no checkpoint that is whole; the best from here on "
+        "is kept"
+    ]
+    best.save(5)
+    assert best.go_back(6) == 5
+
+
+@pytest.mark.parametrize(
+    "notes", ["x", "[]", "{}", '{"unlogged": 3}', '{"unlogged": [[]]}', "[" * 9999]
+)
+def test_notes_of_another_kind(tmp_path, notes):
+    model, optimizer = make()
+    save_checkpoint(tmp_path, 3, {"m": model}, {"o": optimizer}, notes=notes)
+    with pytest.raises(InputError, match="step-00000003 has notes of another kind"):
+        Checkpoints(tmp_path, {"m": model}, {"o": optimizer}).restore_latest()

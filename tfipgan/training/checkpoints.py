@@ -4,6 +4,7 @@ All of it is read and written by one process alone: other workers need not take 
 """
 
 import json
+import logging
 from pathlib import Path
 
 from tfipgan.checkpoints import (
@@ -15,7 +16,10 @@ from tfipgan.checkpoints import (
     load_optimizers,
     save_checkpoint,
 )
+from tfipgan.errors import InputError
 from tfipgan.output_file import remove_folder
+
+logger = logging.getLogger(__name__)
 
 
 class Checkpoints:
@@ -58,7 +62,7 @@ class Checkpoints:
 
         Raises:
             InputError: all are damaged, or it is of other networks or optimisers, or
-                its optimisers' state is another Keras's.
+                its optimisers' state is another Keras's, or its notes are not `save`'s.
         """
         checkpoint = intact_checkpoint(self._folder, set_aside=True)
         if checkpoint is None:
@@ -66,8 +70,7 @@ class Checkpoints:
         notes = load_optimizers(checkpoint, self._optimizers)
         for name, network in self._networks.items():
             load_network(checkpoint, name, network)
-        unlogged = json.loads(notes)["unlogged"] if notes else []
-        return checkpoint_step(checkpoint), unlogged
+        return checkpoint_step(checkpoint), _unlogged(notes, checkpoint)
 
     def last(self) -> Path | None:
         """Return the last checkpoint's folder."""
@@ -96,13 +99,25 @@ class BestCheckpoints:
         self._checkpoints = checkpoints
 
     def go_back(self, step: int) -> int | None:
-        """Forget those after `step`; return the step of the best one, if there is."""
+        """Forget those after `step`; return the step of the best one, if there is.
+
+        If all that are left are damaged that is a warning: what training goes on from
+        is whole, and the best of what comes takes their place.
+        """
         for path in list_checkpoints(self._folder):
             if checkpoint_step(path) > step:
                 remove_folder(path)
         if not list_checkpoints(self._folder):
             return None
-        return checkpoint_step(intact_checkpoint(self._folder, set_aside=True))
+        try:
+            best = intact_checkpoint(self._folder, set_aside=True)
+        except InputError:
+            logger.warning(
+                "%s has no checkpoint that is whole; the best from here on is kept",
+                self._folder,
+            )
+            return None
+        return checkpoint_step(best)
 
     def save(self, step: int) -> None:
         """Save the networks as the best so far."""
@@ -112,3 +127,15 @@ class BestCheckpoints:
         for path, later in zip(there, there[1:], strict=False):
             if checkpoint_step(later) <= needed_from:
                 remove_folder(path)
+
+
+def _unlogged(notes, checkpoint) -> list[dict[str, float]]:
+    """Return the loss terms of a checkpoint's notes."""
+    try:
+        steps = json.loads(notes)["unlogged"] if notes else []
+        return [{name: float(x) for name, x in terms.items()} for terms in steps]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise InputError(
+            f"{checkpoint} has notes of another kind, expected the loss terms of its "
+            "last steps; go on in the version of tfipgan that wrote it, or train anew"
+        ) from None
