@@ -88,7 +88,9 @@ def test_a_signal_saves_the_step_and_the_run_goes_on_the_same(
         line_training()
     assert end.value.code == code
     assert line_state().steps[-1] == step
-    told, stopped = (record.getMessage() for record in caplog.records)
+    # A thread tells the first, so that the second may come before it.
+    messages = [record.getMessage() for record in caplog.records]
+    stopped, told = sorted(messages, key=lambda line: "stopped the run" not in line)
     name = signal.Signals(number).name
     assert told.startswith(f"{name}: the step under way is finished and saved")
     assert f"{name} stopped the run after step {step} of 10, saved as" in stopped

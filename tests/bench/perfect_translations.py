@@ -1,0 +1,194 @@
+"""What a generator without a fault would reach on the built-in world.
+
+    tfipgan reproduce synthetic --out RUN --seeds 3
+    python tests/bench/perfect_translations.py RUN OUT [--direction source_to_target]
+
+The world is drawn, so each training image of one dataset can be drawn again as each
+camera of the other would have shown it: same person, pose, place and light. These
+images, and those of a colour map (`world.py`), are measured as `reproduce` measures the
+generators': by the classifiers of RUN, and by re-ID networks trained on them. Printed
+beside StarGAN and IPGAN of RUN. What is in OUT already isn't done again.
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from measure import print_machine, print_table
+from world import tfipgan, write_colour_mapped
+
+from tfipgan.data import synthetic
+from tfipgan.data.synthetic_people import draw_people, draw_pose
+
+# What `tfipgan synthesize --seed 0` draws, and `reproduce synthetic` with it.
+SEED, PEOPLE, TEST_PEOPLE, CAMERAS, IMAGES = 0, 60, 30, 4, 4
+SIZE, STRENGTH = (128, 64), 1.0
+DIRECTIONS = {
+    "source_to_target": ("source", "target"),
+    "target_to_source": ("target", "source"),
+}
+NETWORKS = {"baseline": "synthetic/ipgan", "ibn": "synthetic/ipgan_ibn"}
+COLUMNS = [
+    "images", "rank-1", "mAP", "IBN rank-1", "IBN mAP", "identity: independent",
+    "identity: D_sem", "kernel distance",
+]  # fmt: skip
+
+
+def write_perfect(data, source, target, folder):
+    """Draw `source`'s training images as each camera of `target` would show them.
+
+    data: the folder of both datasets, for a check that the same light is drawn.
+    """
+    number = synthetic.DATASETS.index(source)
+    world, other = (
+        synthetic._World(SEED, synthetic.DATASETS.index(name), CAMERAS, SIZE, STRENGTH)
+        for name in (source, target)
+    )
+    count = (PEOPLE + TEST_PEOPLE) * len(synthetic.DATASETS)
+    key = SEED, len(synthetic.DATASETS), synthetic._PEOPLE
+    people = draw_people(key, count)[number :: len(synthetic.DATASETS)][:PEOPLE]
+    own_looks = world.looks
+
+    def draw(looks, index, camera, image):
+        world.looks = looks
+        rng = world.rng(synthetic._IMAGES, index, camera, image)
+        pose = draw_pose(rng, people[index])
+        return world.image(people[index], pose, camera, rng)
+
+    aside = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    for index in range(PEOPLE):
+        for camera in range(CAMERAS):
+            for image in range(IMAGES):
+                name = synthetic._name(index + 1, camera, index * 100 + image, image)
+                real = (data / source / "bounding_box_train" / name).read_bytes()
+                assert draw(own_looks, index, camera, image) == real, name
+                for wanted, look in enumerate(other.looks):
+                    contents = draw([look] * CAMERAS, index, camera, image)
+                    path = aside / f"{Path(name).stem}_to_c{wanted + 1}.jpg"
+                    path.write_bytes(contents)
+    aside.rename(folder)
+
+
+def printed(*words):
+    """Return what a command of this project prints."""
+    command = [sys.executable, "-W", "ignore", "-m", "tfipgan.cli", *map(str, words)]
+    return subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
+
+
+def measure(run, out, direction, kind, seed):
+    """Return the numbers of a folder of images under one seed of `run`."""
+    path = out / direction / "measured" / f"{kind}_{seed}.json"
+    if path.exists():
+        return json.loads(path.read_text())
+    source, target = DIRECTIONS[direction]
+    data, images = run / "data", out / direction / kind
+    if not images.exists():
+        if kind == "perfect":
+            write_perfect(data, source, target, images)
+        else:
+            write_colour_mapped(data / source, data / target, images)
+    classifiers = run / direction / f"seed_{seed}" / "runs"
+    # D_sem is the source's re-ID network, which `reproduce` trains once.
+    folders = {"independent": "independent", "d_sem": "direct_transfer"}
+    numbers = {
+        name: float(
+            printed(
+                "identity-accuracy", "--classifier", classifiers / folder,
+                "--images", images, "--threads", 1,
+            )
+        )
+        for name, folder in folders.items()
+    }  # fmt: skip
+    quality = out / direction / "measured" / f"{kind}_{seed}_quality.json"
+    quality.parent.mkdir(parents=True, exist_ok=True)
+    tfipgan(
+        "translation-quality", "--translated", images, "--target", data / target,
+        "--source", data / source, "--classifier", classifiers / "camera",
+        "--json", quality, "--threads", 1,
+    )  # fmt: skip
+    numbers["distance"] = json.loads(quality.read_text())["distance"]
+    for network, config in NETWORKS.items():
+        trained = out / direction / "runs" / f"{kind}_{seed}_{network}"
+        tfipgan(
+            "train-reid", "--config", config, "--data", data / source,
+            "--translated", images, "--out", trained, "--set", f"seed={seed}",
+            "--resume", "--threads", 1, "--no-progress",
+        )  # fmt: skip
+        metrics = out / direction / "measured" / f"{kind}_{seed}_{network}.json"
+        tfipgan(
+            "evaluate", "--model", trained, "--data", data / target,
+            "--json", metrics, "--threads", 1, "--no-progress",
+        )  # fmt: skip
+        found = json.loads(metrics.read_text())
+        numbers[network] = {name: found[name] for name in ("rank-1", "mAP")}
+    path.write_text(json.dumps(numbers))
+    return numbers
+
+
+def of_generator(run, direction, row, seed):
+    """Return the same numbers of a generator's images, from what `reproduce` wrote."""
+    key = {"direction": direction, "row": row, "seed": seed}
+
+    def is_it(found):
+        return all(found[name] == value for name, value in key.items())
+
+    results = filter(is_it, json.loads((run / "results.json").read_text()))
+    details = json.loads((run / "details.json").read_text())
+    (translation,) = filter(is_it, details["translations"])
+    numbers = {name: translation[name] for name in ("independent", "d_sem")}
+    numbers["distance"] = translation["quality"]["distance"]
+    for found in results:
+        numbers[found["network"]] = found
+    return numbers
+
+
+def spread(values, percent=True):
+    scale, digits = (100, 1) if percent else (1, 3)
+    values = [scale * value for value in values]
+    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+    return f"{statistics.mean(values):.{digits}f} ± {deviation:.{digits}f}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--direction", choices=DIRECTIONS, action="append")
+    parser.add_argument("--seeds", type=int, default=3)
+    options = parser.parse_args()
+    print_machine("tensorflow", "keras", "numpy", "pillow")
+    seeds = range(options.seeds)
+    for direction in options.direction or DIRECTIONS:
+        rows = []
+        for kind in ("perfect", "colour map", "stargan", "ipgan"):
+            if kind in ("perfect", "colour map"):
+                name = kind.replace(" ", "_")
+                found = [
+                    measure(options.run, options.out, direction, name, seed)
+                    for seed in seeds
+                ]
+            else:
+                found = [of_generator(options.run, direction, kind, s) for s in seeds]
+            cells = [
+                spread([numbers[network][name] for numbers in found])
+                for network in NETWORKS
+                for name in ("rank-1", "mAP")
+            ]
+            cells += [
+                spread([numbers[name] for numbers in found])
+                for name in ("independent", "d_sem")
+            ]
+            cells.append(spread([numbers["distance"] for numbers in found], False))
+            rows.append([kind, *cells])
+        print(f"{direction}, seeds 0 to {options.seeds - 1}, percent:\n")
+        print_table(COLUMNS, rows)
+
+
+if __name__ == "__main__":
+    main()
