@@ -94,12 +94,15 @@ def measure(run, out, direction, kind, seed):
         else:
             write_colour_mapped(data / source, data / target, images)
     classifiers = run / direction / f"seed_{seed}" / "runs"
-    # D_sem is the source's re-ID network, which `reproduce` trains once.
-    folders = {"independent": "independent", "d_sem": "direct_transfer"}
+    # D_sem is the source's own re-ID network, which `reproduce` trains once: the other
+    # way round it is the supervised one.
+    d_sem = "direct_transfer" if source == "source" else "supervised"
+    first = run / "source_to_target" / f"seed_{seed}" / "runs"
+    folders = {"independent": classifiers / "independent", "d_sem": first / d_sem}
     numbers = {
         name: float(
             printed(
-                "identity-accuracy", "--classifier", classifiers / folder,
+                "identity-accuracy", "--classifier", folder,
                 "--images", images, "--threads", 1,
             )
         )

@@ -8,12 +8,18 @@ from tfipgan.data.labels import (
     DomainMap,
     LabelMap,
     camera_classes,
+    domain_titles,
 )
 from tfipgan.errors import InputError
 
 
 def samples(*pairs):
     return [Sample(f"{p}_{c}.jpg", p, c) for p, c in pairs]
+
+
+def test_titles_of_domains():
+    assert domain_titles((0, 3)) == ["camera 0", "camera 3"]
+    assert domain_titles((WHOLE_TARGET,)) == ["target"]
 
 
 def test_labels_are_the_places_of_sorted_identities():

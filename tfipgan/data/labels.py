@@ -19,6 +19,13 @@ WHOLE_TARGET = 0
 _END = 10**18
 
 
+def domain_titles(cameras: Sequence[int]) -> list[str]:
+    """Return what a figure calls the target's domains: its cameras, or all of it."""
+    if list(cameras) == [WHOLE_TARGET]:
+        return ["target"]
+    return [f"camera {camera}" for camera in cameras]
+
+
 @dataclass(frozen=True)
 class LabelMap:
     """Identities in sorted order; an identity's label is its place.

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from tfipgan.data.filenames import Sample
+from tfipgan.data.labels import domain_titles
 from tfipgan.errors import InputError
 from tfipgan.evaluation.sheets import image_sheet
 
@@ -55,7 +56,7 @@ def translated_sheet(
             [None if cell is None else _pixels(cell, (height, width)) for cell in row]
             for row in rows
         ],
-        ["source", *(f"camera {camera}" for camera in cameras)],
+        ["source", *domain_titles(cameras)],
         ["real", *([method] * (len(rows) - 1))],
         path,
         scale=3 if height < 100 else 2,

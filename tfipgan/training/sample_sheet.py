@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfipgan.data.images import signed_to_bytes, to_signed
-from tfipgan.data.labels import DomainMap
+from tfipgan.data.labels import DomainMap, domain_titles
 from tfipgan.data.pipelines import inference_batches
 from tfipgan.evaluation.sheets import image_sheet
 
@@ -37,7 +37,7 @@ def write_sample_sheet(generator, images, domains: DomainMap, path) -> None:
     cells = [signed_to_bytes(column).numpy() for column in columns]
     image_sheet(
         [list(row) for row in zip(*cells, strict=True)],
-        ["source", *(f"camera {camera}" for camera in domains.cameras)],
+        ["source", *domain_titles(domains.cameras)],
         [""] * len(images),
         path,
     )
