@@ -200,3 +200,26 @@ def test_images(fuzz, tmp_path, format, mode):
             assert pixels.min() >= 0 and pixels.max() <= 255
 
     fuzz(check, spoilt(image_file(format, mode)), count=25)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "BMP"])
+def test_images_in_requests(fuzz, format):
+    """What the graph lets through is no larger than the header of it said."""
+    import tensorflow as tf
+
+    from tfipgan.data.image_headers import require_small_image
+
+    @tf.function(input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
+    def decode(contents):
+        small = require_small_image(contents, 12 * 8)
+        return tf.io.decode_image(small, channels=3, expand_animations=False)
+
+    def check(data):
+        try:
+            pixels = decode(data)
+        except tf.errors.InvalidArgumentError:
+            return
+        assert pixels.shape[0] * pixels.shape[1] <= 12 * 8 or data[:2] == b"BM"
+        assert pixels.shape[2] == 3
+
+    fuzz(check, spoilt(image_file(format, "RGB")), count=25)
