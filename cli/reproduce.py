@@ -77,7 +77,7 @@ def reproduce(
     from tfipgan.chain import available_cores
     from tfipgan.errors import InputError
     from tfipgan.reproduce.experiment import load_experiment
-    from tfipgan.reproduce.plan import make_plan
+    from tfipgan.reproduce.planner import make_plan
 
     experiment = load_experiment(config_folder)
     if experiment.world is None:

@@ -174,10 +174,10 @@ class Chain:
             aside.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
     def _require_same(self, command):
-        # Of one that has not ended, the command itself sees what it can go on with.
-        if not self.is_done(command):
-            return
         done = self._record(command.name)
+        # Of one that has not ended, the command itself sees what it can go on with.
+        if not done.get("done"):
+            return
         what = f"{self.logs.parent}: {command.name} was done"
         remedy = "give another --out, or what was given then"
         if done["command"] != str(command):

@@ -8,7 +8,7 @@ from tfipgan.cli.main import main
 from tfipgan.config import load_config
 from tfipgan.errors import ConfigError
 from tfipgan.reproduce.experiment import load_experiment
-from tfipgan.reproduce.plan import make_plan
+from tfipgan.reproduce.planner import make_plan
 
 EXPERIMENTS = ("synthetic", "market_duke", "synthetic_ablations")
 READ = ("data", "source", "target", "semantic", "model", "translated", "images")
