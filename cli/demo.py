@@ -27,9 +27,9 @@ def demo(out, quick, full, seed):
     trains a re-ID network on each, and tests them on the target. OUT/report.html shows
     it all, OUT/results.json has the numbers.
     """
-    from tfipgan.chain import CommandFailed, available_cores
-    from tfipgan.demo import SIZES, Demo
-    from tfipgan.demo_report import results_table, write_demo_report
+    from tfipgan.experiments.chain import CommandFailed, available_cores
+    from tfipgan.experiments.demo import SIZES, Demo
+    from tfipgan.experiments.demo_report import results_table, write_demo_report
 
     if quick and full:
         raise click.UsageError("expected one of --quick and --full, got both")

@@ -8,8 +8,8 @@ import click
 
 from tfipgan.cli.common import FOLDER, NEW_FILE, dataset_options, set_up_tensorflow
 from tfipgan.evaluation.distances import METRICS
-from tfipgan.evaluation.ranked_lists import CHOICES
 from tfipgan.evaluation.requirements import APS, PROTOCOLS
+from tfipgan.reports.ranked_lists import CHOICES
 
 SHOWN = ("rank-1", "rank-5", "rank-10", "rank-20", "mAP", "mINP")
 MEBIBYTE = 2**20
@@ -123,7 +123,7 @@ def evaluate(
     if json_path is not None:
         _write_json(metrics, json_path)
     if figures is not None:
-        from tfipgan.evaluation.evaluation_report import write_evaluation_report
+        from tfipgan.reports.evaluation_report import write_evaluation_report
 
         title = f"{model} on {data}" if model else f"{query} in {gallery}"
         write_evaluation_report(
@@ -214,7 +214,7 @@ def _extract(model, data, format, pattern, progress):
     from tfipgan.data.datasets import read_dataset
     from tfipgan.data.readable import check_readable
     from tfipgan.evaluation.features import extract_features
-    from tfipgan.runs import load_reid_network, open_run
+    from tfipgan.runs.run import load_reid_network, open_run
 
     run = open_run(model, "reid")
     dataset = read_dataset(
@@ -239,7 +239,7 @@ def _extract(model, data, format, pattern, progress):
 
 
 def _write_json(metrics, path):
-    from tfipgan.output_file import written_aside
+    from tfipgan.files.output_file import written_aside
 
     with written_aside(path) as temporary:
         temporary.write_text(json.dumps(metrics, indent=2) + "\n")

@@ -49,8 +49,8 @@ def export(network, model, out, version, image_format, check_images):
     if image_format is not None and network != "translator":
         raise click.UsageError("--image-format is for the translator")
     set_up_tensorflow(None)
-    from tfipgan.export import export_extractor, export_translator
-    from tfipgan.runs import open_run
+    from tfipgan.export.saved_models import export_extractor, export_translator
+    from tfipgan.runs.run import open_run
 
     options = {"version": version, "check_images": check_images}
     if network == "translator":

@@ -11,7 +11,8 @@ from tfipgan.cli.common import (
     runtime_options,
     skip_option,
 )
-from tfipgan.workers import share_done, worker_share
+from tfipgan.config.workers import worker_share
+from tfipgan.files.worker import share_done
 
 logger = logging.getLogger(__name__)
 
@@ -35,13 +36,13 @@ def extract(model, images, out, batch_size, skip_unreadable, format, pattern, pr
     goes on where a killed one ended: until all is done, the features are in OUT.part.
     Several processes share the work if TF_CONFIG makes them workers.
     """
-    from tfipgan.brief import brief_name
     from tfipgan.data.datasets import read_images
     from tfipgan.data.readable import check_readable
+    from tfipgan.errors import shorten_name
     from tfipgan.evaluation.features import extract_to_file
-    from tfipgan.output_file import require_new_file
-    from tfipgan.output_part import require_new_output
-    from tfipgan.runs import load_reid_network, open_run
+    from tfipgan.files.output_file import require_new_file
+    from tfipgan.files.partial_output import require_new_output
+    from tfipgan.runs.run import load_reid_network, open_run
 
     worker = worker_share()
     require_new_output(out, require_new_file)
@@ -49,7 +50,7 @@ def extract(model, images, out, batch_size, skip_unreadable, format, pattern, pr
     samples = read_images(images, format=format, pattern=pattern, labelled=False)
     samples, left_out = check_readable(samples, skip=skip_unreadable, progress=progress)
     for path, why in left_out.items():
-        logger.warning("left out: %s (%s)", brief_name(path), why)
+        logger.warning("left out: %s (%s)", shorten_name(path), why)
     shape = extract_to_file(
         load_reid_network(run),
         samples,

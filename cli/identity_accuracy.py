@@ -22,7 +22,7 @@ def identity_accuracy(
     from tfipgan.data.datasets import read_dataset, read_images, training_samples
     from tfipgan.data.readable import check_readable
     from tfipgan.evaluation.features import identity_accuracy as measure
-    from tfipgan.runs import load_reid_network, open_run, require_classifier
+    from tfipgan.runs.run import load_reid_network, open_run, require_classifier
 
     if (images is None) == (data is None):
         raise click.UsageError("expected one of --images and --data")

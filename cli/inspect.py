@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from tfipgan.data.filenames import FORMATS
+from tfipgan.errors import shorten_name
 
 
 @click.command("inspect")
@@ -44,7 +45,6 @@ def inspect(
     DATASET is a folder in the form of Market-1501, DukeMTMC-reID, MSMT17 or
     CUHK03-NP, or one of your own with a pattern. Every image is opened and decoded.
     """
-    from tfipgan.brief import brief_name
     from tfipgan.data.inspection import inspect_dataset
 
     result = inspect_dataset(
@@ -70,7 +70,7 @@ def inspect(
         if result.unreadable:
             click.echo("\nFiles that can't be read")
             for path, why in result.unreadable.items():
-                click.echo(f"- {brief_name(path)}: {why}")
+                click.echo(f"- {shorten_name(path)}: {why}")
         if not result.problems:
             click.echo("\nNo problems found.")
     if strict and result.problems:

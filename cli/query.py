@@ -169,7 +169,7 @@ def query_extract(images, out, format, pattern, connect, options):
 
     Names that match no format are kept, with person -2 and camera -1.
     """
-    from tfipgan.output_file import require_new_file
+    from tfipgan.files.output_file import require_new_file
     from tfipgan.serving.client_files import extract_files, find_images
 
     require_new_file(out)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from tfipgan.cli.common import FOLDER
+from tfipgan.errors import shorten_name
 
 LOCK, MARK = ".lock", "reproduce.json"
 
@@ -73,11 +74,10 @@ def reproduce(
     on where an earlier one ended. OUT/report.html shows it all, OUT/results.json has
     the numbers.
     """
-    from tfipgan.brief import brief_name
-    from tfipgan.chain import available_cores
     from tfipgan.errors import InputError
-    from tfipgan.reproduce.experiment import load_experiment
-    from tfipgan.reproduce.planner import make_plan
+    from tfipgan.experiments.chain import available_cores
+    from tfipgan.experiments.experiment import load_experiment
+    from tfipgan.experiments.planner import make_plan
 
     experiment = load_experiment(config_folder)
     if experiment.world is None:
@@ -86,7 +86,7 @@ def reproduce(
             for dataset in (data / direction.source, data / direction.target):
                 if not dataset.is_dir() and not dry_run:
                     raise InputError(
-                        f"{brief_name(str(dataset))} not found; expected a dataset: "
+                        f"{shorten_name(str(dataset))} not found; expected a dataset: "
                         "unpack it there, or give the folder of the datasets by --data"
                     )
     elif data is not None:
@@ -119,10 +119,10 @@ def _run(experiment, plan, out, data, seeds, jobs, progress):
     """Run the plan; return the tables as text."""
     from tqdm import tqdm
 
-    from tfipgan.chain import Chain, CommandFailed
-    from tfipgan.lock import locked
-    from tfipgan.reproduce.output import write_output
-    from tfipgan.reproduce.results import collect_details, collect_results
+    from tfipgan.experiments.chain import Chain, CommandFailed
+    from tfipgan.experiments.output import write_output
+    from tfipgan.experiments.results import collect_details, collect_results
+    from tfipgan.files.lock import locked
 
     _require_ours(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -171,7 +171,7 @@ def _require_weights(plan):
 
 def _require_ours(out):
     """See that nothing is in the folder but what an earlier call has left."""
-    from tfipgan.output_file import require_new_folder
+    from tfipgan.files.output_file import require_new_folder
 
     if not out.is_dir() or not (out / MARK).exists():
         # A call that ended at once may have left its lock, or a mark half written.
@@ -183,7 +183,7 @@ def _require_ours(out):
 def _claim(out, experiment):
     """Mark the folder as this experiment's, or see that it is; the lock is held."""
     from tfipgan.errors import InputError
-    from tfipgan.output_file import written_aside
+    from tfipgan.files.output_file import written_aside
 
     mark = out / MARK
     if not mark.exists():

@@ -78,7 +78,7 @@ def synthesize(
     Pedestrians drawn from a seed, in Market-1501's form. The target's cameras look
     unlike the source's and unlike each other; no identity is in both datasets.
     """
-    from tfipgan.data import synthetic
+    from tfipgan.world import datasets as synthetic
 
     counts = synthetic.synthesize(
         out,

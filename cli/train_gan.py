@@ -51,12 +51,12 @@ def train_gan(
     progress,
 ):
     """Train IPGAN: one generator from the source to every camera of the target."""
+    from tfipgan.config.workers import worker_share
     from tfipgan.data.datasets import camera_samples, read_dataset, training_samples
     from tfipgan.data.readable import check_readable
-    from tfipgan.output_file import require_new_folder
-    from tfipgan.runs import RESUME, open_run
+    from tfipgan.files.output_file import require_new_folder
+    from tfipgan.runs.run import RESUME, open_run
     from tfipgan.training.gan_run import train_gan as train
-    from tfipgan.workers import worker_share
 
     # The others write nothing; what they find there is the chief's.
     chief = worker_share().index == 0

@@ -50,6 +50,7 @@ def train_reid(
     Trained at the GAN's image size it is the semantic discriminator of train-gan. With
     reid.labels=camera it is the classifier of cameras that translation-quality asks.
     """
+    from tfipgan.config.workers import worker_share
     from tfipgan.data.datasets import (
         camera_samples,
         read_dataset,
@@ -58,11 +59,10 @@ def train_reid(
     )
     from tfipgan.data.readable import check_readable
     from tfipgan.errors import InputError
-    from tfipgan.output_file import require_new_folder
-    from tfipgan.runs import RESUME
+    from tfipgan.files.output_file import require_new_folder
+    from tfipgan.runs.run import RESUME
     from tfipgan.training.reid_run import ONLY_REAL
     from tfipgan.training.reid_run import train_reid as train
-    from tfipgan.workers import worker_share
 
     by_camera = config.reid.labels == "camera"
     if by_camera and translated is not None:

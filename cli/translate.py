@@ -12,7 +12,8 @@ from tfipgan.cli.common import (
     set_up_tensorflow,
     skip_option,
 )
-from tfipgan.workers import share_done, worker_share
+from tfipgan.config.workers import worker_share
+from tfipgan.files.worker import share_done
 
 _NEEDED = ("model", "source", "out")
 
@@ -70,12 +71,12 @@ def translate(
     needs --model, --source and --out. Several processes share the work if TF_CONFIG
     makes them workers.
     """
-    from tfipgan.checkpoints import checkpoint_step, intact_checkpoint
     from tfipgan.data.readable import check_readable
-    from tfipgan.output_file import require_new_folder
-    from tfipgan.output_part import require_new_output
-    from tfipgan.runs import load_generator, open_run
-    from tfipgan.translation import translate_dataset
+    from tfipgan.files.output_file import require_new_folder
+    from tfipgan.files.partial_output import require_new_output
+    from tfipgan.runs.run import load_generator, open_run
+    from tfipgan.translation.dataset import translate_dataset
+    from tfipgan.weights.checkpoints import checkpoint_step, intact_checkpoint
 
     worker = worker_share()
     require_new_output(out, require_new_folder)
@@ -120,8 +121,8 @@ def _source_images(source, format, pattern):
 
 def _verify(folder, options):
     """Print what differs, one line if nothing does; exit with 1 if something does."""
-    from tfipgan.manifest import read_manifest
-    from tfipgan.manifest_check import check_translated
+    from tfipgan.translation.manifest import read_manifest
+    from tfipgan.translation.manifest_check import check_translated
 
     manifest = read_manifest(folder)
     differences, sources = [], None
@@ -149,7 +150,7 @@ def _verify(folder, options):
 
 def _weights_digest(model, threads):
     set_up_tensorflow(threads)
-    from tfipgan.fingerprint import weights_digest
-    from tfipgan.runs import load_generator, open_run
+    from tfipgan.runs.run import load_generator, open_run
+    from tfipgan.weights.fingerprint import weights_digest
 
     return weights_digest(load_generator(open_run(model, "gan")))

@@ -77,7 +77,7 @@ def translation_quality(
     )
     from tfipgan.data.readable import check_readable
     from tfipgan.evaluation.translation_quality import translation_quality as measure
-    from tfipgan.runs import load_reid_network, open_run, require_camera_classifier
+    from tfipgan.runs.run import load_reid_network, open_run, require_camera_classifier
 
     run = open_run(classifier, "reid")
     labels = require_camera_classifier(run)
@@ -125,7 +125,7 @@ def _target_images(target, format, pattern):
 
 
 def _table(found):
-    from tfipgan.evaluation.text_table import format_table
+    from tfipgan.reports.text_table import format_table
 
     keys = list(_COLUMNS.values())
     rows = [[values[key] for key in keys] for values in found["cameras"]]
@@ -134,7 +134,7 @@ def _table(found):
 
 
 def _write_json(found, path):
-    from tfipgan.output_file import written_aside
+    from tfipgan.files.output_file import written_aside
 
     with written_aside(path) as temporary:
         temporary.write_text(json.dumps(found, indent=2) + "\n")

@@ -11,7 +11,6 @@ import numpy as np
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from tfipgan.brief import brief_name
 from tfipgan.data.datasets import read_images
 from tfipgan.data.filenames import (
     NO_CAMERA,
@@ -22,7 +21,7 @@ from tfipgan.data.filenames import (
 )
 from tfipgan.data.layouts import find_naming
 from tfipgan.data.local_images import check_images
-from tfipgan.errors import InputError
+from tfipgan.errors import InputError, shorten_name
 from tfipgan.evaluation.feature_set import FeatureSet
 from tfipgan.serving.client import Client
 from tfipgan.serving.client_batches import each_answer
@@ -123,7 +122,7 @@ def query_files(
         InputError: an image that can't be decoded here or there; what `ask` raises.
     """
     images, unreadable = check_images([s.path for s in samples], progress=progress)
-    broken = [f"{brief_name(path)} ({why})" for path, why in unreadable.items()]
+    broken = [f"{shorten_name(path)} ({why})" for path, why in unreadable.items()]
     if broken and (not skip_unreadable or len(broken) == len(samples)):
         raise InputError(
             f"images that can't be read ({len(broken)} of {len(samples)}): "

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tfipgan.data.filenames import Sample, require_own_stems, translated_name
 from tfipgan.errors import InputError
-from tfipgan.output_file import require_new_folder, written_aside
+from tfipgan.files.output_file import require_new_folder, written_aside
 from tfipgan.serving.client import Client
 from tfipgan.serving.client_files import query_files
 

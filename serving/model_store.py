@@ -10,7 +10,7 @@ import grpc
 from tensorflow_serving.apis import get_model_status_pb2
 
 from tfipgan.errors import InputError
-from tfipgan.model_versions import read_versions
+from tfipgan.export.versions import read_versions
 from tfipgan.serving.servable import Servable
 from tfipgan.serving.status import RequestError
 

@@ -6,7 +6,7 @@ import threading
 import tensorflow as tf
 
 from tfipgan.errors import InputError
-from tfipgan.export_warmup import WARMUP_FILE, read_warmup_log
+from tfipgan.export.warmup import WARMUP_FILE, read_warmup_log
 from tfipgan.serving.prediction import prepare
 from tfipgan.serving.status import RequestError, first_line
 

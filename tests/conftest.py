@@ -146,7 +146,7 @@ def tiny_config():
 @pytest.fixture(scope="session")
 def tiny_world(tmp_path_factory):
     """Folder of the built-in world's source and target, as small as it gets."""
-    from tfipgan.data.synthetic import synthesize
+    from tfipgan.world.datasets import synthesize
 
     out = tmp_path_factory.mktemp("world")
     synthesize(
@@ -196,7 +196,7 @@ def tiny_reid_run(tiny_samples, tiny_config, tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_network(tiny_reid_run):
     """`ReidNetwork` of tiny_reid_run; not to be changed."""
-    from tfipgan.runs import load_reid_network
+    from tfipgan.runs.run import load_reid_network
 
     return load_reid_network(tiny_reid_run)
 
@@ -238,8 +238,8 @@ def killed_after(tmp_path):
 @pytest.fixture(scope="session")
 def checkpoint_values():
     """Function of a folder of checkpoints: {name: array} of all files of its last."""
-    from tfipgan.checkpoints import latest_checkpoint
-    from tfipgan.tensor_file import load_arrays
+    from tfipgan.files.tensor_file import load_arrays
+    from tfipgan.weights.checkpoints import latest_checkpoint
 
     def read(folder):
         return {

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfipgan.tensor_file import load_arrays
-from tfipgan.variables import assign_all, named_weights
+from tfipgan.files.tensor_file import load_arrays
+from tfipgan.weights.variables import assign_all, named_weights
 
 FOLDER = Path(__file__).parent / "golden" / "stacks"
 

@@ -33,8 +33,8 @@ def our_embedding():
 
     from tfipgan.config import BackboneConfig, ReidConfig
     from tfipgan.data.images import to_unit
-    from tfipgan.inference import InferenceNetwork
-    from tfipgan.networks import build_reid_network
+    from tfipgan.models.from_config import build_reid_network
+    from tfipgan.models.inference import InferenceNetwork
 
     network = build_reid_network(BackboneConfig(), ReidConfig(), None)
     network = InferenceNetwork(network)

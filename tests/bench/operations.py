@@ -13,7 +13,7 @@ from measure import print_table
 
 from tfipgan.config import BackboneConfig, ReidConfig, load_config
 from tfipgan.models import Discriminator, Generator
-from tfipgan.networks import build_reid_network
+from tfipgan.models.from_config import build_reid_network
 
 GAN_SIZE = 128, 64
 IDENTITIES = 751

@@ -21,8 +21,8 @@ from pathlib import Path
 from measure import print_machine, print_table
 from world import tfipgan, write_colour_mapped
 
-from tfipgan.data import synthetic
-from tfipgan.data.synthetic_people import draw_people, draw_pose
+from tfipgan.world import datasets as synthetic
+from tfipgan.world.people import draw_people, draw_pose
 
 # What `tfipgan synthesize --seed 0` draws, and `reproduce synthetic` with it.
 SEED, PEOPLE, TEST_PEOPLE, CAMERAS, IMAGES = 0, 60, 30, 4, 4

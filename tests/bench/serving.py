@@ -57,10 +57,10 @@ def serving(models, folder):
 
 def export_papers_extractor(models):
     """Export a ResNet-50 of random weights."""
-    from tfipgan.checkpoints import save_checkpoint
     from tfipgan.config import Config
-    from tfipgan.networks import build_reid_network
-    from tfipgan.runs import create_run
+    from tfipgan.models.from_config import build_reid_network
+    from tfipgan.runs.run import create_run
+    from tfipgan.weights.checkpoints import save_checkpoint
 
     config = Config()
     with tempfile.TemporaryDirectory() as folder:

@@ -68,7 +68,7 @@ def gan(lambda_semantic="0"):
 
 def _semantic():
     from tfipgan.config import BackboneConfig, load_config
-    from tfipgan.networks import build_reid_network
+    from tfipgan.models.from_config import build_reid_network
 
     reid = load_config("market_to_duke/semantic").reid
     return build_reid_network(BackboneConfig(), reid, IDENTITIES)
@@ -163,7 +163,7 @@ def translate(folder):
 
     from tfipgan.data.datasets import read_images
     from tfipgan.data.labels import DomainMap
-    from tfipgan.translation import translate_dataset
+    from tfipgan.translation.dataset import translate_dataset
 
     network = _generator()
     samples = read_images(folder)
@@ -193,7 +193,7 @@ def reid():
     import tensorflow as tf
 
     from tfipgan.config import BackboneConfig, ReidConfig
-    from tfipgan.networks import build_reid_network
+    from tfipgan.models.from_config import build_reid_network
     from tfipgan.training.reid import ReidTraining
 
     config = ReidConfig()

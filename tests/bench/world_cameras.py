@@ -13,10 +13,10 @@ from colour_maps import fit_affine, fit_curves, fit_table
 from measure import print_table
 from PIL import Image
 
-from tfipgan.data import synthetic
-from tfipgan.data.synthetic_cameras import Look, photograph
-from tfipgan.data.synthetic_people import draw_people, draw_pose
-from tfipgan.evaluation.sheets import image_sheet
+from tfipgan.reports.sheets import image_sheet
+from tfipgan.world import datasets as synthetic
+from tfipgan.world.cameras import Look, photograph
+from tfipgan.world.people import draw_people, draw_pose
 
 SIZE = 128, 64
 PEOPLE, CAMERAS = 60, 4

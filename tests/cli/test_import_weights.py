@@ -15,15 +15,16 @@ from tfipgan.data.datasets import read_images
 from tfipgan.data.images import decode_image, to_signed
 from tfipgan.evaluation import FeatureSet
 from tfipgan.evaluation.features import extract_features
+from tfipgan.files.tensor_file import save_arrays
 from tfipgan.models import Discriminator, Generator, ResNet
-from tfipgan.runs import (
+from tfipgan.runs.run import (
     load_discriminator,
     load_generator,
     load_reid_network,
     open_run,
 )
-from tfipgan.tensor_file import save_arrays
-from tfipgan.weights import load_pytorch_state_dict, pytorch_shapes
+from tfipgan.weights import load_pytorch_state_dict
+from tfipgan.weights.pytorch_names import pytorch_shapes
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "weights.py"
 

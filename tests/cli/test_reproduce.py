@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfipgan.chain import Chain, CommandFailed
 from tfipgan.evaluation import FeatureSet, evaluate_ranking
+from tfipgan.experiments.chain import Chain, CommandFailed
 
 QUALITY = {
     "accuracy": 0.9,

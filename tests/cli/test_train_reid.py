@@ -10,9 +10,9 @@ import pytest
 from tfipgan.config import load_config
 from tfipgan.data.datasets import read_images
 from tfipgan.data.filenames import translated_name
-from tfipgan.runs import load_reid_network, open_run
+from tfipgan.runs.metrics_log import read_metrics
+from tfipgan.runs.run import load_reid_network, open_run
 from tfipgan.training import reid_run
-from tfipgan.training.log import read_metrics
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tfipgan import translation
-from tfipgan.checkpoints import checkpoint_step, latest_checkpoint
 from tfipgan.data.datasets import read_dataset, read_images
 from tfipgan.evaluation.features import identity_accuracy
-from tfipgan.fingerprint import weights_digest
-from tfipgan.manifest import read_manifest
-from tfipgan.runs import load_generator
+from tfipgan.runs.run import load_generator
+from tfipgan.translation.dataset import dataset as translation
+from tfipgan.translation.manifest import read_manifest
+from tfipgan.weights.checkpoints import checkpoint_step, latest_checkpoint
+from tfipgan.weights.fingerprint import weights_digest
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +180,7 @@ def test_two_workers(
 def test_two_at_a_time(refused, tiny_gan_run, tiny_world, tmp_path):
     out = tmp_path / "out"
     holder = (
-        "import sys; from tfipgan.lock import locked\n"
+        "import sys; from tfipgan.files.lock import locked\n"
         "with locked(sys.argv[1], ''): print(flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", holder, f"{out}.part/tfipgan.lock"]

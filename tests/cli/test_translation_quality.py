@@ -11,7 +11,7 @@ from tfipgan.config import load_config
 from tfipgan.data.datasets import read_dataset, read_images
 from tfipgan.evaluation.features import classes_and_features
 from tfipgan.evaluation.kernel_distance import kernel_distance
-from tfipgan.runs import load_reid_network, open_run
+from tfipgan.runs.run import load_reid_network, open_run
 
 
 @pytest.fixture(scope="module")

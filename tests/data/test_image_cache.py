@@ -11,9 +11,9 @@ from tfipgan.data.image_cache import GIB, check_cache
 from tfipgan.data.labels import DomainMap, LabelMap
 from tfipgan.data.pipelines import gan_batches, reid_batches
 from tfipgan.errors import InputError
+from tfipgan.files.worker import Worker
+from tfipgan.runs.metrics_log import read_metrics
 from tfipgan.training import reid_run
-from tfipgan.training.log import read_metrics
-from tfipgan.workers import Worker
 
 SIZE = (40, 24)  # not the files', so that pixels are fractions
 

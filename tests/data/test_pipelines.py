@@ -20,7 +20,7 @@ from tfipgan.data.pipelines import (
     steps_per_epoch,
 )
 from tfipgan.errors import InputError
-from tfipgan.workers import Worker
+from tfipgan.files.worker import Worker
 
 SIZE = (32, 16)
 BATCH, CRITIC = 4, 2

@@ -11,8 +11,8 @@ import pytest
 
 from tfipgan.evaluation import feature_part
 from tfipgan.evaluation.feature_part import FeaturePart, row_files
-from tfipgan.output_file import require_new_file
-from tfipgan.output_part import OutputPart
+from tfipgan.files.output_file import require_new_file
+from tfipgan.files.partial_output import PartialOutput
 
 ROWS = np.arange(1, 23, dtype=np.float32).reshape(11, 2)
 BATCHES = [ROWS[:4], ROWS[4:8], ROWS[8:]]
@@ -21,7 +21,7 @@ BATCHES = [ROWS[:4], ROWS[4:8], ROWS[8:]]
 @pytest.fixture
 def part(tmp_path):
     """Function that gives the part of an output, as each process would find it."""
-    return lambda: OutputPart(tmp_path / "out", {"network": "n"}, require_new_file)
+    return lambda: PartialOutput(tmp_path / "out", {"network": "n"}, require_new_file)
 
 
 def fill(rows, after_each=lambda: None):

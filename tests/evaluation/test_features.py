@@ -18,7 +18,7 @@ from tfipgan.evaluation.features import (
     extract_to_file,
     identity_accuracy,
 )
-from tfipgan.workers import Worker
+from tfipgan.files.worker import Worker
 
 SIZE = (8, 4)
 REDS = (0, 51, 102, 153, 204)
@@ -211,7 +211,7 @@ def test_an_extraction_that_was_killed_as_its_last_act(
     out = tmp_path / "out.npz"
     arguments = (tiny_network, tiny_samples[0], (32, 16), out, 7)
     with monkeypatch.context() as patch:
-        patch.setattr(features.OutputPart, "remove", lambda part: None)
+        patch.setattr(features.PartialOutput, "remove", lambda part: None)
         extract_to_file(*arguments)
     assert Path(f"{out}.part").exists()
     with monkeypatch.context() as patch:

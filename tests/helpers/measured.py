@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tfipgan.reproduce.experiment import Direction, Experiment, PaperRow
+from tfipgan.experiments.experiment import Direction, Experiment, PaperRow
 
 FORTH = "source_to_target"
 

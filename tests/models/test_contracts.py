@@ -16,7 +16,7 @@ from tfipgan.layers import (
 from tfipgan.models import Discriminator, Generator, ReidHead, ReidNetwork, ResNet
 from tfipgan.models.generator import ResidualBlock
 from tfipgan.models.resnet import ResidualUnit
-from tfipgan.variables import named_weights
+from tfipgan.weights.variables import named_weights
 
 MAP = (8, 4, 6)
 

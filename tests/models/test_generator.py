@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from tfipgan.errors import InputError
 from tfipgan.models import Generator
-from tfipgan.variables import named_weights
+from tfipgan.weights.variables import named_weights
 
 
 @pytest.fixture(scope="module")

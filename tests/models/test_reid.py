@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from tfipgan.models import ReidHead, ReidNetwork
 from tfipgan.models.reid import IMAGENET_MEAN, IMAGENET_STD
-from tfipgan.variables import named_weights
+from tfipgan.weights.variables import named_weights
 
 
 def uniform(*shape, seed=0):

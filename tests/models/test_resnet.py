@@ -8,7 +8,7 @@ import tensorflow as tf
 from tfipgan.errors import InputError
 from tfipgan.layers import InstanceBatchNormalization, InstanceNormalization
 from tfipgan.models import ResNet
-from tfipgan.variables import named_weights
+from tfipgan.weights.variables import named_weights
 
 
 def layers_of(network, kind):

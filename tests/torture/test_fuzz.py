@@ -223,7 +223,7 @@ def test_labels_and_domains(fuzz, tmp_path):
 
 
 def test_runs(fuzz, tmp_path):
-    from tfipgan.runs import open_run
+    from tfipgan.runs.run import open_run
 
     files = {
         "run.json": b'{"kind": "gan", "tfipgan": "0.1.0", "imported": "a.pth"}',
@@ -250,7 +250,7 @@ def test_runs(fuzz, tmp_path):
 
 
 def test_metrics(fuzz, tmp_path):
-    from tfipgan.training.log import read_metrics
+    from tfipgan.runs.metrics_log import read_metrics
 
     path = tmp_path / "metrics.jsonl"
 
@@ -266,7 +266,7 @@ def test_metrics(fuzz, tmp_path):
 
 
 def test_manifests(fuzz, tmp_path):
-    from tfipgan.manifest import NAME, read_manifest
+    from tfipgan.translation.manifest import NAME, read_manifest
 
     image = {
         "image": "a/b_to_c4.jpg",

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tfipgan.evaluation import FeatureSet
-from tfipgan.pytorch_files import read_state_dict
-from tfipgan.tensor_file import load_arrays, save_arrays
+from tfipgan.files.tensor_file import load_arrays, save_arrays
+from tfipgan.weights.pytorch_files import read_state_dict
 
 
 @pytest.fixture
@@ -136,9 +136,9 @@ def test_tensor_files(fuzz, bounded, tmp_path):
 def test_checkpoints(fuzz, tmp_path):
     import tensorflow as tf
 
-    from tfipgan.checkpoints import load_network, save_checkpoint
     from tfipgan.models import Discriminator
-    from tfipgan.variables import named_weights
+    from tfipgan.weights.checkpoints import load_network, save_checkpoint
+    from tfipgan.weights.variables import named_weights
 
     network = Discriminator(3, (8, 4), 2, 2)
     network(tf.zeros((1, 8, 4, 3)))

@@ -7,7 +7,7 @@ import pytest
 from fuzzing import fuzzer, value_or_line, words
 from hypothesis import strategies as st
 
-from tfipgan.model_versions import read_versions
+from tfipgan.export.versions import read_versions
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tfipgan.checkpoints import latest_checkpoint, list_checkpoints
-from tfipgan.runs import open_run
-from tfipgan.tensor_file import load_arrays
+from tfipgan.files.tensor_file import load_arrays
+from tfipgan.runs.run import open_run
 from tfipgan.training.stop import AT_ONCE_SECONDS
+from tfipgan.weights.checkpoints import latest_checkpoint, list_checkpoints
 
 FORKS = Path(__file__).with_name("training_forks.py")
 KILLED = -9

@@ -18,11 +18,11 @@ import pytest
 SERVER = """
 import os, sys
 import tensorflow
-import tfipgan.data.readable, tfipgan.evaluation.features, tfipgan.translation
+import tfipgan.data.readable, tfipgan.evaluation.features, tfipgan.translation.dataset
 from tfipgan.cli.main import main
 # As often as can be, not to lose all of a work of a second.
 tfipgan.evaluation.feature_part.KEEP_SECONDS = 0
-tfipgan.translation_part.KEEP_SECONDS = 0
+tfipgan.translation.part.KEEP_SECONDS = 0
 print("ready", flush=True)
 for line in sys.stdin:
     log, config, *words = line.rstrip("\\n").split("\\0")

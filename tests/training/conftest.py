@@ -58,7 +58,7 @@ def line_training(tiny_config, tmp_path):
     import tensorflow as tf
 
     from tfipgan.data.labels import LabelMap
-    from tfipgan.runs import create_run, open_run
+    from tfipgan.runs.run import create_run, open_run
     from tfipgan.training.checkpoints import Checkpoints
     from tfipgan.training.resumable import Plan, train_resumably
     from tfipgan.training.strategy import make_strategy
@@ -109,9 +109,9 @@ def line_training(tiny_config, tmp_path):
 
 def state_of(path, model=None):
     """Return what a run is like; also one that has not come to its end."""
-    from tfipgan.tensor_file import load_arrays
-    from tfipgan.training.log import read_metrics
-    from tfipgan.variables import named_weights
+    from tfipgan.files.tensor_file import load_arrays
+    from tfipgan.runs.metrics_log import read_metrics
+    from tfipgan.weights.variables import named_weights
 
     saved = sorted((path / "checkpoints").glob("step-*"))
     weights = named_weights(model.network) if model else {}

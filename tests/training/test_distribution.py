@@ -11,7 +11,7 @@ from tfipgan.models.resnet import BLOCK_COUNTS
 from tfipgan.training.ipgan import IPGAN
 from tfipgan.training.reid import ReidTraining
 from tfipgan.training.strategy import check_batch_size, make_strategy
-from tfipgan.variables import named_weights
+from tfipgan.weights.variables import named_weights
 
 STEPS, ROWS, N_CRITIC, DOMAINS, PEOPLE, UNITS = 2, 4, 2, 3, 4, 6
 GAN_SIZE, REID_SIZE = (16, 8), (64, 32)

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tfipgan.errors import InputError
 from tfipgan.models import Discriminator, Generator, ReidNetwork
 from tfipgan.training.ipgan import IPGAN
-from tfipgan.variables import named_weights
+from tfipgan.weights.variables import named_weights
 
 ROWS, N_CRITIC, SIZE, DOMAINS, PEOPLE = 3, 2, 16, 3, 4
 # All unlike each other, so that no two can be mistaken for each other.

@@ -16,13 +16,13 @@ from tfipgan.data.labels import DomainMap
 from tfipgan.data.pipelines import gan_batches
 from tfipgan.errors import InputError
 from tfipgan.evaluation.features import extract_features
-from tfipgan.networks import build_reid_network
-from tfipgan.runs import load_generator, load_reid_network, open_run
+from tfipgan.models.from_config import build_reid_network
+from tfipgan.runs.metrics_log import read_metrics
+from tfipgan.runs.run import load_generator, load_reid_network, open_run
 from tfipgan.training import gan_run, reid_run
-from tfipgan.training.log import read_metrics
 from tfipgan.training.loop import training_steps
 from tfipgan.training.strategy import make_strategy
-from tfipgan.variables import named_weights
+from tfipgan.weights.variables import named_weights
 
 WINDOW = 20
 GAN_BOUNDS = {

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfipgan.models import ReidNetwork
 from tfipgan.training.reid import ReidTraining
-from tfipgan.variables import named_weights
+from tfipgan.weights.variables import named_weights
 
 ROWS, SIZE, PEOPLE, UNITS = 4, (32, 16), 3, 6
 DECAY, MOMENTUM = 0.05, 0.9

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfipgan import checkpoints as checkpoint_files
 from tfipgan.errors import TrainingError
-from tfipgan.output_file import clear_leftovers
-from tfipgan.training import log, resumable
-from tfipgan.training.log import read_metrics
+from tfipgan.files.output_file import clear_leftovers
+from tfipgan.runs.metrics_log import read_metrics
+from tfipgan.runs.run import metrics_log as log
+from tfipgan.training import resumable
+from tfipgan.weights import checkpoints as checkpoint_files
 
 STEPS = 10
 

@@ -7,17 +7,17 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tfipgan.checkpoints import latest_checkpoint
 from tfipgan.data.filenames import Sample
 from tfipgan.data.images import signed_to_unit, to_signed
 from tfipgan.data.pipelines import gan_batches, inference_batches
 from tfipgan.errors import InputError
 from tfipgan.evaluation.features import identity_accuracy
-from tfipgan.runs import create_run
+from tfipgan.reports.sample_sheet import write_sample_sheet
+from tfipgan.runs.metrics_log import read_metrics
+from tfipgan.runs.run import create_run
 from tfipgan.training import gan_run
 from tfipgan.training.gan_run import train_gan
-from tfipgan.training.log import read_metrics
-from tfipgan.training.sample_sheet import write_sample_sheet
+from tfipgan.weights.checkpoints import latest_checkpoint
 
 EPOCH_STEPS = 7
 STEPS = 2 * EPOCH_STEPS
@@ -176,7 +176,7 @@ def test_a_target_has_two_cameras(train, tiny_samples, tmp_path):
 
 
 def test_one_domain_needs_no_two_cameras(train, tiny_config, tiny_samples):
-    """tests/test_one_target_domain.py has a whole run."""
+    """tests/translation/test_one_target_domain.py has a whole run."""
     config = with_gan(tiny_config, target_domains="one", batch_size=20, n_critic=1)
     config = with_gan(config, decay_epochs=0)
     run = train(config, target=[s for s in tiny_samples[1] if s.camera_id == 2])

@@ -9,13 +9,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tfipgan.checkpoints import latest_checkpoint
 from tfipgan.data.filenames import Sample
 from tfipgan.errors import InputError
-from tfipgan.runs import create_run
+from tfipgan.runs.metrics_log import read_metrics
+from tfipgan.runs.run import create_run
 from tfipgan.training import reid_run
-from tfipgan.training.log import read_metrics
 from tfipgan.training.reid_run import train_reid
+from tfipgan.weights.checkpoints import latest_checkpoint
 
 EPOCH_STEPS = 3
 STEPS = 2 * EPOCH_STEPS

@@ -12,10 +12,10 @@ import pytest
 from tfipgan.data.filenames import Sample
 from tfipgan.data.labels import DomainMap, LabelMap
 from tfipgan.errors import InputError
-from tfipgan.lock import locked
-from tfipgan.runs import create_run, open_run
+from tfipgan.files.lock import locked
+from tfipgan.runs.run import create_run, open_run
 from tfipgan.training import start
-from tfipgan.training.start import start_run, what_decides
+from tfipgan.training.start import run_identity, start_run
 
 LABELS = LabelMap((2, 5))
 DOMAINS = DomainMap((1, 4))
@@ -184,14 +184,14 @@ def test_a_damaged_digest(begin, content):
     assert "semantic.json is damaged (" in line
 
 
-def test_what_decides_a_run_is_told_apart(tiny_config):
-    told = what_decides(tiny_config, {"data": samples()}, "a")
+def test_run_identity_is_told_apart(tiny_config):
+    told = run_identity(tiny_config, {"data": samples()}, "a")
     assert list(told) == ["config", "list of data images", "semantic discriminator"]
-    other = what_decides(
+    other = run_identity(
         replace(tiny_config, seed=99), {"data": samples(people=(2, 5, 5))}, "b"
     )
     assert not set(told.values()) & set(other.values())
-    moved = what_decides(tiny_config, {"data": samples("/else/where")})
+    moved = run_identity(tiny_config, {"data": samples("/else/where")})
     assert moved == {name: told[name] for name in list(told)[:2]}
 
 
@@ -235,7 +235,7 @@ def test_two_processes_that_begin_at_once(begin, tmp_path, monkeypatch):
 HOLD = """
 import os, sys
 from pathlib import Path
-from tfipgan.lock import locked
+from tfipgan.files.lock import locked
 folder = Path(sys.argv[1])
 folder.mkdir()
 with locked(folder / ".lock", "run"):

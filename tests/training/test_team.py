@@ -10,12 +10,16 @@ import pytest
 import tensorflow as tf
 
 from tfipgan.errors import InputError, TrainingError
-from tfipgan.replicated import OwnCopies
+from tfipgan.files.worker import Worker
 from tfipgan.training import rendezvous, strategy
-from tfipgan.training.rendezvous import check_addresses, find_gone, wait_for_others
+from tfipgan.training.rendezvous import (
+    check_addresses,
+    unreachable_workers,
+    wait_for_others,
+)
 from tfipgan.training.strategy import make_strategy
 from tfipgan.training.team import Team
-from tfipgan.workers import Worker
+from tfipgan.weights.local_copies import LocalCopies
 
 
 @pytest.fixture
@@ -122,8 +126,8 @@ def test_who_is_gone(listening, free_port, patient):
     patient(0)
     here, there, gone = free_port(), listening()[1], free_port()
     addresses = [f"localhost:{port}" for port in (here, there, gone)]
-    assert find_gone(Worker(0, 3), addresses) == [2]
-    assert find_gone(Worker(0, 2), addresses) == []
+    assert unreachable_workers(Worker(0, 3), addresses) == [2]
+    assert unreachable_workers(Worker(0, 2), addresses) == []
 
 
 @pytest.fixture
@@ -180,7 +184,7 @@ def test_one_process_is_a_team(alone):
     assert variable.numpy() == 3.0
     alone.require_same({"config": "a"})
     alone.meet()
-    with pytest.raises(tf.errors.UnavailableError), alone.told_in_a_line("run"):
+    with pytest.raises(tf.errors.UnavailableError), alone.one_line_errors("run"):
         raise tf.errors.UnavailableError(None, None, "of a file system")
 
 
@@ -219,17 +223,17 @@ def test_workers_that_were_started_otherwise_are_named(second, monkeypatch, diff
 
 
 def test_a_lost_worker_is_told(second, tmp_path):
-    with pytest.raises(TrainingError) as error, second.told_in_a_line(tmp_path):
+    with pytest.raises(TrainingError) as error, second.one_line_errors(tmp_path):
         raise tf.errors.UnavailableError(None, None, "Socket closed")
     line = str(error.value)
     assert line.startswith(f"worker 2 ({second._addresses[2]}) has ended or can't be ")
     assert "so worker 1 of 3 stops too; the checkpoints are the chief's" in line
     second.worker = Worker(0, 1 + 1)
     with pytest.raises(TrainingError, match="there is no checkpoint; see what that"):
-        with second.told_in_a_line(tmp_path):
+        with second.one_line_errors(tmp_path):
             raise tf.errors.AbortedError(None, None, "")
     # What is wrong with this worker's own images is no one else's going.
-    with pytest.raises(tf.errors.NotFoundError), second.told_in_a_line(tmp_path):
+    with pytest.raises(tf.errors.NotFoundError), second.one_line_errors(tmp_path):
         raise tf.errors.NotFoundError(None, None, "a file")
 
 
@@ -247,7 +251,7 @@ def test_copies_on_several_devices_are_one_variable(two_devices):
             synchronization=tf.VariableSynchronization.ON_READ,
             aggregation=tf.VariableAggregation.MEAN,
         )
-    copies = OwnCopies(variable)
+    copies = LocalCopies(variable)
     copies.assign(np.float32([3.0, 4.0]))
     assert copies.shape == (2,) and copies.dtype == tf.float32
     np.testing.assert_array_equal(copies.numpy(), [3.0, 4.0])

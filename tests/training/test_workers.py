@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfipgan.checkpoints import checkpoint_step, list_checkpoints
-from tfipgan.training.log import read_metrics
+from tfipgan.runs.metrics_log import read_metrics
+from tfipgan.weights.checkpoints import checkpoint_step, list_checkpoints
 
 # Small steps and a large epsilon: what is compared is the sums over workers, and not
 # what a rate of 0.1, Adam's division, or an absolute value at 0 makes of their

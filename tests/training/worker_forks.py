@@ -24,11 +24,11 @@ from tfipgan.config import load_config
 from tfipgan.data.datasets import read_dataset
 from tfipgan.errors import InputError, TrainingError
 from tfipgan.models.resnet import BLOCK_COUNTS
-from tfipgan.replicated import own_copies
-from tfipgan.runs import open_run
+from tfipgan.runs.run import open_run
 from tfipgan.training import gan_run, reid_run, resumable
 from tfipgan.training.checkpoints import Checkpoints
-from tfipgan.variables import named_weights
+from tfipgan.weights.local_copies import local_copies
+from tfipgan.weights.variables import named_weights
 
 training_steps = resumable.training_steps
 
@@ -77,7 +77,7 @@ def train(training, data, folder, index):
     weights = {
         f"{name}/{variable}": copies.numpy()
         for name, network in networks.items()
-        for variable, copies in own_copies(named_weights(network)).items()
+        for variable, copies in local_copies(named_weights(network)).items()
     }
     np.savez(folder / f"{training['out']}.npz", **weights)
     return 0

@@ -1,0 +1,1 @@
+"""Datasets: file names, layouts, labels, images, and pipelines of batches."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from re import Pattern
 
-from tfipgan.brief import brief, brief_name
 from tfipgan.data.filenames import (
     JUNK,
     NO_CAMERA,
@@ -30,7 +29,7 @@ from tfipgan.data.layouts import (
     missing_split,
     recognise,
 )
-from tfipgan.errors import ConfigError, InputError
+from tfipgan.errors import ConfigError, InputError, shorten, shorten_name
 
 _LABEL = re.compile("[0-9]{1,18}")
 
@@ -173,7 +172,7 @@ def training_samples(data: ReidDataset | Iterable[Sample]) -> tuple[Sample, ...]
     unlabelled = [s for s in samples if s.person_id == UNLABELLED]
     if unlabelled:
         raise InputError(
-            f"{brief_name(unlabelled[0].path)}: {len(unlabelled)} of {len(samples)} "
+            f"{shorten_name(unlabelled[0].path)}: {len(unlabelled)} of {len(samples)} "
             "images have no identity, and training needs one for each; use a pattern "
             "with a group named person"
         )
@@ -198,9 +197,9 @@ def camera_samples(data: ReidDataset | Iterable[Sample]) -> tuple[Sample, ...]:
     lost = [s for s in samples if s.camera_id == NO_CAMERA]
     if lost:
         raise InputError(
-            f"{brief_name(lost[0].path)}: {len(lost)} of {len(samples)} images have no "
-            "camera, and a target needs one for each; use a pattern with a group named "
-            "camera"
+            f"{shorten_name(lost[0].path)}: {len(lost)} of {len(samples)} images have "
+            "no camera, and a target needs one for each; use a pattern with a group "
+            "named camera"
         )
     if not samples:
         raise InputError("no image to learn a camera from; expected some per camera")
@@ -224,7 +223,7 @@ def _parse(
             samples.append(sample)
     if failed:
         raise InputError(
-            f"{brief_name(str(folder / failed[0]))}: {len(failed)} of {count} image "
+            f"{shorten_name(str(folder / failed[0]))}: {len(failed)} of {count} image "
             f"names don't match; expected {expected_names(format, pattern)}; rename or "
             "remove, or give another format or pattern"
         )
@@ -255,21 +254,21 @@ def _listed_samples(layout: Layout, split: str) -> tuple[Sample, ...]:
             outside = place.is_absolute() or ".." in place.parts
             if sample is None or outside or not is_image_name(place.name):
                 raise InputError(
-                    f"{path}, line {number}: {brief(line.strip())}; expected a line "
+                    f"{path}, line {number}: {shorten(line.strip())}; expected a line "
                     "like '0000/0000_000_01_0303morning_0015_0.jpg 0'"
                 )
             # The name is what a translated image will carry, so the two must agree.
             if not _LABEL.fullmatch(label) or int(label) != sample.person_id:
                 raise InputError(
-                    f"{path}, line {number}: person {brief(label)} for "
-                    f"{brief_name(name)}, whose name says {sample.person_id}; "
+                    f"{path}, line {number}: person {shorten(label)} for "
+                    f"{shorten_name(name)}, whose name says {sample.person_id}; "
                     "expected the same number"
                 )
             samples.append(sample)
     missing = [s.path for s in samples if not os.path.isfile(s.path)]
     if missing:
         raise InputError(
-            f"{brief_name(missing[0])}: {len(missing)} of {len(samples)} files of "
+            f"{shorten_name(missing[0])}: {len(missing)} of {len(samples)} files of "
             f"{' and '.join(LISTS[split])} are missing; unpack the images again"
         )
     return _sorted(samples)

@@ -5,8 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tfipgan.brief import brief, brief_name
-from tfipgan.errors import ConfigError, InputError
+from tfipgan.errors import ConfigError, InputError, shorten, shorten_name
 
 JUNK = -1
 DISTRACTOR = 0
@@ -235,7 +234,7 @@ def _number(text: str | None, group: str, relative: str, junk: bool = False) -> 
     if junk and text == str(JUNK):
         return JUNK
     raise InputError(
-        f"{brief_name(relative)}: the pattern's group {group} holds {brief(text)}; "
+        f"{shorten_name(relative)}: the pattern's group {group} holds {shorten(text)}; "
         "expected a number of 1 to 18 digits: let the group match digits only, like "
         f"(?P<{group}>[0-9]+)"
     )

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tfipgan.brief import brief_name
 from tfipgan.data.datasets import read_split
 from tfipgan.data.filenames import JUNK, NO_CAMERA, UNLABELLED, Sample
 from tfipgan.data.layouts import SPLITS, find_layout
 from tfipgan.data.local_images import each_image
-from tfipgan.errors import InputError
+from tfipgan.errors import InputError, shorten_name
 
 # Images and identities of train, query and gallery as their authors published them;
 # Market-1501's gallery folder counts junk and distractors too, and None is a number
@@ -332,4 +331,4 @@ def _duplicates(
 
 def _name(path: str) -> str:
     """Folder and file: enough to find it, short enough for a list."""
-    return brief_name("/".join(Path(path).parts[-2:]))
+    return shorten_name("/".join(Path(path).parts[-2:]))

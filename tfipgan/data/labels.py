@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from tfipgan.brief import brief, brief_name
 from tfipgan.data.filenames import NO_CAMERA, Sample
-from tfipgan.errors import InputError
-from tfipgan.output_file import written_aside
+from tfipgan.errors import InputError, shorten, shorten_name
+from tfipgan.files.output_file import written_aside
 
 # Stands for the camera where the whole target is one domain.
 WHOLE_TARGET = 0
@@ -46,7 +45,7 @@ class LabelMap:
         for sample in samples:
             if sample.person_id < 0 or sample.distractor:
                 raise InputError(
-                    f"{brief_name(sample.path)}: person {sample.person_id} is not an "
+                    f"{shorten_name(sample.path)}: person {sample.person_id} is not an "
                     "identity (junk, distractor or unlabelled); expected training "
                     "samples"
                 )
@@ -159,8 +158,8 @@ class DomainMap:
 def _require_camera(sample: Sample, expected: str) -> None:
     if sample.camera_id == NO_CAMERA:
         raise InputError(
-            f"{brief_name(sample.path)} has no camera number; expected {expected}: use "
-            "a pattern with a group named camera"
+            f"{shorten_name(sample.path)} has no camera number; expected {expected}: "
+            "use a pattern with a group named camera"
         )
 
 
@@ -185,7 +184,7 @@ def _check_rising(numbers: Sequence[object], name: str, least: int) -> None:
         # bool is an int to Python, but true is not a number in a JSON file.
         if type(number) is not int or not before < number < _END:
             raise InputError(
-                f"{brief(number)} after {before} in {name}; expected rising whole "
+                f"{shorten(number)} after {before} in {name}; expected rising whole "
                 "numbers from 0, of at most 18 digits"
             )
         before = number

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from re import Pattern
 
-from tfipgan.brief import brief, brief_name
-from tfipgan.config_yaml import read_yaml
+from tfipgan.config.yaml_files import read_yaml
 from tfipgan.data.filenames import (
     FORMATS,
     compile_pattern,
@@ -17,7 +16,7 @@ from tfipgan.data.filenames import (
     known_names,
     matching_format,
 )
-from tfipgan.errors import ConfigError, InputError
+from tfipgan.errors import ConfigError, InputError, shorten, shorten_name
 
 SPLITS = ("train", "query", "gallery")
 SETTINGS_FILE = "dataset.yaml"
@@ -146,7 +145,7 @@ def image_paths(folder: Path, recursive: bool) -> Iterator[str]:
                 entries = sorted(found, key=lambda entry: entry.name)
         except OSError as error:
             raise InputError(
-                f"{brief_name(path)} can't be read: {error.strerror or error}; "
+                f"{shorten_name(path)} can't be read: {error.strerror or error}; "
                 "expected a folder of images: allow reading it, or remove it"
             ) from None
         for entry in entries:
@@ -173,16 +172,16 @@ def recognise(names: Sequence[str], folder: Path) -> str:
         return known[0]
     if not known:
         raise InputError(
-            f"{folder}: format not recognised from names like {brief_name(names[0])}; "
-            f"known are {known_names()}; for other names give a pattern (--pattern or "
-            f"{SETTINGS_FILE})"
+            f"{folder}: format not recognised from names like "
+            f"{shorten_name(names[0])}; known are {known_names()}; for other names "
+            f"give a pattern (--pattern or {SETTINGS_FILE})"
         )
     best = max(known, key=lambda name: votes[name])
     other = next(name for name in names if matching_format(name) != best)
     raise InputError(
         f"{folder}: {votes[best]} of {len(names)} names are of format {best}, but not "
-        f"{brief_name(other)}; remove what doesn't belong there, or give a format or a "
-        "pattern"
+        f"{shorten_name(other)}; remove what doesn't belong there, or give a format or "
+        "a pattern"
     )
 
 
@@ -219,19 +218,21 @@ def _settings(root: Path) -> dict[str, str]:
     for key, value in content.items():
         if key not in known:
             raise InputError(
-                f"{path}: unknown key {brief(key)}; expected some of {', '.join(known)}"
+                f"{path}: unknown key {shorten(key)}; expected some of "
+                f"{', '.join(known)}"
             )
         if not isinstance(value, str) or not value:
-            raise InputError(f"{path}: {key} is {brief(value)}; expected a text")
+            raise InputError(f"{path}: {key} is {shorten(value)}; expected a text")
         if key == "format" and value not in ("auto", *FORMATS):
             raise InputError(
-                f"{path}: format {brief(value)} is not known; expected auto, "
+                f"{path}: format {shorten(value)} is not known; expected auto, "
                 f"{', '.join(FORMATS)}"
             )
         outside = PurePosixPath(value).is_absolute() or ".." in value.split("/")
         if key in SPLITS and outside:
             raise InputError(
-                f"{path}: {key} is {brief(value)}; expected a folder inside the dataset"
+                f"{path}: {key} is {shorten(value)}; expected a folder inside the "
+                "dataset"
             )
     own_format = content.get("format", "auto") not in ("auto", "pattern")
     if "pattern" in content and own_format:

@@ -21,9 +21,8 @@ import numpy as np
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from tfipgan.brief import brief_name
-from tfipgan.errors import InputError
-from tfipgan.in_threads import in_threads
+from tfipgan.errors import InputError, shorten_name
+from tfipgan.files.threads import map_in_threads
 
 # Bounds of what is decoded, here and in the served graph. A whole frame of an 8K camera
 # is within; resized, as floats, it takes half a gigabyte. A side is no longer than a
@@ -119,7 +118,7 @@ def each_image(
     # Not in the threads: the filters are the process's. Pillow warns of large images.
     with bar, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for found in in_threads(look, paths, _THREADS):
+        for found in map_in_threads(look, paths, _THREADS):
             yield found
             bar.update()
 
@@ -167,7 +166,7 @@ def converted(path: str | os.PathLike[str]) -> bytes:
         raise
     except Exception as error:
         raise InputError(
-            f"{brief_name(os.fsdecode(path))} has changed: {_words(error)}"
+            f"{shorten_name(os.fsdecode(path))} has changed: {_words(error)}"
         ) from None
     rgb.info.clear()  # a colour profile would go into the PNG
     file = io.BytesIO()
@@ -277,4 +276,4 @@ def _words(error: Exception) -> str:
         return "not an image"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return brief_name(str(error)) or type(error).__name__
+    return shorten_name(str(error)) or type(error).__name__

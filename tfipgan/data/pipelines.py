@@ -18,7 +18,7 @@ from tfipgan.data.images import decode_image, to_signed, to_unit
 from tfipgan.data.labels import DomainMap, LabelMap
 from tfipgan.data.local_images import converted
 from tfipgan.errors import InputError
-from tfipgan.workers import ALONE, Worker
+from tfipgan.files.worker import ALONE, Worker
 
 # One stream of random numbers for each use, so that none repeats another's.
 _FLIP, _CROP, _DROPOUT, _TARGETS, _INTERPOLATION = range(5)

@@ -11,12 +11,11 @@ from pathlib import Path
 import PIL
 import platformdirs
 
-from tfipgan.brief import brief_name
 from tfipgan.data.filenames import Sample
 from tfipgan.data.local_images import each_image
-from tfipgan.errors import InputError
-from tfipgan.in_threads import in_threads
-from tfipgan.output_file import written_aside
+from tfipgan.errors import InputError, shorten_name
+from tfipgan.files.output_file import written_aside
+from tfipgan.files.threads import map_in_threads
 
 # Where to remember what was looked at, instead of the user's cache folder.
 CACHE_VARIABLE = "TFIPGAN_CACHE"
@@ -74,7 +73,9 @@ def check_readable(
 
 
 def _listed(unreadable: Mapping[str, str], count: int) -> str:
-    names = [f"{brief_name(p)} ({why})" for p, why in list(unreadable.items())[:_SHOWN]]
+    names = [
+        f"{shorten_name(p)} ({why})" for p, why in list(unreadable.items())[:_SHOWN]
+    ]
     more = ", ..." if len(unreadable) > _SHOWN else ""
     return (
         f"images that can't be read ({len(unreadable):,} of {count:,}): "
@@ -137,7 +138,9 @@ def _remembered(memory: Path, paths: Sequence[str]) -> dict[str, _Known]:
 
     there = list(known)
     # A network's disk takes its time.
-    for path, is_other in zip(there, in_threads(changed, there, _THREADS), strict=True):
+    for path, is_other in zip(
+        there, map_in_threads(changed, there, _THREADS), strict=True
+    ):
         if is_other:
             del known[path]
     return known

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfipgan.output_part import OutputPart
+from tfipgan.files.partial_output import PartialOutput
 
 # What a kill, or a machine that loses its power, costs at most.
 KEEP_SECONDS = 30
@@ -17,7 +17,7 @@ _ROWS = "rows.f32"
 logger = logging.getLogger(__name__)
 
 
-def row_files(part: OutputPart) -> list[Path]:
+def row_files(part: PartialOutput) -> list[Path]:
     """Return the files of all workers' rows, float32, in order."""
     return [share / _ROWS for share in part.shares()]
 
@@ -39,7 +39,7 @@ class FeaturePart:
         OSError: the file can't be written.
     """
 
-    def __init__(self, part: OutputPart, count: int):
+    def __init__(self, part: PartialOutput, count: int):
         self.count = count
         self.done, self._values = part.state.get("done", 0), part.state.get("values", 0)
         self._part = part

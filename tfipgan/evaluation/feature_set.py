@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from tfipgan.errors import InputError
-from tfipgan.npz_file import load_npz
-from tfipgan.output_file import written_aside
+from tfipgan.files.npz_file import load_npz
+from tfipgan.files.output_file import written_aside
 
 _LAST_ID = np.iinfo(np.int64).max
 

@@ -7,20 +7,19 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from tfipgan.brief import brief_name
 from tfipgan.data.filenames import Sample
 from tfipgan.data.images import to_unit
 from tfipgan.data.labels import LabelMap
 from tfipgan.data.pipelines import inference_batches
-from tfipgan.errors import InputError
+from tfipgan.errors import InputError, shorten_name
 from tfipgan.evaluation.feature_part import FeaturePart, row_files
 from tfipgan.evaluation.feature_set import FeatureSet
 from tfipgan.evaluation.feature_writer import write_features
-from tfipgan.fingerprint import fingerprint
-from tfipgan.inference import InferenceNetwork
-from tfipgan.output_file import require_new_file, sync
-from tfipgan.output_part import OutputPart
-from tfipgan.workers import ALONE, Worker
+from tfipgan.files.output_file import require_new_file, sync
+from tfipgan.files.partial_output import PartialOutput
+from tfipgan.files.worker import ALONE, Worker
+from tfipgan.models.inference import InferenceNetwork
+from tfipgan.weights.fingerprint import fingerprint
 
 
 def extract_features(
@@ -90,7 +89,7 @@ def extract_to_file(
     settings = f"{height}x{width}, {batch_size}"
     about = {**fingerprint(network, samples), "settings": settings}
     share = samples[worker.share(len(samples), batch_size)]
-    with OutputPart(out, about, require_new_file, worker) as part:
+    with PartialOutput(out, about, require_new_file, worker) as part:
         if part.finished:
             return FeatureSet.load(out).features.shape
         if not part.ready:
@@ -213,7 +212,7 @@ def _apply(function, rows, samples, image_size, batch_size, progress):
             if bad.any():
                 path = samples[rows.done + int(bad.argmax()) - before].path
                 raise InputError(
-                    f"{brief_name(path)}: what the network makes of it is NaN or "
+                    f"{shorten_name(path)}: what the network makes of it is NaN or "
                     f"infinite ({int(bad.sum())} such images of a batch of "
                     f"{len(batch)}); look for a diverged network"
                 )

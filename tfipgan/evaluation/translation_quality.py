@@ -6,10 +6,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from tfipgan.brief import brief_name
 from tfipgan.data.filenames import Sample
 from tfipgan.data.labels import WHOLE_TARGET, LabelMap
-from tfipgan.errors import InputError
+from tfipgan.errors import InputError, shorten_name
 from tfipgan.evaluation.features import classes_and_features
 from tfipgan.evaluation.kernel_distance import kernel_distance
 
@@ -109,7 +108,7 @@ def _check(labels, translated, real, source):
     for sample in translated:
         if sample.source_camera_id is None:
             raise InputError(
-                f"{brief_name(sample.path)} is not a translated image, its name does "
+                f"{shorten_name(sample.path)} is not a translated image, its name does "
                 "not end in _to_c<camera>; expected a folder that `tfipgan translate` "
                 "made"
             )

@@ -1,0 +1,1 @@
+"""Training runs: one file a method, and what all methods share."""

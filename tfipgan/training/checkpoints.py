@@ -7,7 +7,9 @@ import json
 import logging
 from pathlib import Path
 
-from tfipgan.checkpoints import (
+from tfipgan.errors import InputError
+from tfipgan.files.output_file import remove_folder
+from tfipgan.weights.checkpoints import (
     checkpoint_step,
     intact_checkpoint,
     latest_checkpoint,
@@ -16,8 +18,6 @@ from tfipgan.checkpoints import (
     load_optimizers,
     save_checkpoint,
 )
-from tfipgan.errors import InputError
-from tfipgan.output_file import remove_folder
 
 logger = logging.getLogger(__name__)
 

@@ -14,25 +14,25 @@ from tfipgan.data.image_cache import check_cache
 from tfipgan.data.labels import WHOLE_TARGET, DomainMap
 from tfipgan.data.pipelines import gan_batches, steps_per_epoch
 from tfipgan.errors import InputError
-from tfipgan.fingerprint import weights_digest
-from tfipgan.networks import (
+from tfipgan.models.from_config import (
     build_discriminator,
     build_generator,
 )
-from tfipgan.pretrained import load_pretrained_gan
-from tfipgan.runs import Run, load_reid_network, require_classifier
+from tfipgan.reports.sample_sheet import sheet_images, write_sample_sheet
+from tfipgan.runs.pretrained import load_pretrained_gan
+from tfipgan.runs.run import Run, load_reid_network, require_classifier
 from tfipgan.training.checkpoints import Checkpoints
 from tfipgan.training.ipgan import IPGAN
-from tfipgan.training.resumable import Plan, follow, train_resumably
-from tfipgan.training.sample_sheet import sheet_images, write_sample_sheet
+from tfipgan.training.resumable import Plan, train_as_worker, train_resumably
 from tfipgan.training.schedules import LinearDecay
-from tfipgan.training.start import start_run, what_decides
+from tfipgan.training.start import run_identity, start_run
 from tfipgan.training.strategy import (
     check_batch_size,
     check_compiler,
     make_strategy,
 )
 from tfipgan.training.team import Team
+from tfipgan.weights.fingerprint import weights_digest
 
 METRICS_EVERY = 10
 
@@ -96,7 +96,7 @@ def train_gan(
     digest = weights_digest(load_reid_network(semantic)) if labels else None
     keras.utils.set_random_seed(config.seed)
     # Before the folder is made: a D_sem that can't be loaded is an error.
-    with team.told_in_a_line(out), team.strategy.scope():
+    with team.one_line_errors(out), team.strategy.scope():
         model = _build(config, domains, semantic, epoch_steps)
 
     def make_batches(start_step):
@@ -152,14 +152,16 @@ def train_gan(
         )
 
     images = {"source": source, "target": target}
-    with team.told_in_a_line(out):
-        team.require_same(what_decides(config, images, digest))
+    with team.one_line_errors(out):
+        team.require_same(run_identity(config, images, digest))
         if not team.is_chief:
             run = Run(Path(out), "gan", config, domains=domains)
-            follow(plan, model, team, checkpoints_in(run.checkpoints), make_batches)
+            train_as_worker(
+                plan, model, team, checkpoints_in(run.checkpoints), make_batches
+            )
             return run
     with (
-        team.told_in_a_line(out),
+        team.one_line_errors(out),
         start_run(
             out,
             "gan",

@@ -17,23 +17,23 @@ from tfipgan.data.pipelines import reid_batches, steps_per_epoch
 from tfipgan.errors import InputError
 from tfipgan.evaluation import evaluate_ranking
 from tfipgan.evaluation.features import extract_features
-from tfipgan.networks import build_reid_network
-from tfipgan.pretrained import load_pretrained_backbone, resolve_weights
-from tfipgan.replicated import own_copies
-from tfipgan.runs import Run
+from tfipgan.models.from_config import build_reid_network
+from tfipgan.runs.metrics_log import read_metrics
+from tfipgan.runs.pretrained import load_pretrained_backbone, resolve_weights
+from tfipgan.runs.run import Run
 from tfipgan.training.checkpoints import BestCheckpoints, Checkpoints
-from tfipgan.training.log import read_metrics
 from tfipgan.training.reid import ReidTraining
-from tfipgan.training.resumable import Plan, follow, train_resumably
+from tfipgan.training.resumable import Plan, train_as_worker, train_resumably
 from tfipgan.training.schedules import StepDecay
-from tfipgan.training.start import start_run, what_decides
+from tfipgan.training.start import run_identity, start_run
 from tfipgan.training.strategy import (
     check_batch_size,
     check_compiler,
     make_strategy,
 )
 from tfipgan.training.team import Team
-from tfipgan.variables import named_weights
+from tfipgan.weights.local_copies import local_copies
+from tfipgan.weights.variables import named_weights
 
 METRICS_EVERY = 10
 # Each, because the best weights since the oldest checkpoint are kept too.
@@ -122,7 +122,7 @@ def train_reid(
         labels.index(sample.person_id)
     keras.utils.set_random_seed(config.seed)
     # Before the folder too: weights that can't be fetched are an error.
-    with team.told_in_a_line(out), team.strategy.scope():
+    with team.one_line_errors(out), team.strategy.scope():
         model = _build(config, len(labels), epoch_steps)
 
     def make_batches(start_step):
@@ -152,7 +152,7 @@ def train_reid(
             return
         # Not the trained network itself, which all workers would have to run.
         plain = build_reid_network(config.backbone, reid, len(labels))
-        trained = own_copies(named_weights(model.network))
+        trained = local_copies(named_weights(model.network))
         for name, variable in named_weights(plain).items():
             variable.assign(trained[name].numpy())
         score = _held_out_map(plain, validation, config)
@@ -184,14 +184,16 @@ def train_reid(
     images = {"data": samples}
     if translated is not None:
         images["translated"] = translated
-    with team.told_in_a_line(out):
-        team.require_same(what_decides(config, images))
+    with team.one_line_errors(out):
+        team.require_same(run_identity(config, images))
         if not team.is_chief:
             run = Run(Path(out), "reid", config, labels=labels)
-            follow(plan, model, team, checkpoints_in(run.checkpoints), make_batches)
+            train_as_worker(
+                plan, model, team, checkpoints_in(run.checkpoints), make_batches
+            )
             return run
     with (
-        team.told_in_a_line(out),
+        team.one_line_errors(out),
         start_run(
             out,
             "reid",

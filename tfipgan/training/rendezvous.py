@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 
-from tfipgan.brief import brief
-from tfipgan.errors import InputError
-from tfipgan.workers import VARIABLE, Worker
+from tfipgan.config.workers import VARIABLE
+from tfipgan.errors import InputError, shorten
+from tfipgan.files.worker import Worker
 
 # Workers look through their own images before they come.
 WAIT_SECONDS = 30 * 60
@@ -32,7 +32,7 @@ def check_addresses(addresses: Sequence[str]) -> None:
         found = _ADDRESS.fullmatch(address) if isinstance(address, str) else None
         if not found or not 0 < int(found[2]) < 2**16:
             raise InputError(
-                f"{VARIABLE} has the address {brief(address)} of worker {index}; "
+                f"{VARIABLE} has the address {shorten(address)} of worker {index}; "
                 "expected host:port, with a port from 1 to 65535"
             )
         if address in addresses[:index]:
@@ -83,7 +83,7 @@ def wait_for_others(worker: Worker, addresses: Sequence[str]) -> None:
             time.sleep(_ASK_AGAIN_SECONDS)
 
 
-def find_gone(worker: Worker, addresses: Sequence[str]) -> list[int]:
+def unreachable_workers(worker: Worker, addresses: Sequence[str]) -> list[int]:
     """Return which other workers no longer listen; none if all still do."""
     others = [k for k in range(worker.count) if k != worker.index]
     deadline = time.monotonic() + _ENDING_SECONDS

@@ -14,9 +14,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfipgan.errors import TrainingError
-from tfipgan.runs import Run
+from tfipgan.runs.metrics_log import MetricsLog
+from tfipgan.runs.run import Run
 from tfipgan.training.checkpoints import Checkpoints
-from tfipgan.training.log import MetricsLog
 from tfipgan.training.loop import training_steps
 from tfipgan.training.stop import SIGNALS, StopSignals
 from tfipgan.training.team import Team
@@ -95,7 +95,7 @@ def train_resumably(
     window = _Window(plan, checkpoints, unlogged)
     saved = time.monotonic()
     with (
-        _told_in_a_line(run, checkpoints),
+        _one_line_errors(run, checkpoints),
         StopSignals() as stop,
         closing(MetricsLog(run.path, start_step)) as log,
     ):
@@ -135,7 +135,7 @@ def train_resumably(
         team.meet()
 
 
-def follow(
+def train_as_worker(
     plan: Plan,
     model,
     team: Team,
@@ -234,7 +234,7 @@ class _Window:
 
 
 @contextmanager
-def _told_in_a_line(run, checkpoints):
+def _one_line_errors(run, checkpoints):
     """Turn the system's errors into a line with what is saved and what to do."""
     try:
         yield

@@ -11,9 +11,9 @@ from tfipgan.config import Config, to_dict
 from tfipgan.data.filenames import Sample
 from tfipgan.data.labels import DomainMap, LabelMap
 from tfipgan.errors import InputError
-from tfipgan.lock import locked
-from tfipgan.output_file import clear_leftovers
-from tfipgan.runs import Run, create_run, open_run
+from tfipgan.files.lock import locked
+from tfipgan.files.output_file import clear_leftovers
+from tfipgan.runs.run import Run, create_run, open_run
 
 LOCK, IMAGES, LEFT_OUT = ".lock", "images.json", "left_out.json"
 SEMANTIC = "semantic.json"
@@ -76,7 +76,7 @@ def start_run(
         yield create_run(path, kind, config, labels, domains, more=fill)
 
 
-def what_decides(
+def run_identity(
     config: Config, images: Mapping[str, Sequence[Sample]], semantic: str | None = None
 ) -> dict[str, str]:
     """Return what must be the same on all workers of a run, by what it is of.

@@ -4,9 +4,9 @@ import functools
 
 import tensorflow as tf
 
+from tfipgan.config.workers import VARIABLE, worker_share
 from tfipgan.errors import InputError
 from tfipgan.training.rendezvous import check_addresses, wait_for_others
-from tfipgan.workers import VARIABLE, worker_share
 
 
 def make_strategy(devices=None):

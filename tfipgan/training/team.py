@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfipgan.checkpoints import latest_checkpoint
+from tfipgan.config.workers import worker_share
 from tfipgan.errors import InputError, TrainingError
-from tfipgan.replicated import OwnCopies
-from tfipgan.training.rendezvous import find_gone, named
+from tfipgan.files.worker import ALONE
+from tfipgan.training.rendezvous import named, unreachable_workers
 from tfipgan.training.replicas import sum_over_replicas
 from tfipgan.training.strategy import worker_addresses
-from tfipgan.workers import ALONE, worker_share
+from tfipgan.weights.checkpoints import latest_checkpoint
+from tfipgan.weights.local_copies import LocalCopies
 
 # What TensorFlow raises when another process has gone away.
 _GONE = (
@@ -81,7 +82,7 @@ class Team:
         """Give all workers the chief's values and step; return the step."""
         if self.is_alone:
             return step
-        copies = [OwnCopies(variable) for variable in variables]
+        copies = [LocalCopies(variable) for variable in variables]
         values = [np.asarray(step, np.int64), *(copy.numpy() for copy in copies)]
         if not self.is_chief:
             values = [np.zeros_like(value) for value in values]
@@ -109,7 +110,7 @@ class Team:
             self._sum([np.float32(0)])
 
     @contextmanager
-    def told_in_a_line(self, out: str | os.PathLike) -> Iterator[None]:
+    def one_line_errors(self, out: str | os.PathLike) -> Iterator[None]:
         """Turn the loss of a worker into a TrainingError that says what to do.
 
         out: the chief's run folder.
@@ -119,7 +120,9 @@ class Team:
         except tf.errors.OpError as error:
             if self.is_alone or not isinstance(error, _GONE):
                 raise
-            gone = named(find_gone(self.worker, self._addresses), self._addresses)
+            gone = named(
+                unreachable_workers(self.worker, self._addresses), self._addresses
+            )
             raise TrainingError(
                 f"{gone or 'another worker'} has ended or can't be reached, so "
                 f"{self.worker} stops too; {self._kept(Path(out))}; see what that one "

@@ -12,9 +12,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfipgan.files.tensor_file import save_arrays
 from tfipgan.models import Discriminator, Generator, ReidNetwork
-from tfipgan.tensor_file import save_arrays
-from tfipgan.variables import named_weights
+from tfipgan.weights.variables import named_weights
 
 FOLDER = Path(__file__).parent
 

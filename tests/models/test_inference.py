@@ -1,0 +1,96 @@
+"""The inference form answers what the network answers, whatever its norms."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfipgan.models import ReidNetwork
+from tfipgan.models.inference import InferenceNetwork
+
+SHAPE = (64, 32, 3)
+
+
+def network_of(depth=18, ibn=None, stride_first=False, width=3):
+    """A network whose every weight and statistic is drawn, none left as it begins."""
+    network = ReidNetwork(
+        None, depth, ibn, width, mean=(0.4, 0.5, 0.6), stride_first=stride_first
+    )
+    network.pool(tf.zeros((1, *SHAPE)))
+    rng = np.random.default_rng(5)
+    for variable in network.variables:
+        values = rng.standard_normal(variable.shape)
+        if len(variable.shape) == 1:
+            values = 1 + 0.3 * values.clip(-2, 2)
+        else:
+            values /= np.prod(variable.shape[:-1]) ** 0.5
+        variable.assign(values.astype("f4"))
+    return network
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(6).random((3, *SHAPE), np.float32)
+
+
+def assert_same(got, expected):
+    got, expected = np.asarray(got), np.asarray(expected)
+    assert got.dtype == np.float32 and got.shape == expected.shape
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5 * abs(expected).max())
+
+
+@pytest.mark.parametrize("stride_first", [False, True])
+@pytest.mark.parametrize("ibn", [None, "a", "b"])
+@pytest.mark.parametrize("depth", [18, 50])
+def test_the_same_numbers(images, depth, ibn, stride_first):
+    network = network_of(depth, ibn, stride_first)
+    expected = network.embed(images).numpy()
+    assert_same(InferenceNetwork(network)(images), expected)
+    # The images are told apart, so the numbers say something.
+    assert abs(expected[0] - expected[1]).max() > 1e-2 * abs(expected).max()
+
+
+def test_no_batch_norm_is_left():
+    convolutions = 1 + 16 * 3 + 4
+    module = InferenceNetwork(network_of(50, "b"))
+    graph = tf.function(module).get_concrete_function(tf.TensorSpec((None, *SHAPE)))
+    kinds = [operation.type for operation in graph.graph.get_operations()]
+    assert kinds.count("Conv2D") == kinds.count("BiasAdd") == convolutions
+    assert not any("BatchNorm" in kind for kind in kinds)
+    # A kernel and a bias each; three instance norms with a scale and a shift.
+    assert len(graph.variables) == 2 * convolutions + 3 * 2
+
+
+def test_its_weights_are_its_own(images):
+    network = network_of(18, "a")
+    expected = network.embed(images).numpy()
+    module = InferenceNetwork(network)
+    for variable in network.variables:
+        variable.assign(variable + 1.0)
+    assert abs(network.embed(images).numpy() - expected).max() > 1e-3
+    assert_same(module(images), expected)
+
+
+def test_a_network_of_less_precision_answers_in_float32(images):
+    exact = network_of(18, "b")
+    kept = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        module = InferenceNetwork(network_of(18, "b"))
+        assert_same(module(images), exact.embed(images))
+    finally:
+        keras.mixed_precision.set_global_policy(kept)
+
+
+@pytest.mark.parametrize("ibn", ["a", "b"])
+def test_it_can_be_saved_and_answers_batches_of_any_size(images, ibn, tmp_path):
+    module = InferenceNetwork(network_of(18, ibn))
+    wrapped = tf.Module()
+    wrapped.network = module
+    spec = tf.TensorSpec((None, *SHAPE), tf.float32)
+    wrapped.embed = tf.function(module, input_signature=[spec])
+    tf.saved_model.save(wrapped, str(tmp_path / "saved"))
+    loaded = tf.saved_model.load(str(tmp_path / "saved"))
+    expected = module(images).numpy()
+    assert_same(loaded.embed(images), expected)
+    assert_same(loaded.embed(images[:1]), expected[:1])

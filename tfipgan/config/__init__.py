@@ -1,0 +1,38 @@
+"""What a run is set to, and which of several workers this process is.
+
+Needs no TensorFlow.
+"""
+
+from tfipgan.config.sections import (
+    EXPERIMENT_FILE,
+    BackboneConfig,
+    Config,
+    EvaluationConfig,
+    GanConfig,
+    ReidConfig,
+    TranslationConfig,
+    config_from_dict,
+    load_config,
+    load_saved_config,
+    packaged_configs,
+    packaged_folder,
+    save_config,
+    to_dict,
+)
+
+__all__ = [
+    "EXPERIMENT_FILE",
+    "BackboneConfig",
+    "Config",
+    "EvaluationConfig",
+    "GanConfig",
+    "ReidConfig",
+    "TranslationConfig",
+    "config_from_dict",
+    "load_config",
+    "load_saved_config",
+    "packaged_configs",
+    "packaged_folder",
+    "save_config",
+    "to_dict",
+]

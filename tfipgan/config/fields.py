@@ -1,0 +1,155 @@
+"""The kinds of value that a config field can hold, each with its reader.
+
+A reader takes what YAML or a caller gave and returns the value to keep; for anything
+else it raises ValueError. Fields carry it, and the words for an error message, in
+their metadata.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import field
+from typing import Any
+
+from tfipgan.errors import ConfigError, shorten
+
+LONGEST_SIDE = 8192
+
+
+def _option(default: Any, expected: str, read: Callable[[Any], Any]) -> Any:
+    """A field whose values pass through `read`, which raises ValueError for bad ones"""
+    metadata = {"expected": expected, "read": read}
+    return field(default=default, metadata=metadata)
+
+
+def _require(ok: bool) -> None:
+    if not ok:
+        raise ValueError
+
+
+def _read_whole(value: Any, at_least: int, at_most: int) -> int:
+    # True is an int in Python, and 16.0 is more likely a slip than a batch size.
+    _require(type(value) is int and at_least <= value <= at_most)
+    return value
+
+
+def _read_number(value: Any) -> float:
+    _require(type(value) in (int, float))
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        raise ValueError from None
+    _require(math.isfinite(number))
+    return number
+
+
+def _read_sequence(value: Any, length: int, read: Callable[[Any], Any]) -> tuple:
+    _require(isinstance(value, list | tuple) and len(value) == length)
+    return tuple(read(item) for item in value)
+
+
+def whole(default: int, at_least: int, at_most: int) -> Any:
+    """A whole number in a range."""
+    return _option(
+        default,
+        f"a whole number from {at_least} to {at_most}",
+        lambda v: _read_whole(v, at_least, at_most),
+    )
+
+
+def _number(default: float, expected: str, fits: Callable[[float], bool]) -> Any:
+    def read(value: Any) -> float:
+        number = _read_number(value)
+        _require(fits(number))
+        return number
+
+    return _option(default, expected, read)
+
+
+def positive(default: float) -> Any:
+    """A finite number above 0; whole numbers are taken too."""
+    return _number(default, "a number greater than 0", lambda number: number > 0)
+
+
+def not_negative(default: float) -> Any:
+    """A finite number of at least 0."""
+    return _number(default, "a number of at least 0", lambda number: number >= 0)
+
+
+def fraction(default: float) -> Any:
+    """A number in [0, 1)."""
+    expected = "a number of at least 0 and below 1"
+    return _number(default, expected, lambda number: 0 <= number < 1)
+
+
+def switch(default: bool) -> Any:
+    """true or false."""
+
+    def read(value: Any) -> bool:
+        _require(type(value) is bool)
+        return value
+
+    return _option(default, "true or false", read)
+
+
+def choice(default: Any, *allowed: Any) -> Any:
+    """One of a few strings or whole numbers."""
+
+    def read(value: Any) -> Any:
+        # The type is compared too: True and 1.0 equal 1.
+        _require(any(type(value) is type(a) and value == a for a in allowed))
+        return value
+
+    return _option(default, "one of " + ", ".join(map(str, allowed)), read)
+
+
+def ibn_kind(default: str | None) -> Any:
+    """none, "a" or "b"; none is kept as None."""
+
+    def read(value: Any) -> str | None:
+        _require(value in (None, "none", "a", "b"))
+        return None if value == "none" else value
+
+    return _option(default, "one of none, a, b", read)
+
+
+def weights_source(default: str, *named: str) -> Any:
+    """none, one of the names given, or a run's folder; YAML's null is none."""
+
+    def read(value: Any) -> str:
+        value = "none" if value is None else value
+        _require(isinstance(value, str) and value.strip() != "")
+        return value
+
+    return _option(default, ", ".join(["none", *named]) + " or a path", read)
+
+
+def image_size_field(height: int, width: int) -> Any:
+    """A (height, width) in pixels."""
+    return _option(
+        (height, width),
+        f"two whole numbers from 1 to {LONGEST_SIDE}, [height, width]",
+        lambda v: _read_sequence(v, 2, lambda side: _read_whole(side, 1, LONGEST_SIDE)),
+    )
+
+
+def channels(default: tuple[float, float, float], positive: bool) -> Any:
+    """One number for each of red, green and blue."""
+
+    def read_one(value: Any) -> float:
+        number = _read_number(value)
+        _require(number > 0 or not positive)
+        return number
+
+    expected = "three numbers greater than 0" if positive else "three numbers"
+    return _option(default, expected, lambda v: _read_sequence(v, 3, read_one))
+
+
+def read_value(name: str, option: Any, value: Any) -> Any:
+    """Read one value of the field `option`; a ConfigError names it as `name`."""
+    try:
+        return option.metadata["read"](value)
+    except ValueError:
+        expected = option.metadata["expected"]
+        raise ConfigError(
+            f"{name}: expected {expected}, found {shorten(value)}"
+        ) from None

@@ -1,0 +1,1 @@
+"""Chains of commands: the demo, the paper's tables, and what came out."""

@@ -1,0 +1,164 @@
+"""Tables 1 and 3 of the paper with the measured numbers, and the rows beside them."""
+
+from collections.abc import Mapping, Sequence
+
+from tfipgan.experiments.experiment import Direction, PaperRow
+from tfipgan.experiments.rows import (
+    MEASURES,
+    NETWORKS,
+    TRANSLATED,
+    choose,
+    distance,
+    over_seeds,
+    percent,
+    published_name,
+    seeds_of,
+)
+
+_TABLE_1 = [(row, "baseline") for row in ("supervised", "direct transfer", *TRANSLATED)]
+_TABLE_3 = [
+    (row, network) for network in NETWORKS for row in ("direct transfer", *TRANSLATED)
+]
+
+
+def table_1(results: Sequence[Mapping], details: Mapping, direction: Direction) -> dict:
+    """Return Table 1: the baseline network, trained on each kind of images."""
+    return _table(
+        1, "Table 1: the baseline network", _TABLE_1, results, details, direction
+    )
+
+
+def table_3(results: Sequence[Mapping], details: Mapping, direction: Direction) -> dict:
+    """Return Table 3: the baseline and IBN-reID, trained on each kind of images.
+
+    IBN-reID trained on the target itself, which the paper does not have, is its last
+    row where it was run.
+    """
+    pairs = list(_TABLE_3)
+    if choose(results, row="supervised", network="ibn"):
+        pairs.append(("supervised", "ibn"))
+    return _table(
+        3, "Table 3: baseline and IBN-reID", pairs, results, details, direction
+    )
+
+
+def other_rows(
+    results: Sequence[Mapping], details: Mapping, direction: Direction
+) -> dict | None:
+    """Return the rows that neither table has (ablations); None where there are none.
+
+    The first line is IPGAN's own, to compare with.
+    """
+    in_tables = {*_TABLE_1, *_TABLE_3, ("supervised", "ibn")}
+    found = choose(results, direction=direction.name)
+    pairs = list(dict.fromkeys((r["row"], r["network"]) for r in found))
+    others = [pair for pair in pairs if pair not in in_tables]
+    if not others:
+        return None
+    rows = []
+    for row, network in [("ipgan", "baseline"), *others]:
+        runs = choose(found, row=row, network=network)
+        qualities = [
+            translation["quality"] or {}
+            for translation in choose(
+                details["translations"], direction=direction.name, row=row
+            )
+        ]
+        rows.append(
+            [
+                row,
+                network,
+                len(runs),
+                *(
+                    percent(over_seeds(runs, measure))
+                    for measure in ("rank-1", "mAP", "identity_accuracy")
+                ),
+                percent(over_seeds(qualities, "accuracy")),
+                distance(over_seeds(qualities, "distance")),
+            ]
+        )
+    return {
+        "title": "Ablations",
+        "columns": [
+            "row", "network", "seeds", "rank-1", "mAP", "identity accuracy",
+            "camera accuracy", "kernel distance",
+        ],
+        "right": [False] * 2 + [True] * 6,
+        "rows": rows,
+        "note": "The first line is the IPGAN of Table 1. The last three columns are of "
+        "the translated images.",
+    }  # fmt: skip
+
+
+def _table(number, title, pairs, results, details, direction) -> dict:
+    printed = {
+        (paper.row, paper.network): paper
+        for paper in direction.paper
+        if paper.table == number
+    }
+    # What the paper has and this project doesn't compute stands where the paper has it.
+    only_printed = [pair for pair in printed if pair not in pairs]
+    place = pairs.index(("direct transfer", "baseline")) + 1
+    pairs = [*pairs[:place], *only_printed, *pairs[place:]]
+    rows, notes, partial = [], [], []
+    for pair in pairs:
+        row, network = pair
+        paper = printed.get(pair)
+        name = paper.name if paper else published_name(row, network)
+        runs = choose(results, direction=direction.name, row=row, network=network)
+        if runs and seeds_of(runs) != sorted(details["seeds"]):
+            partial.append(f"{name} has {_seeds(seeds_of(runs))}")
+        cells = [name]
+        for measure, value in zip(MEASURES, _printed(paper), strict=True):
+            cells.append(percent(over_seeds(runs, measure)))
+            if printed:
+                differs = _printed_elsewhere(direction.paper, paper, measure)
+                mark = ""
+                if differs:
+                    letter = chr(ord("a") + len(notes))
+                    mark = f" [{letter}]"
+                    notes.append(f"[{letter}] {differs}.")
+                cells.append("-" if value is None else f"{value:.1f}{mark}")
+        rows.append(cells)
+    if only_printed:
+        notes.append("Rows without measured numbers are the paper's alone.")
+    if partial:
+        notes.append(f"Fewer seeds: {'; '.join(partial)}.")
+    columns = ["method"]
+    for measure in MEASURES:
+        columns += [measure, "paper"] if printed else [measure]
+    return {
+        "title": title,
+        "columns": columns,
+        "right": [False] + [True] * (len(columns) - 1),
+        "rows": rows,
+        "note": " ".join(notes),
+    }
+
+
+def _printed(paper: PaperRow | None) -> Sequence[float | None]:
+    return [None] * len(MEASURES) if paper is None else paper.printed
+
+
+def _printed_elsewhere(
+    papers: Sequence[PaperRow], paper: PaperRow | None, measure: str
+) -> str:
+    """What the paper's other tables print for the same row, where it is another."""
+    if paper is None:
+        return ""
+    place = MEASURES.index(measure)
+    tables: dict[float, list[int]] = {}
+    for other in papers:
+        if (other.row, other.network) == (paper.row, paper.network):
+            tables.setdefault(other.printed[place], []).append(other.table)
+    tables.pop(paper.printed[place])
+    return "; ".join(
+        f"Table {numbers[0]} prints {value:.1f}"
+        if len(numbers) == 1
+        else f"Tables {' and '.join(map(str, numbers))} print {value:.1f}"
+        for value, numbers in tables.items()
+    )
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"

@@ -1,0 +1,126 @@
+"""All measured numbers of an experiment, as Markdown and as CSV."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+
+from tfipgan.experiments.experiment import Direction, Experiment
+from tfipgan.experiments.order import TITLE, order_sentence, order_table
+from tfipgan.experiments.quality_tables import quality_table, table_2
+from tfipgan.experiments.reid_tables import other_rows, table_1, table_3
+from tfipgan.experiments.rows import MEASURES, choose
+
+COLUMNS = ("direction", "row", "network", "seed", *MEASURES, "identity_accuracy")
+
+
+def results_csv(results: Sequence[Mapping]) -> str:
+    """Return results.json as CSV: a line a run, fractions of 1, empty for none."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(results)
+    return text.getvalue()
+
+
+def results_markdown(
+    results: Sequence[Mapping], details: Mapping, experiment: Experiment
+) -> str:
+    """Return everything that was measured as Markdown.
+
+    Whether the paper's order comes out, Tables 1 to 3 of each direction with the
+    paper's numbers beside the measured ones, the quality of the translations, other
+    rows, and how it was made. Rows that were not run are dashes.
+
+    Args:
+        results: results.json, a list of runs.
+        details: details.json.
+        experiment: what the config folder describes.
+    """
+    directions = measured_directions(results, experiment)
+    sentences = order_sentences(results, details, experiment)
+    parts = [
+        f"# {experiment.title}",
+        experiment.note,
+        reading(details),
+        f"## {TITLE}",
+        "\n".join(f"- {sentence}" for sentence in sentences),
+        *_markdown(order_table(results, details, directions)),
+    ]
+    for direction in directions:
+        parts.append(f"## {direction.title}")
+        for table in direction_tables(results, details, direction):
+            parts += [f"### {table['title']}", *_markdown(table)]
+    made = made_table(details)
+    parts += [f"## {made['title']}", *_markdown(made)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def measured_directions(
+    results: Sequence[Mapping], experiment: Experiment
+) -> list[Direction]:
+    """Return the directions that have a run, in the experiment's order."""
+    return [d for d in experiment.directions if choose(results, direction=d.name)]
+
+
+def order_sentences(
+    results: Sequence[Mapping], details: Mapping, experiment: Experiment
+) -> list[str]:
+    """Return in a line for each direction which of the paper's claims hold."""
+    return [
+        order_sentence(results, details, direction)
+        for direction in measured_directions(results, experiment)
+    ]
+
+
+def direction_tables(
+    results: Sequence[Mapping], details: Mapping, direction: Direction
+) -> list[dict]:
+    """Return a direction's tables, as `write_report` takes them."""
+    tables = [
+        table_1(results, details, direction),
+        table_2(details, direction),
+        table_3(results, details, direction),
+        quality_table(details, direction),
+        other_rows(results, details, direction),
+    ]
+    return [table for table in tables if table is not None]
+
+
+def reading(details: Mapping) -> str:
+    """Return in a sentence what the numbers of all tables are."""
+    seeds = details["seeds"]
+    if len(seeds) == 1:
+        return f"Shares are in percent, measured with one seed ({seeds[0]})."
+    return (
+        f"Shares are in percent: mean ± sample standard deviation over {len(seeds)} "
+        f"seeds ({', '.join(map(str, seeds))})."
+    )
+
+
+def made_table(details: Mapping) -> dict:
+    """Return seeds, time and versions as a table."""
+    rows = [
+        ["seeds", ", ".join(map(str, details["seeds"]))],
+        ["time of all commands together", _duration(details["seconds"])],
+        *([name, str(value)] for name, value in details["versions"].items()),
+    ]
+    return {"title": "Seeds, time, versions", "columns": ["what", ""], "rows": rows}
+
+
+def _markdown(table: Mapping) -> list[str]:
+    """A table and its note, each a part of its own."""
+    right = table.get("right", [False] * len(table["columns"]))
+    lines = [table["columns"], ["---:" if to_right else "---" for to_right in right]]
+    for row in table["rows"]:
+        # A bar in a cell would end it.
+        lines.append([str(cell).replace("|", "\\|") for cell in row])
+    text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return [text, table.get("note", "")]
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

@@ -1,0 +1,1 @@
+"""Both networks as SavedModels, in folders of numbered versions."""

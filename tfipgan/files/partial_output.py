@@ -1,0 +1,319 @@
+"""What a killed command leaves of its output, and the same command goes on with.
+
+OUT.part/tfipgan.lock   held while a process works on it
+OUT.part/part.json      what the work is of, and how far it is
+OUT.part/...            the work, which its owner keeps as it likes
+
+Several workers have it so:
+
+OUT.part/tfipgan.lock             held while one of them begins, or joins their shares
+OUT.part/part.json                what the work is of
+OUT.part/worker-0/tfipgan.lock    held while the first one works
+OUT.part/worker-0/part.json       how far it is
+OUT.part/worker-0/...             its work
+"""
+
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from tfipgan.errors import InputError
+from tfipgan.files.lock import locked
+from tfipgan.files.output_file import clear_leftovers, sync
+from tfipgan.files.worker import ALONE, Worker
+
+LOCK = "tfipgan.lock"
+_ABOUT, _ABOUT_ASIDE = "part.json", "part.json.new"
+_READY, _RENAMED = "ready", "renamed"
+_WORKERS = "workers"
+# Between two looks at whether another worker has done with the folder.
+_LOOK_SECONDS = 0.1
+
+logger = logging.getLogger(__name__)
+
+
+def part_of(out: str | os.PathLike) -> Path:
+    """Return the folder beside an output where it grows."""
+    # The output's own place, so that it gets its name by a rename even through a link.
+    out = Path(os.path.realpath(out))
+    return out.with_name(f"{out.name}.part")
+
+
+def require_new_output(out: str | os.PathLike, require_new: Callable) -> None:
+    """Calls require_new_file or require_new_folder, which raise InputError.
+
+    Not if what is at the path got its name as a killed command's last act: the same
+    command ends well then. InputError too if a part can't be made or used.
+    """
+    if not _just_renamed(out, _read(part_of(out))):
+        _require_free(out, require_new)
+
+
+class PartialOutput:
+    """A folder beside an output, from where that gets its name when it is whole.
+
+    One process works on it at a time, from `with` to its end, or each of several
+    workers on its share. What is in the folder when a process ends, in whatever way, is
+    what the next one goes on with.
+
+    Args:
+        out: the output, a file or a folder. Its folder is made.
+        about: what decides the output, in words or digests by what they are of. If one
+            worker had another work under way, that is removed and a line in the log
+            says so.
+        require_new: `require_new_file` or `require_new_folder`.
+        worker: which of the processes that share the work.
+
+    Attributes:
+        out: the output's path, links followed.
+        folder: where the work of all is.
+        own: where this worker's is; `folder` if it is the only one.
+        finished: whether the output had its name, and only the part was left. It is
+            removed then.
+        state: what was given to `keep` last; {} at first.
+
+    Raises (on entering):
+        InputError: another process works on it, `out` is there, something else than a
+            part is in the part's place, or a part of another number of workers, or of
+            workers with another work.
+        OSError: the folder can't be written.
+    """
+
+    def __init__(
+        self,
+        out: str | os.PathLike,
+        about: Mapping[str, str],
+        require_new: Callable[[Path], None],
+        worker: Worker = ALONE,
+    ):
+        self.out = Path(os.path.realpath(out))
+        self.folder = part_of(out)
+        self.worker = worker
+        self.own = self.shares()[worker.index]
+        self.about = dict(about)
+        if worker.count > 1:
+            self.about[_WORKERS] = str(worker.count)
+        self._require_new = require_new
+        self.finished = False
+        self.state: dict = {}
+
+    def __enter__(self):
+        # Before anything is written: what is in the way may be anyone's.
+        require_new_output(self.out, self._require_new)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            if self.worker.count == 1:
+                stack.enter_context(locked(self.folder / LOCK, str(self.out)))
+                self._open()
+            else:
+                with self._turn():
+                    self._open()
+                    self._open_share(stack)
+            self._lock = stack.pop_all()
+        if self.ready:
+            logger.info("%s: going on after all of it", self.own)
+        return self
+
+    def __exit__(self, kind, *failure):
+        if kind is not None and self.folder.exists():
+            logger.info("%s keeps what is done: the same command goes on", self.folder)
+        self._lock.close()
+
+    @property
+    def ready(self) -> bool:
+        """Whether this worker's share is whole, and on the disk."""
+        return bool(self.state.get(_READY))
+
+    def shares(self) -> list[Path]:
+        """Return the folders of all workers, in order."""
+        if self.worker.count == 1:
+            return [self.folder]
+        return [self.folder / f"worker-{k}" for k in range(self.worker.count)]
+
+    def keep(self, **state) -> None:
+        """Note how far the work is; on the disk before this returns."""
+        self._note(self.own, {"about": self.about, **state})
+        self.state = state
+
+    def done(self) -> bool:
+        """Note that this worker's share is whole; return whether to join them now.
+
+        What is in the shares must be on the disk. One worker alone gets True, the last
+        one to call this, and keeps all others out until the end of `with`. If it ends
+        before `finish`, any worker that comes again finds all shares whole and joins.
+        """
+        if not self.ready:
+            self.keep(**self.state, **{_READY: True})
+        if self.worker.count == 1:
+            return True
+        with self._turn() as lock:
+            found = _read(self.folder)
+            if "about" not in found or _just_renamed(self.out, found):
+                # Another one has joined; what is there is what it did not get to.
+                self.remove()
+                return False
+            if not all(_read(share).get(_READY) for share in self.shares()):
+                return False
+            self._lock.enter_context(lock.pop_all())
+        return True
+
+    def finish(self, made: Path) -> None:
+        """Give what was made in the folder the output's name; remove the folder.
+
+        Args:
+            made: a file or folder in the part's folder, and on the disk.
+        """
+        _require_free(self.out, self._require_new)
+        # By its inode a process that finds it there knows it for this work's.
+        self._note(self.folder, {**_read(self.folder), _RENAMED: made.stat().st_ino})
+        os.replace(made, self.out)
+        sync(self.out.parent)
+        self.remove()
+
+    def remove(self) -> None:
+        """Remove the folder with all that is in it."""
+        with suppress(FileNotFoundError):
+            self._clear()
+        for name in (LOCK, _ABOUT):
+            (self.folder / name).unlink(missing_ok=True)
+        # A worker that waited for its turn makes the lock anew, finds no work, and
+        # removes the rest.
+        with suppress(OSError):
+            self.folder.rmdir()
+
+    def _open(self):
+        found = _read(self.folder)
+        about = found.pop("about", None)
+        same = about == self.about
+        self.finished = same and _just_renamed(self.out, found)
+        if self.finished:
+            self.remove()
+            return
+        try:
+            _require_free(self.out, self._require_new)
+        except InputError:
+            if about is None:  # there is nothing but the lock, which is ours
+                self.remove()
+            raise
+        if same:
+            found.pop(_RENAMED, None)
+            self.state = found
+            clear_leftovers(self.folder)
+            return
+        self._refuse_others(about)
+        if about:
+            logger.info(
+                "%s is of other %s: starting anew", self.folder, self._changed(about)
+            )
+        # Killed on the way, it is of nothing.
+        self._note(self.folder, {"about": {}})
+        self._clear()
+        self._note(self.folder, {"about": self.about})
+        sync(self.folder.parent)
+
+    def _open_share(self, stack):
+        """Take this worker's share, if there is still something to do."""
+        if self.finished:
+            return
+        self.own.mkdir(exist_ok=True)
+        stack.enter_context(
+            locked(self.own / LOCK, f"the share of {self.worker} in {self.out}")
+        )
+        self.state = _read(self.own)
+        if not self.state.pop("about", None):
+            self.keep()
+        clear_leftovers(self.own)
+
+    def _turn(self) -> ExitStack:
+        """Wait until no other worker begins or joins; return what ends the turn."""
+        while True:
+            # A single worker would have its turn until its end.
+            self._refuse_others(_read(self.folder).get("about"))
+            with ExitStack() as stack:
+                try:
+                    stack.enter_context(locked(self.folder / LOCK, str(self.out)))
+                    return stack.pop_all()
+                except InputError:
+                    time.sleep(_LOOK_SECONDS)
+
+    def _refuse_others(self, about):
+        """Raise InputError where starting anew would take others' shares."""
+        about = about or self.about
+        theirs, ours = about.get(_WORKERS, "1"), self.about.get(_WORKERS, "1")
+        if theirs != ours:
+            raise InputError(
+                f"{self.folder} is of a work for {theirs} worker(s), expected {ours} "
+                f"(TF_CONFIG): start as many as it is for, or remove it"
+            )
+        if ours != "1" and about != self.about:
+            raise InputError(
+                f"{self.folder} is of other {self._changed(about)} than {self.worker}, "
+                "expected the same of all workers: give all of them one command, or "
+                "remove it"
+            )
+
+    def _changed(self, about):
+        changed = [key for key in self.about if about.get(key) != self.about[key]]
+        return " and ".join(changed)
+
+    def _note(self, folder, content):
+        aside = folder / _ABOUT_ASIDE
+        aside.write_text(json.dumps(content) + "\n")
+        sync(aside)
+        os.replace(aside, folder / _ABOUT)
+        sync(folder)
+
+    def _clear(self):
+        for path in self.folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name not in (LOCK, _ABOUT):
+                path.unlink()
+
+
+def _read(folder: Path) -> dict:
+    """Return what a part notes; {} if there is none, or one that was just begun."""
+    if not os.path.lexists(folder):
+        return {}
+    try:
+        content = json.loads((folder / _ABOUT).read_bytes())
+        if isinstance(content["about"], dict):
+            return content
+    except FileNotFoundError:
+        if _names(folder) <= {LOCK, _ABOUT_ASIDE}:
+            return {}
+    except (NotADirectoryError, ValueError, KeyError, TypeError, RecursionError):
+        pass
+    raise InputError(
+        f"{folder} is there, but is not what an unfinished command leaves: move it "
+        "away, or give another --out"
+    )
+
+
+def _names(folder) -> set[str]:
+    """Return the names in a folder, which another worker may remove meanwhile."""
+    with suppress(FileNotFoundError):
+        return set(os.listdir(folder))
+    return set()
+
+
+def _require_free(out, require_new):
+    if os.path.ismount(out):
+        raise InputError(
+            f"{out} is a mount point, and the output gets its name by a rename: give "
+            "a folder in it as --out"
+        )
+    require_new(out)
+
+
+def _just_renamed(out, found) -> bool:
+    """Whether what is at the path is what a part gave its name."""
+    try:
+        return os.stat(out).st_ino == found.get(_RENAMED)
+    except FileNotFoundError:
+        return False

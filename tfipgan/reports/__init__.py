@@ -1,0 +1,1 @@
+"""What a person looks at: sheets of images, plots, tables and HTML pages."""

@@ -1,1 +1,0 @@
-"""The paper's tables as one command: what is run, and what comes out of it."""

@@ -1,0 +1,1 @@
+"""The run folder: made, opened, imported from public weights, started from."""

@@ -1,0 +1,219 @@
+"""Runs from public checkpoints: what a file tells of its network, and the run of it."""
+
+import logging
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from tfipgan.weights.checkpoints import save_checkpoint
+from tfipgan.config import BackboneConfig, Config, load_config
+from tfipgan.config.sections import MOST_LAYERS
+from tfipgan.data.labels import DomainMap
+from tfipgan.errors import InputError, shorten_name
+from tfipgan.models.resnet import BLOCK_COUNTS, BOTTLENECK_DEPTHS
+from tfipgan.models.from_config import (
+    build_discriminator,
+    build_generator,
+    build_reid_network,
+)
+from tfipgan.files.output_file import folder_written_aside, require_new_folder
+from tfipgan.weights.pytorch_files import read_state_dict
+from tfipgan.runs.run import Run, create_run, open_run
+from tfipgan.weights import load_pytorch_state_dict
+
+# What torchvision and IBN-Net, and what torchreid, call the classifier.
+_CLASSIFIERS = ("fc.", "classifier.")
+
+logger = logging.getLogger(__name__)
+
+
+def import_generator(
+    path: str | os.PathLike,
+    out: str | os.PathLike,
+    cameras: Sequence[int],
+    image_size: tuple[int, int] = (128, 64),
+    ignore: Sequence[str] = (),
+) -> Run:
+    """Make a GAN run, with a generator only, of a StarGAN generator's checkpoint.
+
+    Args:
+        path: the file, as `read_state_dict` takes it; width, blocks and number of
+            domains are read off its shapes.
+        out: the run folder to make.
+        cameras: of the network's domains, in their order and so rising; the last
+            domain is the source.
+        image_size: (height, width) in pixels to translate at; multiples of 4.
+        ignore: beginnings of names to leave out.
+
+    Raises:
+        InputError: not such a network; a name missing or unexpected; another number of
+            cameras than the network has; `out` is not empty.
+    """
+    require_new_folder(out)
+    state = read_state_dict(path)
+    width, channels, _, _ = _shape(path, state, "main.0.weight", "a StarGAN generator")
+    domains = _domains(path, cameras, channels - 3)
+    blocks = _count(state, r"main\.(\d+)\.main\.0\.weight")
+    base = load_config("base")
+    gan = replace(
+        base.gan,
+        image_size=tuple(image_size),
+        width=width,
+        num_blocks=max(blocks, 1),
+        # A generator takes sizes that six halvings would not.
+        num_layers=min(base.gan.num_layers, *map(_halvings, image_size)),
+    )
+    generator = build_generator(gan, domains.num_domains)
+    _load(path, generator, state, ignore)
+    config = replace(base, gan=gan)
+    return _write(path, out, "gan", config, {"generator": generator}, domains)
+
+
+def import_discriminator(
+    path: str | os.PathLike,
+    out: str | os.PathLike,
+    cameras: Sequence[int],
+    image_size: tuple[int, int] = (128, 64),
+    ignore: Sequence[str] = (),
+) -> Run:
+    """Make a GAN run, with a discriminator only, of a StarGAN discriminator's.
+
+    `gan.discriminator_weights` of a training names it. Arguments and errors are those
+    of `import_generator`; the size must be the one the network was made for.
+    """
+    require_new_folder(out)
+    state = read_state_dict(path)
+    what = "a StarGAN discriminator"
+    width, _, _, _ = _shape(path, state, "main.0.weight", what)
+    num_domains, _, *kernel = _shape(path, state, "conv2.weight", what)
+    domains = _domains(path, cameras, num_domains)
+    num_layers = _count(state, r"main\.(\d+)\.weight")
+    if num_layers > MOST_LAYERS:
+        raise InputError(
+            f"{path} has {num_layers} convolutions, expected a discriminator of at "
+            f"most {MOST_LAYERS}"
+        )
+    own_size = tuple(length * 2**num_layers for length in kernel)
+    if own_size != tuple(image_size):
+        raise InputError(
+            f"{path} is of a discriminator of {own_size[0]}x{own_size[1]} images "
+            f"(height x width), not {image_size[0]}x{image_size[1]}: give --image-size "
+            f"{own_size[0]}x{own_size[1]}"
+        )
+    base = load_config("base")
+    gan = replace(base.gan, image_size=own_size, width=width, num_layers=num_layers)
+    discriminator = build_discriminator(gan, domains.num_domains)
+    _load(path, discriminator, state, ignore)
+    config = replace(base, gan=gan)
+    return _write(path, out, "gan", config, {"discriminator": discriminator}, domains)
+
+
+def import_resnet(
+    path: str | os.PathLike,
+    out: str | os.PathLike,
+    image_size: tuple[int, int] = (256, 128),
+    mean: Sequence[float] = BackboneConfig().mean,
+    std: Sequence[float] = BackboneConfig().std,
+    ignore: Sequence[str] = (),
+) -> Run:
+    """Make a re-ID run, without a classifier, of a ResNet of torchvision or IBN-Net.
+
+    Depth, ibn and width are read off the names and shapes; the 1000-class head is left
+    out by name. `backbone.weights` of a training names the run; `extract` takes it as
+    it is.
+
+    Args:
+        path: the file, as `read_state_dict` takes it.
+        out: the run folder to make.
+        image_size: (height, width) in pixels to extract features at.
+        mean, std: of RGB values in [0, 1], that the network was trained with.
+        ignore: beginnings of more names to leave out, such as another head's.
+
+    Raises:
+        InputError: not such a network; a name missing or unexpected; `out` is not
+            empty.
+    """
+    require_new_folder(out)
+    state = read_state_dict(path)
+    width, _, _, _ = _shape(path, state, "conv1.weight", "a ResNet")
+    backbone = BackboneConfig(
+        depth=_depth(path, state),
+        ibn=_ibn(state),
+        width=width,
+        mean=tuple(mean),
+        std=tuple(std),
+    )
+    base = load_config("base")
+    reid = replace(base.reid, image_size=tuple(image_size))
+    network = build_reid_network(backbone, reid, None)
+    _load(path, network.backbone, state, (*_CLASSIFIERS, *ignore))
+    logger.info("ResNet-%d, ibn %s, width %d", backbone.depth, backbone.ibn, width)
+    config = replace(base, backbone=backbone, reid=reid)
+    return _write(path, out, "reid", config, {"network": network})
+
+
+def _shape(path, state, name, what):
+    """Return the shape of a convolution's kernel, or say that this isn't `what`."""
+    shape = np.shape(state.get(name, 0))
+    if len(shape) != 4 or 0 in shape:
+        found = ", ".join(map(shorten_name, list(state)[:5]))
+        raise InputError(
+            f"{path} is not of {what}: expected a kernel {name} of four sizes, found "
+            f"{f'shape {shape}' if name in state else f'{len(state)} names ({found})'}"
+        )
+    return shape
+
+
+def _count(state, pattern):
+    return sum(bool(re.fullmatch(pattern, name)) for name in state)
+
+
+def _halvings(length):
+    """Return how many times a length can be halved."""
+    return (length & -length).bit_length() - 1 if length else 0
+
+
+def _domains(path, cameras, num_domains):
+    if len(cameras) != num_domains - 1:
+        raise InputError(
+            f"{path} has {num_domains} domains, which is {num_domains - 1} cameras and "
+            f"the source; found {len(cameras)} in --cameras"
+        )
+    return DomainMap(tuple(cameras))
+
+
+def _depth(path, state):
+    counts = tuple(_count(state, rf"layer{i}\.\d+\.conv1\.weight") for i in range(1, 5))
+    has_bottleneck = "layer1.0.conv3.weight" in state
+    for depth, known in BLOCK_COUNTS.items():
+        if counts == known and has_bottleneck == (depth in BOTTLENECK_DEPTHS):
+            return depth
+    kind = "bottleneck" if has_bottleneck else "basic"
+    raise InputError(
+        f"{path} has {', '.join(map(str, counts))} {kind} blocks in its four layers; "
+        f"expected a ResNet of depth {', '.join(map(str, BLOCK_COUNTS))}"
+    )
+
+
+def _ibn(state):
+    if "layer1.0.bn1.IN.weight" in state:
+        return "a"
+    return "b" if _count(state, r"layer1\.\d+\.IN\.weight") else None
+
+
+def _load(path, network, state, ignore):
+    try:
+        load_pytorch_state_dict(network, state, tuple(ignore))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _write(path, out, kind, config: Config, networks, domains=None) -> Run:
+    with folder_written_aside(out) as aside:
+        run = create_run(aside, kind, config, domains=domains, imported=Path(path).name)
+        save_checkpoint(run.checkpoints, 0, networks)
+    return open_run(out, kind)

@@ -1,0 +1,256 @@
+"""The run folder: what a training run leaves, and how other stages read it.
+
+RUN/run.json         kind of the run, and the versions it was made with
+RUN/config.yaml      the resolved config
+RUN/labels.json      identities in the order of their labels (trained re-ID runs);
+                     with reid.labels camera, cameras
+RUN/domains.json     the target's cameras in the order of their domains (GAN runs); 0
+                     alone if the whole target is one domain
+RUN/images.json      the images it is trained on, for --resume
+RUN/semantic.json    digest of the semantic discriminator's weights, for --resume
+RUN/left_out.json    images that couldn't be read, and why; if there were any
+RUN/checkpoints/     the last checkpoints, see `tfipgan.weights.checkpoints`
+RUN/best/            the best, if one was chosen
+RUN/metrics.jsonl    a line of numbers every few steps
+RUN/tensorboard/     the same for TensorBoard
+RUN/samples/         sheets of translated images (GAN runs)
+RUN/.lock            held while a process trains
+"""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from tfipgan import __version__
+from tfipgan.weights.checkpoints import intact_checkpoint, latest_checkpoint, load_network
+from tfipgan.config import Config, load_saved_config, save_config
+from tfipgan.data.labels import DomainMap, LabelMap
+from tfipgan.errors import InputError
+from tfipgan.models import Discriminator, Generator, ReidNetwork
+from tfipgan.models.from_config import (
+    build_discriminator,
+    build_generator,
+    build_reid_network,
+)
+from tfipgan.files.output_file import folder_written_aside, require_new_folder
+
+RESUME = "--resume to go on with this run"
+
+_MAKERS = {
+    "gan": "`tfipgan train-gan` or `import-weights`",
+    "reid": "`tfipgan train-reid` or `import-weights`",
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder and what its small files say.
+
+    Attributes:
+        path: the folder.
+        kind: "gan" or "reid".
+        config: the resolved config of the training run.
+        labels: of a re-ID run that was trained, where config.reid.labels says what the
+            numbers are; None of one that was imported, which has a backbone only, and
+            of GAN runs.
+        domains: of a GAN run, else None.
+        imported: name of the file that its weights came from; None if it was trained.
+    """
+
+    path: Path
+    kind: str
+    config: Config
+    labels: LabelMap | None = None
+    domains: DomainMap | None = None
+    imported: str | None = None
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the last checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def best(self) -> Path:
+        """The folder of the best checkpoint, which need not be there."""
+        return self.path / "best"
+
+
+def create_run(
+    path: str | os.PathLike,
+    kind: str,
+    config: Config,
+    labels: LabelMap | None = None,
+    domains: DomainMap | None = None,
+    imported: str | None = None,
+    more: Callable[[Path], object] | None = None,
+) -> Run:
+    """Make a new run folder, whole or not at all; `Run` says what the arguments are.
+
+    more: called with the folder before it has its name, to write more into it.
+
+    Raises:
+        InputError: there is something at the path already.
+    """
+    path = Path(path)
+    require_new_folder(path, RESUME)
+    try:
+        with folder_written_aside(path, replace=False) as aside:
+            if more is not None:
+                more(aside)
+            save_config(config, aside / "config.yaml")
+            if labels is not None:
+                labels.save(aside / "labels.json")
+            if domains is not None:
+                domains.save(aside / "domains.json")
+            about = {
+                "kind": kind,
+                "tfipgan": __version__,
+                "tensorflow": tf.__version__,
+                "keras": keras.__version__,
+            }
+            if imported is not None:
+                about["imported"] = imported
+            (aside / "run.json").write_text(json.dumps(about, indent=2) + "\n")
+    except OSError:
+        # Another process may have been faster.
+        require_new_folder(path, RESUME)
+        raise
+    return Run(path, kind, config, labels, domains, imported)
+
+
+def open_run(path: str | os.PathLike, kind: str) -> Run:
+    """Read a run folder's small files.
+
+    Args:
+        path: the folder.
+        kind: "gan" or "reid", what the run must be.
+
+    Raises:
+        InputError: not a run folder, or one of another kind, or a damaged one.
+    """
+    path = Path(path)
+    about_path = path / "run.json"
+    if not about_path.is_file():
+        raise InputError(
+            f"{path} is not a run folder (it has no run.json); expected one that "
+            f"{_MAKERS[kind]} made"
+        )
+    try:
+        about = json.loads(about_path.read_text())
+        found, imported = about["kind"], about.get("imported")
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
+        raise InputError(
+            f"{about_path} is damaged ({error!r}); expected a JSON object with a kind"
+        ) from error
+    if found != kind:
+        raise InputError(
+            f"{path} is a run of kind {found!r}, expected {kind!r}: give one that "
+            f"{_MAKERS[kind]} made"
+        )
+    config = load_saved_config(path / "config.yaml")
+    labels = domains = None
+    if kind == "gan":
+        domains = DomainMap.load(path / "domains.json")
+    elif imported is None:
+        labels = LabelMap.load(path / "labels.json")
+    return Run(path, kind, config, labels, domains, imported)
+
+
+def require_classifier(run: Run) -> LabelMap:
+    """Return the identities that a re-ID run tells apart.
+
+    Raises:
+        InputError: it is imported and so tells nothing apart, or it tells cameras.
+    """
+    return _require_labels(run, "person", "identities")
+
+
+def require_camera_classifier(run: Run) -> LabelMap:
+    """Return the cameras that a re-ID run tells apart, as its person_ids.
+
+    Raises:
+        InputError: it is imported and so tells nothing apart, or it tells identities.
+    """
+    return _require_labels(run, "camera", "cameras")
+
+
+def _require_labels(run: Run, wanted: str, classes: str) -> LabelMap:
+    if run.labels is None:
+        raise InputError(
+            f"{run.path} was imported from {run.imported} and can tell no {classes}, "
+            "it gives descriptors only: give a run that `tfipgan train-reid` trained"
+        )
+    found = run.config.reid.labels
+    if found != wanted:
+        raise InputError(
+            f"{run.path} was trained with reid.labels {found} and can tell no "
+            f"{classes}: give a run of `tfipgan train-reid` with reid.labels {wanted}"
+        )
+    return run.labels
+
+
+def load_generator(run: Run) -> Generator:
+    """Build the run's generator with the weights of its last checkpoint.
+
+    A damaged checkpoint is a warning, and the one before it is taken.
+
+    Raises:
+        InputError: there is no checkpoint, or one of another network, or all are
+            damaged.
+    """
+    generator = build_generator(run.config.gan, run.domains.num_domains)
+    _restore(run.checkpoints, "generator", generator)
+    return generator
+
+
+def load_discriminator(run: Run) -> Discriminator:
+    """Build the run's domain discriminator; as `load_generator`."""
+    discriminator = build_discriminator(run.config.gan, run.domains.num_domains)
+    _restore(run.checkpoints, "discriminator", discriminator)
+    return discriminator
+
+
+def load_reid_network(run: Run, precision: str = "float32") -> ReidNetwork:
+    """Build the run's re-ID network with its best weights, or its last if none is best.
+
+    Of an imported run, which has no labels, it has no classifier. As for
+    `load_generator`, a damaged checkpoint is a warning; the last does not stand in for
+    the best. It computes in `precision`, whatever it was trained in.
+
+    Raises:
+        InputError: there is no checkpoint, or one of another network, or all are
+            damaged.
+    """
+    num_classes = None if run.labels is None else len(run.labels)
+    config = run.config
+    network = build_reid_network(config.backbone, config.reid, num_classes, precision)
+    folder = run.best if latest_checkpoint(run.best) else run.checkpoints
+    _restore(folder, "network", network)
+    return network
+
+
+def _restore(folder: Path, name: str, network) -> None:
+    checkpoint = intact_checkpoint(folder)
+    if checkpoint is None:
+        raise InputError(
+            f"{folder} has no checkpoint; expected a run that was trained for at least "
+            "one epoch"
+        )
+    try:
+        load_network(checkpoint, name, network)
+    except InputError as error:
+        raise InputError(
+            f"{checkpoint} does not fit the network that {folder.parent}/config.yaml "
+            f"describes: {error}"
+        ) from error

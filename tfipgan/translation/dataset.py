@@ -1,0 +1,171 @@
+"""The translated dataset: every source image in the style of every target camera."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+
+from tqdm import tqdm
+
+from tfipgan import __version__
+from tfipgan.data.filenames import Sample, require_own_stems, translated_name
+from tfipgan.data.labels import DomainMap
+from tfipgan.data.pipelines import inference_batches
+from tfipgan.errors import InputError
+from tfipgan.files.output_file import require_new_folder
+from tfipgan.files.partial_output import PartialOutput
+from tfipgan.files.worker import ALONE, Worker
+from tfipgan.translation.part import (
+    TranslationPart,
+    Translations,
+    join_translations,
+)
+from tfipgan.translation.translator import make_translator
+from tfipgan.weights.fingerprint import fingerprint, weights_digest
+
+ENDINGS = {"jpeg": ".jpg", "png": ".png"}
+
+
+def translate_dataset(
+    generator,
+    domains: DomainMap,
+    samples: Sequence[Sample],
+    root: str | os.PathLike,
+    out: str | os.PathLike,
+    *,
+    image_size: tuple[int, int],
+    batch_size: int = 32,
+    format: str = "jpeg",
+    quality: int = 95,
+    progress: bool = True,
+    named: Mapping[str, object] | None = None,
+    left_out: Mapping[str, str] | None = None,
+    worker: Worker = ALONE,
+) -> int | None:
+    """Write L images for each source image, one per target camera (paper section 3.3).
+
+    Names and relative folders are the source's, with `_to_c<camera>` before the ending.
+    A manifest lists them, see `tfipgan.translation.manifest`. Until all is whole it is
+    in OUT.part, and the same call goes on with what an earlier one, killed or failed,
+    has left there: the folder has the same bytes then as from one call. What decides
+    the images must be the same for that: the weights, the image files, the sizes,
+    TensorFlow; if not, it starts anew and logs why.
+
+    Several workers, each with the same call but its own `worker`, make the same folder:
+    each translates its batches, and the last one to end joins what all have made.
+
+    Args:
+        generator: `Generator`.
+        domains: the run's; its cameras are translated to, never the source's own style.
+        samples: source images, below `root`.
+        root: the folder that their relative folders start from.
+        out: the folder to make.
+        image_size: (height, width) of the generator.
+        batch_size: images that the generator makes at a time.
+        format: "jpeg" (4:4:4) or "png".
+        quality: of the JPEG, 1 to 100.
+        progress: whether to show a progress bar on stderr.
+        named: names for the manifest's header: `run` and `step` of the model, `source`.
+        left_out: for the manifest: why a source image is not among the samples, by its
+            path.
+        worker: which of the processes that share the work.
+
+    Returns:
+        Number of images that are in the folder; None if this worker has done its share
+        and others have not.
+
+    Raises:
+        InputError: `out` is there and not empty, or another process writes it, or
+            OUT.part is something else, or of workers with other settings or in another
+            number; an unknown format; a sample that is not below
+            `root`; two samples whose names differ in their ending only.
+        OSError: an image is gone, or the folder can't be written.
+    """
+    if format not in ENDINGS:
+        raise InputError(f"format is {format!r}, expected one of {', '.join(ENDINGS)}")
+    names = _below([s.path for s in samples], root)
+    require_own_stems(names)
+    cameras = len(domains.cameras)
+    height, width = image_size
+    # Whole batches of the same images: in others the last bits may differ.
+    batch = max(1, batch_size // cameras)
+    about = {
+        **fingerprint(generator, samples),
+        "cameras": ", ".join(map(str, domains.cameras)),
+        "settings": f"{height}x{width}, {batch}, {format} {quality}, below {root}",
+    }
+    named = named or {}
+    header = {
+        "tfipgan": __version__,
+        "model": {
+            "run": named.get("run"),
+            "step": named.get("step"),
+            "generator": weights_digest(generator),
+        },
+        "source": named.get("source"),
+        "image_size": [height, width],
+        "format": format,
+        "quality": quality if format == "jpeg" else None,
+        "cameras": list(domains.cameras),
+        "images": len(samples) * cameras,
+    }
+    left_out = left_out or {}
+    reasons = dict(zip(_below(left_out, root), left_out.values(), strict=True))
+    share = worker.share(len(samples), batch)
+    samples, names = samples[share], names[share]
+    with PartialOutput(out, about, require_new_folder, worker) as part:
+        if part.finished:
+            return header["images"]
+        if not part.ready:
+            total = len(samples) * cameras
+            with TranslationPart(part, total, batch * cameras) as files:
+                _translate_rest(
+                    make_translator(generator, domains, image_size, format, quality),
+                    files, samples, names, domains.cameras, image_size, batch,
+                    ENDINGS[format], progress,
+                )  # fmt: skip
+        if not part.done():
+            return None
+        join_translations(part, header, reasons)
+    return header["images"]
+
+
+def _translate_rest(
+    translate, files, samples, names, cameras, image_size, batch, ending, progress
+):
+    """Add to the files what they lack."""
+    done = files.done // len(cameras)
+    files.make_folders(names)
+    remaining = zip(samples[done:], names[done:], strict=True)
+    bar = tqdm(
+        total=len(samples),
+        initial=done,
+        desc="translate",
+        unit="image",
+        disable=not progress,
+        dynamic_ncols=True,
+    )
+    with bar:
+        for images in inference_batches(samples[done:], image_size, batch):
+            rows = translate(images).numpy()
+            files.add(
+                [
+                    Translations(
+                        sample.path,
+                        name,
+                        [
+                            (translated_name(name, camera, ending), camera, contents)
+                            for camera, contents in zip(cameras, row, strict=True)
+                        ],
+                    )
+                    for row, (sample, name) in zip(rows, remaining, strict=False)
+                ]
+            )
+            bar.update(len(rows))
+
+
+def _below(paths: Iterable[str], root) -> list[str]:
+    """Return the paths relative to the root."""
+    names = [os.path.relpath(path, root) for path in paths]
+    for name in names:
+        if name.split(os.sep)[0] == os.pardir:
+            raise InputError(f"{name} is not below {root}; expected images in it")
+    return names

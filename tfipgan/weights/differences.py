@@ -1,0 +1,88 @@
+"""What the names and shapes of a network's variables tell about it, in plain words."""
+
+import re
+from collections.abc import Mapping
+
+from tfipgan.models.resnet import BLOCK_COUNTS, BOTTLENECK_DEPTHS
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def describe_differences(found: Shapes, expected: Shapes) -> list[str]:
+    """Say how one network differs from another, such as "8 domains, expected 7".
+
+    Args:
+        found, expected: shapes by the names of
+            `tfipgan.weights.variables.named_weights`, which may be any others too.
+
+    Returns:
+        A phrase for each difference that has a name; a list that may be empty.
+    """
+    theirs, ours = _facts(found), _facts(expected)
+    if theirs.get("{}") != ours.get("{}"):
+        # Networks of two kinds have nothing to compare but that.
+        theirs, ours = ({"{}": facts.get("{}")} for facts in (theirs, ours))
+    return [
+        f"{words.format(theirs[words])}, expected {ours[words]}"
+        for words in ours
+        if None not in (theirs.get(words), ours[words]) and theirs[words] != ours[words]
+    ]
+
+
+def _facts(shapes: Shapes) -> dict:
+    """Return what is known, by the words around it."""
+    shapes = {name.removeprefix("backbone."): shapes[name] for name in shapes}
+
+    def size(name, axis):
+        shape = shapes.get(name, ())
+        return shape[axis] if -len(shape) <= axis < len(shape) else None
+
+    if "up.0.kernel" in shapes:
+        channels = size("stem.kernel", 2)
+        return {
+            "{}": "a generator",
+            "{} domains": channels and channels - 3,
+            "width {}": size("stem.kernel", -1),
+            "{} residual blocks": _count(shapes, r"blocks\.\d+\.conv1\.kernel"),
+        }
+    if "to_domain.kernel" in shapes:
+        layers = _count(shapes, r"down\.\d+\.kernel")
+        sides = size("to_domain.kernel", 0), size("to_domain.kernel", 1)
+        images = None
+        if None not in sides:
+            images = "x".join(str(side * 2**layers) for side in sides)
+        return {
+            "{}": "a discriminator",
+            "{} domains": size("to_domain.kernel", -1),
+            "width {}": size("down.0.kernel", -1),
+            "{} layers": layers,
+            "images of {}": images,
+        }
+    if "blocks.0.convolutions.0.kernel" in shapes:
+        ibn = "none"
+        if "blocks.0.norms.0.instance.gamma" in shapes:
+            ibn = "a"
+        elif _count(shapes, r"blocks\.\d+\.output_norm\.gamma"):
+            ibn = "b"
+        return {
+            "{}": "a re-ID network",
+            "depth {}": _depth(shapes),
+            "ibn {}": ibn,
+            "width {}": size("stem.kernel", -1),
+            "{} identities": size("head.classifier.kernel", -1),
+            "{} values before the classifier": size("head.embedding.kernel", -1),
+        }
+    return {}
+
+
+def _depth(shapes: Shapes) -> int | None:
+    blocks = _count(shapes, r"blocks\.\d+\.convolutions\.0\.kernel")
+    bottleneck = "blocks.0.convolutions.2.kernel" in shapes
+    for depth, counts in BLOCK_COUNTS.items():
+        if sum(counts) == blocks and bottleneck == (depth in BOTTLENECK_DEPTHS):
+            return depth
+    return None
+
+
+def _count(shapes: Shapes, pattern: str) -> int:
+    return sum(bool(re.fullmatch(pattern, name)) for name in shapes)

@@ -1,0 +1,49 @@
+"""What decides the outputs of a network for image files, as digests."""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+
+import PIL
+import tensorflow as tf
+
+from tfipgan import __version__
+from tfipgan.data.filenames import Sample
+from tfipgan.weights.variables import named_weights
+
+
+def fingerprint(network, samples: Sequence[Sample]) -> dict[str, str]:
+    """Return what decides the outputs, in words or digests by what they are of.
+
+    A file is known by its path, size and time of change. With the same fingerprint and
+    the same batches the outputs are the same, to the last bit on a CPU.
+
+    Raises:
+        OSError: a file is gone.
+    """
+    # Keras numbers the networks of a process in their names.
+    config = json.dumps({**network.get_config(), "name": None})
+    network = hashlib.sha256(f"{config}\n{weights_digest(network)}".encode())
+    images = hashlib.sha256()
+    for sample in samples:
+        about = os.stat(sample.path)
+        line = f"{sample.path}\0{about.st_size}\0{about.st_mtime_ns}\0{sample.odd}\n"
+        images.update(os.fsencode(line))
+    device = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+    return {
+        "network": network.hexdigest(),
+        "images": images.hexdigest(),
+        "versions": f"tfipgan {__version__}, TensorFlow {tf.__version__} on {device}, "
+        f"Pillow {PIL.__version__}",
+    }
+
+
+def weights_digest(network) -> str:
+    """Return the SHA-256 of a network's weights, the same under every Keras."""
+    digest = hashlib.sha256()
+    for name, variable in named_weights(network).items():
+        values = variable.numpy()
+        digest.update(f"{name}\0{values.dtype}\0{values.shape}\n".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()

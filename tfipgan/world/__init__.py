@@ -1,0 +1,1 @@
+"""The built-in world: drawn pedestrians, seen by the cameras of two places."""
