@@ -3,22 +3,23 @@
 Needs no TensorFlow.
 """
 
-from tfipgan.config.sections import (
+from tfipgan.config.loading import (
     EXPERIMENT_FILE,
+    load_config,
+    load_saved_config,
+    packaged_configs,
+    packaged_folder,
+    save_config,
+)
+from tfipgan.config.sections import (
     BackboneConfig,
     Config,
     EvaluationConfig,
     GanConfig,
     ReidConfig,
     TranslationConfig,
-    config_from_dict,
-    load_config,
-    load_saved_config,
-    packaged_configs,
-    packaged_folder,
-    save_config,
-    to_dict,
 )
+from tfipgan.config.values import config_from_dict, to_dict
 
 __all__ = [
     "EXPERIMENT_FILE",

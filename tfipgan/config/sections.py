@@ -1,18 +1,11 @@
-"""What a run is set to: frozen dataclasses, read from YAML with one `base:` key.
+"""What a run is set to: frozen dataclasses, one for each section of a config file.
 
-A config file holds the sections `gan`, `reid`, `translation`, `evaluation` and the
-number `seed`; what it leaves out comes from the file named by its `base:` key (a path
-relative to the file, or a packaged config's name), and at the end from the defaults
-here, which are those of configs/base.yaml. Every instance is checked when it is made,
-by `dataclasses.replace` too. configs/base.yaml says where each value comes from.
+Their defaults are those of configs/base.yaml, which says where each value comes from.
+Every instance is checked when it is made, by `dataclasses.replace` too.
 """
 
 import dataclasses
-import difflib
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from tfipgan.config.fields import (
@@ -28,9 +21,7 @@ from tfipgan.config.fields import (
     weights_source,
     whole,
 )
-from tfipgan.config.yaml_files import dump_yaml, parse_yaml, read_yaml
-from tfipgan.errors import ConfigError, shorten, shorten_name
-from tfipgan.files.output_file import written_aside
+from tfipgan.errors import ConfigError
 
 # More is a slip, or a config from elsewhere that is to take the memory.
 MOST_CHANNELS = 4096
@@ -38,11 +29,6 @@ MOST_LAYERS = 12
 MOST_IMAGES = 2**16
 MOST_EPOCHS = 10**6
 PRECISIONS = ("float32", "bfloat16")
-# So many files can stand on each other.
-MOST_BASES = 20
-EXPERIMENT_FILE = "experiment.yaml"
-
-# ---------------------------------------------------------------------- the sections
 
 
 class _Section:
@@ -222,14 +208,14 @@ class EvaluationConfig(_Section):
 
 
 # At most what a signed 32-bit integer holds, as TensorFlow's seeds are.
-_SEED = whole(0, 0, 2**31 - 1)
+SEED = whole(0, 0, 2**31 - 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
     """All that a run is set to; `seed` starts every random draw."""
 
-    seed: int = _SEED
+    seed: int = SEED
     gan: GanConfig = GanConfig()
     backbone: BackboneConfig = BackboneConfig()
     reid: ReidConfig = ReidConfig()
@@ -237,8 +223,8 @@ class Config:
     evaluation: EvaluationConfig = EvaluationConfig()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "seed", read_value("seed", _SEED, self.seed))
-        for name, section in _SECTIONS.items():
+        object.__setattr__(self, "seed", read_value("seed", SEED, self.seed))
+        for name, section in SECTIONS.items():
             if not isinstance(getattr(self, name), section):
                 raise ConfigError(
                     f"{name}: expected {section.__name__}, found "
@@ -246,7 +232,7 @@ class Config:
                 )
 
 
-_SECTIONS: dict[str, type[Any]] = {
+SECTIONS: dict[str, type[Any]] = {
     section.SECTION: section
     for section in (
         GanConfig,
@@ -256,231 +242,3 @@ _SECTIONS: dict[str, type[Any]] = {
         EvaluationConfig,
     )
 }
-
-
-# ------------------------------------------------------------- from and to plain dicts
-
-
-def config_from_dict(values: Mapping[str, Any]) -> Config:
-    """Read a config from plain nested values, such as a run's saved ones.
-
-    Values that are left out take their defaults.
-
-    Raises:
-        ConfigError: An unknown key or a value that can't be used.
-    """
-    checked = _check_values(values)
-    sections = {name: cls(**checked.get(name, {})) for name, cls in _SECTIONS.items()}
-    return Config(seed=checked.get("seed", _SEED.default), **sections)
-
-
-def to_dict(config: Config) -> dict[str, Any]:
-    """Give the config as plain numbers, strings, lists and dicts, as YAML holds them"""
-
-    def plain(value: Any) -> Any:
-        if value is None:
-            return "none"
-        return list(value) if isinstance(value, tuple) else value
-
-    sections = {
-        name: {
-            option.name: plain(getattr(getattr(config, name), option.name))
-            for option in dataclasses.fields(section)
-        }
-        for name, section in _SECTIONS.items()
-    }
-    return {"seed": config.seed, **sections}
-
-
-def _check_values(values: Any) -> dict[str, Any]:
-    """Read every value given, each on its own; what fits together is checked later."""
-    if not isinstance(values, Mapping):
-        raise ConfigError(
-            f"expected keys and values (a mapping), found {shorten(values)}"
-        )
-    checked: dict[str, Any] = {}
-    for key, value in values.items():
-        if key == "seed":
-            checked[key] = read_value("seed", _SEED, value)
-        elif key in _SECTIONS:
-            checked[key] = _check_section(key, value)
-        else:
-            raise _unknown(shorten_name(key))
-    return checked
-
-
-def _check_section(name: str, values: Any) -> dict[str, Any]:
-    if values is None:  # a section whose lines are all commented out
-        return {}
-    if not isinstance(values, Mapping):
-        raise ConfigError(
-            f"{name}: expected a section of keys, found {shorten(values)}"
-        )
-    options = {option.name: option for option in dataclasses.fields(_SECTIONS[name])}
-    for key in values:
-        if key not in options:
-            raise _unknown(f"{name}.{shorten_name(key)}")
-    return {
-        key: read_value(f"{name}.{key}", options[key], value)
-        for key, value in values.items()
-    }
-
-
-def _unknown(name: str) -> ConfigError:
-    section, _, key = name.rpartition(".")
-    names = {
-        known: [option.name for option in dataclasses.fields(cls)]
-        for known, cls in _SECTIONS.items()
-    }
-    everywhere = ["seed", *_SECTIONS]
-    everywhere += [f"{known}.{option}" for known in names for option in names[known]]
-    # A key that stands in the wrong section, or in none, is nearer than a look-alike.
-    nearest = [known for known in everywhere if known.rpartition(".")[2] == key]
-    if not nearest and section in names:
-        alike = difflib.get_close_matches(key, names[section], n=1)
-        nearest = [f"{section}.{option}" for option in alike]
-    elif not nearest:
-        nearest = difflib.get_close_matches(name, everywhere, n=1)
-    if nearest:
-        return ConfigError(f"unknown key {name}; did you mean {nearest[0]}?")
-    known_keys = ", ".join(names.get(section, ["seed", *_SECTIONS]))
-    return ConfigError(f"unknown key {name}; known keys are {known_keys}")
-
-
-# --------------------------------------------------------------------- from YAML files
-
-
-def packaged_configs() -> tuple[str, ...]:
-    """Names of the configs that come with the package, such as `synthetic/ipgan`."""
-    root = packaged_folder()
-    names = (
-        path.relative_to(root).with_suffix("")
-        for path in root.rglob("*.yaml")
-        # That one says what `tfipgan reproduce` runs of its folder.
-        if path.name != EXPERIMENT_FILE
-    )
-    return tuple(sorted(name.as_posix() for name in names))
-
-
-def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
-    """Read a config file, its bases and the overrides.
-
-    Args:
-        path: A YAML file, or a packaged config's name such as `synthetic/ipgan` or
-            `market_to_duke/ipgan.yaml`. A file goes before a packaged name.
-        overrides: `section.key=value` (or `seed=value`) with the value in YAML, such as
-            `gan.batch_size=8` or `reid.image_size=[128, 64]`. A later one wins.
-
-    Raises:
-        ConfigError: A missing or unreadable file, bases in a circle, an unknown key, a
-            value that can't be used; the message names the file or the override.
-    """
-    source = _find(str(path), near=None)
-    values = _read_file(source, ())
-    for override in overrides:
-        given = _read_override(override)
-        try:
-            given = _check_values(given)
-        except ConfigError as error:
-            raise ConfigError(f"--set {shorten_name(override)}: {error}") from None
-        values = _merge(values, given)
-    try:
-        return config_from_dict(values)
-    except ConfigError as error:
-        raise ConfigError(f"{source}: {error}") from None
-
-
-def load_saved_config(path: str | Path) -> Config:
-    """Read what `save_config` wrote. It stands on no other file: `base:` is refused.
-
-    Raises:
-        ConfigError: No file, or another key or value in it than a config's; the message
-            names the file.
-        OSError: It can't be read.
-    """
-    if not Path(path).is_file():
-        raise ConfigError(f"{path} not found; expected a run folder's config")
-    values = read_yaml(Path(path))
-    try:
-        return config_from_dict({} if values is None else values)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
-
-
-def save_config(config: Config, path: str | Path) -> None:
-    """Write the whole config as YAML, aside and renamed, for `load_saved_config`."""
-    with written_aside(path) as temporary:
-        temporary.write_text(dump_yaml(to_dict(config)), encoding="utf-8")
-
-
-def packaged_folder() -> Path:
-    """Give the folder of the configs that come with the package."""
-    return Path(str(files("tfipgan.configs")))
-
-
-def _find(name: str, near: Path | None) -> Path:
-    """The file that `name` stands for, relative to the file `near` or packaged"""
-    place = Path(name) if near is None else near.parent / name
-    packaged = packaged_folder() / name
-    for candidate in (place, packaged, packaged.parent / f"{packaged.name}.yaml"):
-        if candidate.is_file():
-            return candidate
-    shown = shorten_name(name)
-    if place.is_dir():
-        problem = f"config {shown} is a folder, expected a YAML file"
-    else:
-        problem = f"config {shown} not found, expected a YAML file or a packaged name"
-    known = packaged_configs()
-    nearest = difflib.get_close_matches(name.removesuffix(".yaml"), known, n=1)
-    hint = f"did you mean {nearest[0]}?" if nearest else f"for example {known[-1]}"
-    where = "" if near is None else f"{near}: base: "
-    raise ConfigError(f"{where}{problem}; {hint}")
-
-
-def _read_file(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
-    """The checked values of a file over those of its bases"""
-    chain = (*above, path)
-    if path.resolve() in [p.resolve() for p in above]:
-        raise ConfigError(
-            f"{chain[0]}: the base: keys run in a circle, "
-            + " -> ".join(str(p) for p in chain)
-        )
-    if len(above) > MOST_BASES:
-        raise ConfigError(f"{chain[0]}: more than {MOST_BASES} files by base: keys")
-    values = read_yaml(path)
-    values = {} if values is None else values
-    base = values.pop("base", None) if isinstance(values, dict) else None
-    if base is not None and not isinstance(base, str):
-        raise ConfigError(
-            f"{path}: base: expected one file's path, found {shorten(base)}"
-        )
-    try:
-        checked = _check_values(values)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
-    if base is None:
-        return checked
-    return _merge(_read_file(_find(base, near=path), chain), checked)
-
-
-def _read_override(override: str) -> dict[str, Any]:
-    name, equals, text = override.partition("=")
-    name, shown = name.strip(), shorten_name(override)
-    if not equals or not name:
-        raise ConfigError(
-            f"--set {shown}: expected section.key=value, for example gan.batch_size=8"
-        )
-    value = parse_yaml(text, f"--set {shown}")
-    section, dot, key = name.partition(".")
-    # A section that doesn't exist is reported with the key, to find the nearest.
-    if dot and section not in _SECTIONS:
-        return {name: value}
-    return {section: {key: value}} if dot else {section: value}
-
-
-def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    merged = {**below, **above}
-    for name in _SECTIONS:
-        if name in below and name in above:
-            merged[name] = {**below[name], **above[name]}
-    return merged
