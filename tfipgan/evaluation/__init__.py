@@ -1,4 +1,7 @@
-"""Features, ranking metrics, figures and the report. Needs no TensorFlow."""
+"""Features, distances, ranking and its measures: numbers only.
+
+Only extraction (`features`) needs TensorFlow.
+"""
 
 from tfipgan.evaluation.feature_set import FeatureSet
 from tfipgan.evaluation.metrics import evaluate_ranking
