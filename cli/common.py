@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from tfipgan.config import Config, load_config
-from tfipgan.data.filenames import FORMATS
+from tfipgan.data.filenames import EXAMPLE_PATTERN, FORMATS
 
 FOLDER = click.Path(path_type=Path)
 # A file to write: a folder in its place would be noticed after the work only.
@@ -61,7 +61,7 @@ def dataset_options(prefix=""):
             f"{under}pattern",
             metavar="REGEX",
             help=f"For names{of_what} of your own: a regular expression with groups "
-            "person and camera.",
+            f"person and camera, like '{EXAMPLE_PATTERN}'.",
         )
         return named(pattern(command))
 

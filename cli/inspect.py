@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from tfipgan.data.filenames import FORMATS
+from tfipgan.data.filenames import EXAMPLE_PATTERN, FORMATS
 from tfipgan.errors import shorten_name
 
 
@@ -23,7 +23,7 @@ from tfipgan.errors import shorten_name
     "--pattern",
     metavar="REGEX",
     help="For names of your own: a regular expression with the groups person and "
-    "camera, like '(?P<person>[0-9]+)_cam(?P<camera>[0-9]+)'.",
+    f"camera, like '{EXAMPLE_PATTERN}'; -1 is junk.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option("--no-images", is_flag=True, help="Look at names only, open no image.")

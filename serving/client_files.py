@@ -11,7 +11,8 @@ import numpy as np
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from tfipgan.data.datasets import read_images
+from tfipgan.data.datasets import log_doubts, read_images
+from tfipgan.data.doubts import misread_numbers
 from tfipgan.data.filenames import (
     NO_CAMERA,
     UNLABELLED,
@@ -50,6 +51,8 @@ def find_images(
         samples = read_images(images, format=format, pattern=pattern, labelled=False)
         return samples, images
     format, compiled = find_naming(images.parent, format=format, pattern=pattern)
+    if compiled:
+        log_doubts(images, misread_numbers([images.name], compiled))
     known = matching_format(images.name) if format == "auto" else format
     sample = parse_sample(str(images), images.name, known, compiled) if known else None
     return (sample or Sample(str(images), UNLABELLED, NO_CAMERA),), images.parent

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -106,6 +107,26 @@ def test_a_pattern_reads_names_of_ones_own(tmp_path):
     assert result.exit_code == 0
     assert f"{tmp_path}: pattern" in result.output
     assert "no query split found" in result.output
+
+
+def test_what_was_likely_misread_fails_when_strict(dataset):
+    advised = "(?P<person>-1|[0-9]+)_c(?P<camera>[0-9]+)"
+    for pattern, code in ((advised, 0), (advised.replace("-1|", ""), 1)):
+        result = run(dataset, "--pattern", pattern, "--strict", "--no-images")
+        assert result.exit_code == code, result.output
+    assert "Problems\n- gallery: the pattern's group person cuts" in result.output
+    (dataset / "query" / "0003_c1s1_000001_00.jxl").write_bytes(b"x")
+    result = run(dataset, "--strict")
+    assert result.exit_code == 1
+    assert "- query: files passed over" in result.output and "1 .jxl" in result.output
+
+
+def test_the_pattern_that_help_shows_knows_junk(dataset):
+    words = " ".join(run("--help").output.split())
+    advised = re.search("like '(.*?)'", words)[1]
+    result = run(dataset, "--pattern", advised, "--strict", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.output)["splits"]["gallery"]["junk"] == 1
 
 
 def test_errors_rise_to_the_command_line(tmp_path):

@@ -232,6 +232,24 @@ def test_versions_and_labels(serving, extract, folder):
     assert "both a version and a label" in line
 
 
+def test_what_is_passed_over_or_cut_is_a_warning(
+    serving, extract, folder, tmp_path, caplog
+):
+    (folder / "below" / "photo.heic").write_bytes(b"x")
+    assert extract(folder).exit_code == 0
+    (line,) = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert line.startswith(f"{folder}: files passed over")
+    assert "(1 .heic): below/photo.heic" in line
+    caplog.clear()
+    junk = tmp_path / "-1_c1s1_000401_00.jpg"
+    shutil.copy(folder / "below" / "holiday.jpg", junk)
+    (tmp_path / "out.npz").unlink()
+    pattern = "(?P<person>[0-9]+)_c(?P<camera>[0-9]+)"
+    assert extract(junk, "--pattern", pattern).exit_code == 0
+    (line,) = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert line.startswith(f"{junk}: the pattern's group person cuts numbers (1 of 1)")
+
+
 def test_outputs_that_are_there_or_cannot_be(serving, extract, tfipgan, folder):
     assert extract(folder).exit_code == 0
     assert "out.npz exists; expected a new file" in failed(extract(folder))

@@ -12,7 +12,13 @@ from tfipgan.data.datasets import (
     read_images,
     training_samples,
 )
-from tfipgan.data.filenames import JUNK, NO_CAMERA, UNLABELLED, Sample
+from tfipgan.data.filenames import (
+    EXAMPLE_PATTERN,
+    JUNK,
+    NO_CAMERA,
+    UNLABELLED,
+    Sample,
+)
 from tfipgan.errors import ConfigError, InputError
 
 MARKET = {
@@ -155,6 +161,61 @@ def test_other_files_are_ignored(tmp_path):
         (folder / name).write_text("x")
     make(folder, {"deeper": ["portrait.jpg"]})
     assert len(read_dataset(tmp_path).query) == 1
+
+
+def warned(caplog):
+    lines = [record.getMessage() for record in caplog.records]
+    assert all(record.levelname == "WARNING" for record in caplog.records)
+    assert all(line.isprintable() for line in lines)
+    caplog.clear()
+    return lines
+
+
+def test_images_that_are_passed_over_are_a_warning(tmp_path, caplog):
+    make(tmp_path, {**MARKET, "query/deeper": ["portrait.jpg"]})
+    for name in ("0003_c1s1_1_1.heic", "0003_c1s1_1_2.HEIC", "\n.dng", "readme.txt"):
+        (tmp_path / "query" / name).write_bytes(b"x")
+    assert len(read_dataset(tmp_path).query) == 1
+    other, below = warned(caplog)
+    assert other.startswith(f"{tmp_path / 'query'}: files passed over, images of no k")
+    assert "(2 .heic, 1 .dng): '\\n.dng', 0003_c1s1_1_1.heic, 0003" in other
+    assert "folders below, where none is read (1): deeper/portrait.jpg" in below
+    read_images(tmp_path / "query", labelled=False)
+    (line,) = warned(caplog)
+    assert "(2 .heic, 1 .dng)" in line
+    read_dataset(tmp_path, splits=("train", "gallery"))
+    assert warned(caplog) == []
+
+
+def test_a_folder_of_nothing_but_images_that_are_not_read(tmp_path):
+    for folder in ("train", "query", "gallery"):
+        (tmp_path / folder).mkdir()
+        for number in range(4):
+            (tmp_path / folder / f"{number}.heic").write_bytes(b"x")
+    kinds = r"no images found.*; files passed over.* \(4 \.heic\): 0\.heic, 1\.heic, "
+    with pytest.raises(InputError, match=kinds):
+        read_dataset(tmp_path)
+    with pytest.raises(InputError, match=kinds):
+        read_dataset(tmp_path, format="market1501", splits=("query",))
+    with pytest.raises(InputError, match=kinds):
+        read_images(tmp_path / "query")
+
+
+def test_numbers_that_a_pattern_cuts_are_a_warning(tmp_path, caplog):
+    names = ["-1_c1_1.jpg", "-1_c2_1.jpg", "7_c1_1.jpg", "7_c2_1.jpg"]
+    make(tmp_path, {"train": names[2:], "query": names[2:3], "gallery": names})
+    old = r"(?P<person>[0-9]+)_c(?P<camera>[0-9]+)"
+    data = read_dataset(tmp_path, pattern=old)
+    assert labels(data.gallery) == [(1, 1), (1, 2), (7, 1), (7, 2)]
+    (line,) = warned(caplog)
+    assert line.startswith(f"{tmp_path / 'gallery'}: the pattern's group person cuts ")
+    assert "(2 of 4): -1_c1_1.jpg (as 1), -1_c2_1.jpg (as 1); let" in line
+    for labelled in (True, False):
+        read_images(tmp_path / "gallery", pattern=old, labelled=labelled)
+        assert "(2 of 4)" in warned(caplog)[0]
+    data = read_dataset(tmp_path, pattern=EXAMPLE_PATTERN)
+    assert labels(data.gallery)[:2] == [(JUNK, 1), (JUNK, 2)]
+    assert warned(caplog) == []
 
 
 def test_a_name_that_does_not_match_is_named(tmp_path):

@@ -3,13 +3,13 @@ import re
 import pytest
 
 from tfipgan.data.filenames import (
+    EXAMPLE_PATTERN,
     JUNK,
     NO_CAMERA,
     UNLABELLED,
     Sample,
     compile_pattern,
     expected_names,
-    is_image_name,
     known_names,
     matching_format,
     parse_sample,
@@ -122,6 +122,7 @@ def test_a_pattern_that_cannot_be_used_is_a_config_error(pattern, message):
         (r"(?P<camera>c\d)", "x_c1.jpg", "group camera holds 'c1'"),
         (r"(?P<camera>-?\d)", "x_-1.jpg", "group camera holds '-1'"),
         (r"x(?P<person>\d+)?", "x.jpg", "group person holds None"),
+        (r"x(?P<camera>\d*)", "x.jpg", "group camera holds ''"),
         (r"(?P<person>.+)\.", "1" * 19 + ".jpg", "1 to 18 digits"),
         (r"(?P<person>.+)\.", "-2.jpg", "group person holds '-2'"),
         (r"(?P<person>.+)\.", "\u0664.jpg", "group person holds"),
@@ -137,11 +138,48 @@ def test_the_format_pattern_needs_its_pattern():
         parse_sample("p", "x.jpg", "pattern")
 
 
-def test_images_are_known_by_their_ending():
-    for name in ("a.jpg", "a.JPEG", "a.Png", "a.bmp", "a.gif", "a.TIFF"):
-        assert is_image_name(name)
-    for name in (".a.jpg", "._a.jpg", "Thumbs.db", "a.svg", "a.txt", "jpg"):
-        assert not is_image_name(name)
+def test_the_advice_reads_junk_as_junk():
+    advised = compile_pattern(EXAMPLE_PATTERN)
+    for name, person, camera in [
+        ("-1_c1s1_000401_00.jpg", JUNK, 1),
+        ("a/-1_c12_x.jpg", JUNK, 12),
+        ("0002_c1s1_000451_03.jpg", 2, 1),
+        ("c3/x-17_c4.jpg", 17, 4),
+    ]:
+        assert parse_sample("p", name, "pattern", advised) == Sample(
+            "p", person, camera
+        )
+    with pytest.raises(ConfigError, match=re.escape(EXAMPLE_PATTERN)):
+        compile_pattern("x")
+    for group in ("person", "camera"):
+        with pytest.raises(InputError) as error:
+            wrong = compile_pattern(rf"(?P<{group}>[a-z]+)")
+            parse_sample("p", "anna.jpg", "pattern", wrong)
+        advice = str(error.value).rpartition("like ")[2]
+        assert advice in EXAMPLE_PATTERN and f"<{group}>" in advice
+
+
+@pytest.mark.parametrize(
+    ("format", "name", "junk"),
+    [
+        ("market1501", "{}_c{}s1_000451_03", JUNK),
+        ("dukemtmc", "{}_c{}_f0046182", JUNK),
+        ("msmt17", "{}_000_{}_0303morning_0015_0", None),
+        ("cuhk03-np", "{}_c{}_1", None),
+    ],
+)
+def test_a_known_format_reads_whole_numbers_or_none(format, name, junk):
+    for ending in (".jpg", "_to_c9.jpg"):
+        for person in ("7", "0007", "12345"):
+            for camera in ("1", "12", "123"):
+                text = name.format(person, camera) + ending
+                found = parse_sample("p", text, format)
+                seen_by = found.source_camera_id or found.camera_id
+                assert (found.person_id, seen_by) == (int(person), int(camera))
+        for wrong in ((-7, 1), (7, -1), ("x7", 1), ("a-1", 1), ("1-1", 1), (7, "1x")):
+            assert parse_sample("p", name.format(*wrong) + ending, format) is None
+        found = parse_sample("p", name.format(-1, 1) + ending, format)
+        assert (found and found.person_id) == junk
 
 
 def test_the_words_for_messages_show_an_example():

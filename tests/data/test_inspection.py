@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from tfipgan.data import inspection
+from tfipgan.data.filenames import EXAMPLE_PATTERN
 from tfipgan.data.inspection import inspect_dataset
 from tfipgan.errors import InputError
 
@@ -72,6 +73,36 @@ def test_published_counts_leave_no_note(good, monkeypatch):
     assert "market1501 this" in note and note.endswith(": gallery 4 images, not 5")
 
 
+def test_numbers_that_a_pattern_cuts_are_a_problem(good, caplog):
+    """Junk -1 as person 1 is a match where there is none."""
+    old = "(?P<person>[0-9]+)_c(?P<camera>[0-9]+)"
+    result = inspect_dataset(good, pattern=old)
+    line = the(result.problems, "cuts numbers")
+    assert line.startswith(
+        "gallery: the pattern's group person cuts numbers (1 of 4): "
+    )
+    assert "-1_c2s1_000001_01.jpg (as 1); let it hold the whole number" in line
+    assert result.splits["gallery"].junk == 0
+    result = inspect_dataset(good, pattern=EXAMPLE_PATTERN)
+    assert (result.problems, result.splits["gallery"].junk) == ((), 1)
+    assert not caplog.records  # a list that is asked for needs no log
+
+
+def test_images_that_are_passed_over_are_a_problem(good):
+    for name in ("0003_c1s1_000002_00.heic", "0003_c1s1_000003_00.NEF", "Thumbs.db"):
+        (good / "query" / name).write_bytes(b"x")
+    for ending in (".jfif", ".jpe", ".ppm", ".dib"):
+        picture(9).convert("RGB").save(good / "query" / f"0003_c1s1_000004_00{ending}")
+    make(good, {"bounding_box_train/more": ["0001_c1s1_000009_01"]})
+    result = inspect_dataset(good)
+    assert result.splits["query"].images == 6
+    line = the(result.problems, "query: files passed over")
+    assert "(1 .heic, 1 .nef): 0003_c1s1_000002_00.heic, 0003_c1s1_000003" in line
+    line = the(result.problems, "train: images passed over in folders below")
+    assert "(1): more/0001_c1s1_000009_01.jpg; " in line
+    assert not [p for p in result.problems if "Thumbs" in p]
+
+
 def test_identities_and_queries_that_cannot_be_matched(good):
     make(
         good,
@@ -133,6 +164,9 @@ def test_a_split_that_cannot_be_read_does_not_hide_the_others(good):
 
 def test_nothing_to_read_is_an_error(tmp_path):
     with pytest.raises(InputError, match="no images found"):
+        inspect_dataset(tmp_path)
+    (tmp_path / "a.HEIC").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"no images found .*\(1 .heic\): a.HEIC;"):
         inspect_dataset(tmp_path)
     (tmp_path / "query").mkdir()
     with pytest.raises(InputError, match="no images found for split query"):

@@ -97,7 +97,16 @@ def test_an_orientation_that_changes_nothing(checked, picture):
 
 @pytest.mark.parametrize(
     ("format", "mode"),
-    [("PNG", "P"), ("GIF", "P"), ("BMP", "P"), ("BMP", "RGB"), ("TIFF", "RGB")],
+    [
+        ("PNG", "P"),
+        ("GIF", "P"),
+        ("BMP", "P"),
+        ("BMP", "RGB"),
+        ("TIFF", "RGB"),
+        ("DIB", "P"),
+        ("DIB", "RGB"),
+        ("PPM", "RGB"),
+    ],  # fmt: skip
 )
 def test_palettes_and_other_formats_become_colours(checked, picture, format, mode):
     image = picture.quantize(8) if mode == "P" else picture
@@ -105,6 +114,43 @@ def test_palettes_and_other_formats_become_colours(checked, picture, format, mod
     sent = checked(encoded(image, format), "named.jpg")
     assert not sent.plain
     np.testing.assert_array_equal(shown(sent), expected)
+
+
+@pytest.mark.skipif("AVIF" not in local_images.FORMATS, reason="Pillow has no AVIF")
+def test_an_avif_becomes_colours(checked, picture):
+    sent = checked(encoded(picture, "AVIF", quality=100), "a.avif")
+    assert not sent.plain and sent.oddities == ("of format AVIF",)
+    assert np.abs(shown(sent).astype(int)[24, 8] - BLUE).max() < 8
+
+
+@pytest.mark.parametrize("ending", [".jfif", ".jpe", ".pjpeg", ".JIF"])
+def test_a_jpeg_of_another_ending_is_plain(checked, picture, ending):
+    assert checked(encoded(picture, "JPEG"), f"a{ending}").plain
+
+
+def test_a_grey_map_of_16_bits_keeps_the_upper_8(checked):
+    values = np.array([[0, 255, 256, 40000]], ">u2")
+    image = checked(b"P5 4 1 65535\n" + values.tobytes(), "a.pgm")
+    assert shown(image)[0, :, 0].tolist() == [0, 0, 1, 156]
+    assert "of 16 bits a channel, of which the upper 8 are taken" in image.oddities
+
+
+def test_a_large_ppm_that_is_slow_to_read_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(local_images, "_MAX_SLOW_PIXELS", 3)
+    files = {
+        "raw.ppm": b"P6 2 2 255\n" + bytes(12),
+        "grey.pgm": b"P5 2 2 65535\n" + bytes(8),
+        "text.ppm": b"P2 2 2 255\n1 2 3 4\n",
+        "ten_bits.pgm": b"P5 2 2 1023\n" + bytes(8),
+    }
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    _, broken = check_images([tmp_path / name for name in files])
+    assert list(broken) == [str(tmp_path / n) for n in ("text.ppm", "ten_bits.pgm")]
+    for why in broken.values():
+        assert why.startswith("a PPM of 2 x 2 pixels, more than the 3 allowed as text")
+    monkeypatch.setattr(local_images, "_MAX_SLOW_PIXELS", 4)
+    assert not check_images([tmp_path / name for name in files])[1]
 
 
 def test_one_bit_becomes_black_and_white(checked):

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tfipgan.data.image_endings import image_formats
+
 HEIGHT, WIDTH = 40, 24
 _ORIENTATION = 0x0112
 # Of these Pillow writes the image below; the values are its options.
@@ -21,7 +23,11 @@ _FORMATS = {
     "GIF": (".gif", {}),
     "WEBP": (".webp", {"lossless": True}),
     "TIFF": (".tif", {"compression": "tiff_lzw"}),
+    "DIB": (".dib", {}),
+    "PPM": (".ppm", {}),
 }
+if "AVIF" in image_formats():
+    _FORMATS["AVIF"] = (".avif", {"quality": 90})
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,7 @@ def whole_files() -> dict[str, bytes]:
         ".JPG": encoded("JPEG", picture().convert("L")),
         ".PNG": encoded("PNG", picture().convert("RGBA")),
         ".tiff": encoded("TIFF", compression="raw"),
+        ".jfif": encoded("JPEG", optimize=True),
     }
 
 
@@ -77,6 +84,10 @@ def cases() -> Iterator[Case]:
     yield from _no_images()
     yield from _too_large()
     yield from _no_files()
+
+
+def _of_these(*formats):
+    return [format for format in formats if format in _FORMATS]
 
 
 def _case(name, data, expected="read", pixels=None):
@@ -113,7 +124,7 @@ def _turned():
     for orientation in range(2, 9):
         exif = Image.Exif()
         exif[_ORIENTATION] = orientation
-        for format in ("JPEG", "PNG", "WEBP", "TIFF"):
+        for format in _of_these("JPEG", "PNG", "WEBP", "TIFF", "AVIF"):
             ending = _FORMATS[format][0]
             name = f"turned_{orientation}{ending}"
             yield _case(name, encoded(format, exif=exif))
@@ -161,6 +172,21 @@ def _pixels():
     data = _png(WIDTH, HEIGHT, 16, 2, b"".join(rows))
     yield _case("16_bit_colours.png", data, pixels=(colours >> 8).astype(np.uint8))
     rows = [b"\0" + bytes([0b00011011] * (WIDTH // 4))] * HEIGHT
+    header = f"{WIDTH} {HEIGHT}\n".encode()
+    wide = b"P5 " + header + b"65535\n" + deep.astype(">u2").tobytes()
+    yield _case("16_bit.pgm", wide, pixels=grey)
+    ten = b"P5 " + header + b"1023\n" + (deep >> 6).astype(">u2").tobytes()
+    exact = np.round((deep >> 6) / 1023 * 65535).astype(np.uint16) >> 8
+    grey_ten = np.repeat(exact.astype(np.uint8)[..., None], 3, axis=2)
+    yield _case("10_bit.pgm", ten, pixels=grey_ten)
+    text = " ".join(map(str, np.asarray(p).ravel())).encode()
+    yield _case("text.pnm", b"P3 " + header + b"255\n" + text, pixels=np.asarray(p))
+    yield _case("mode_1.pbm", encoded("PPM", p.convert("1")))
+    yield _case("mode_L.pgm", encoded("PPM", p.convert("L")))
+    yield _case("palette.dib", encoded("DIB", p.quantize(16)))
+    if "AVIF" in _FORMATS:
+        yield _case("alpha.avif", encoded("AVIF", p.convert("RGBA")))
+        yield _case("grey.avif", encoded("AVIF", p.convert("L")))
     two = np.tile([0, 85, 170, 255], (HEIGHT, WIDTH // 4)).astype(np.uint8)
     data = _png(WIDTH, HEIGHT, 2, 0, b"".join(rows))
     yield _case("2_bit.png", data, pixels=np.repeat(two[..., None], 3, axis=2))
@@ -169,16 +195,19 @@ def _pixels():
         "float.tif": Image.fromarray(deep.astype(np.float32)),
     }.items():
         yield _case(name, encoded("TIFF", image, compression="raw"), "named")
+    floats = encoded("PPM", Image.fromarray(deep.astype(np.float32)))
+    yield _case("float.pnm", floats, "named")
 
 
 def _frames():
     more = [Image.new("RGB", (WIDTH, HEIGHT), "red")] * 2
-    for format in ("GIF", "PNG", "WEBP", "TIFF"):
+    for format in _of_these("GIF", "PNG", "WEBP", "TIFF", "AVIF"):
         data = encoded(format, save_all=True, append_images=more)
         yield _case(f"frames{_FORMATS[format][0]}", data)
     file = io.BytesIO()
     picture().save(file, "MPO", save_all=True, append_images=more)
     yield _case("frames.jpg", file.getvalue())
+    yield _case("frames.mpo", file.getvalue())
 
 
 def _named_otherwise():
@@ -188,7 +217,8 @@ def _named_otherwise():
         yield _case(f"wrong{ending}{other}", files[ending])
     for name in (
         "with space.jpg", "caf\u00e9.jpg", "cafe\u0301.jpg", "new\nline.jpg", "UP.JPG",
-        "Up.Jpeg", "%s.png", "'quote\".png", "-dash.jpg", "\u05d0.png",
+        "Up.Jpeg", "a.jpe", "a.JFIF", "a.jif", "a.pjp", "a.pjpeg",
+        "%s.png", "'quote\".png", "-dash.jpg", "\u05d0.png",
         os.fsdecode(b"latin\xe9.jpg"), "x" * 200 + ".jpg",
     ):  # fmt: skip
         ending = ".png" if name.endswith("png") else ".jpg"
@@ -210,7 +240,8 @@ def _damaged():
             cut = data[: len(data) * percent // 100]
             yield _case(f"cut_{percent}{ending}", cut, lost)
         yield _case(f"last_byte{ending}", data[:-1], lost)
-        yield _case(f"first_byte{ending}", b"\0" + data[1:], "named")
+        if data[0]:  # an AVIF begins with a zero
+            yield _case(f"first_byte{ending}", b"\0" + data[1:], "named")
         yield _case(f"head{ending}", data[:12], "named")
         middle = bytearray(data)
         middle[len(data) // 2] ^= 16
@@ -234,7 +265,7 @@ def _no_images():
         "pdf": b"%PDF-1.4\n1 0 obj << >> endobj\ntrailer << >>\n%%EOF",
         "zip": b"PK\x03\x04" + bytes(99),
         "heic": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99),
-        "ppm": b"P6 1 1 255\n\0\0\0",
+        "ppm": b"P6 1 1 65536\n" + bytes(99),
         "large_file": b"git-lfs" * 9,
         "noise": np.random.default_rng(3).bytes(5000),
         "zeros": bytes(5000),
@@ -259,6 +290,13 @@ def _too_large():
     canvas = struct.pack("<I", 10) + bytes(4) + (12_000).to_bytes(3, "little") * 2
     body = b"WEBPVP8X" + canvas + encoded("WEBP")[12:]
     yield _case("12000.webp", b"RIFF" + struct.pack("<I", len(body)) + body, "named")
+    yield _case("9000.ppm", b"P6 9000 9000 255\n", "named")
+    yield _case("slow.ppm", b"P3 3000 3000 255\n", "named")
+    if "AVIF" in _FORMATS:
+        size = encoded("AVIF").replace(
+            struct.pack(">II", WIDTH, HEIGHT), struct.pack(">II", 7000, 7000)
+        )
+        yield _case("7000.avif", size, "named")
     scans = encoded("JPEG", progressive=True)
     last = scans[scans.rindex(b"\xff\xda") : -2]
     # In a smaller file there is no room for as many scans as the bound allows.

@@ -1,5 +1,6 @@
 """A dataset's folder, read into its three splits of samples."""
 
+import logging
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -7,17 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from re import Pattern
 
+from tfipgan.data.doubts import misread_numbers, passed_over
 from tfipgan.data.filenames import (
     JUNK,
     NO_CAMERA,
     UNLABELLED,
     Sample,
-    endings,
     expected_names,
-    is_image_name,
     matching_format,
     parse_sample,
 )
+from tfipgan.data.image_endings import endings, is_image_name
+from tfipgan.data.image_files import ImageFiles, image_files
 from tfipgan.data.layouts import (
     LISTS,
     SPLITS,
@@ -25,13 +27,14 @@ from tfipgan.data.layouts import (
     existing_folder,
     find_layout,
     find_naming,
-    image_paths,
     missing_split,
     recognise,
 )
 from tfipgan.errors import ConfigError, InputError, shorten, shorten_name
 
 _LABEL = re.compile("[0-9]{1,18}")
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -97,21 +100,39 @@ def read_dataset(
 
 def read_split(layout: Layout, split: str) -> tuple[Sample, ...]:
     """Reads one split's samples, sorted by path; see `read_dataset`."""
+    samples, doubts = read_with_doubts(layout, split)
+    log_doubts(layout.folders[split], doubts)
+    return samples
+
+
+def read_with_doubts(
+    layout: Layout, split: str
+) -> tuple[tuple[Sample, ...], list[str]]:
+    """As `read_split`; and what may be wrong with it, a line each, is not logged."""
     if split not in layout.folders:
         raise InputError(missing_split(layout.root, split))
     folder = layout.folders[split]
     recursive = layout.format in ("pattern", "msmt17")
+    doubts: list[str] = []
     if layout.listed:
         samples = _listed_samples(layout, split)
     else:
-        names = image_paths(folder, recursive)
-        samples = _parse(names, folder, layout.format, layout.pattern)
+        files = image_files(folder, recursive)
+        samples = _parse(files.names, folder, layout.format, layout.pattern)
+        doubts = _doubts(files, layout.pattern)
     if not samples:
         place = "in it or below" if recursive else "in the folder itself"
         raise InputError(
             f"{folder}: no images found for split {split}; expected {endings()} {place}"
+            + "".join(f"; {line}" for line in doubts)
         )
-    return samples
+    return samples, doubts
+
+
+def log_doubts(where: str | os.PathLike[str], doubts: Iterable[str]) -> None:
+    """Warns of what may be wrong with what was read, in a line each."""
+    for line in doubts:
+        logger.warning("%s: %s", shorten_name(str(where)), line)
 
 
 def read_images(
@@ -143,9 +164,14 @@ def read_images(
     """
     folder = existing_folder(folder)
     format, compiled = find_naming(folder, format=format, pattern=pattern)
-    names = list(image_paths(folder, recursive=True))
+    files = image_files(folder, recursive=True)
+    names, doubts = files.names, _doubts(files, compiled)
     if not names:
-        raise InputError(f"{folder}: no images found; expected {endings()}")
+        raise InputError(
+            f"{folder}: no images found; expected {endings()}"
+            + "".join(f"; {line}" for line in doubts)
+        )
+    log_doubts(folder, doubts)
     if labelled:
         if format == "auto":
             format = recognise(names, folder)
@@ -208,6 +234,11 @@ def camera_samples(data: ReidDataset | Iterable[Sample]) -> tuple[Sample, ...]:
 
 def _samples_of(data: ReidDataset | Iterable[Sample]) -> tuple[Sample, ...]:
     return data.train if isinstance(data, ReidDataset) else tuple(data)
+
+
+def _doubts(files: ImageFiles, pattern: Pattern[str] | None) -> list[str]:
+    misread = misread_numbers(files.names, pattern) if pattern else []
+    return [*passed_over(files), *misread]
 
 
 def _parse(

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tfipgan.data.image_endings import IMAGE_ENDINGS
 from tfipgan.errors import ConfigError, InputError, shorten, shorten_name
 
 JUNK = -1
@@ -13,9 +14,9 @@ UNLABELLED = -2
 NO_CAMERA = -1
 
 FORMATS = ("market1501", "dukemtmc", "msmt17", "cuhk03-np", "pattern")
-IMAGE_ENDINGS = (
-    ".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff",
-)  # fmt: skip
+# What to advise for names of one's own: it reads -1 as junk, not as person 1.
+EXAMPLE_GROUPS = {"person": "(?P<person>-1|[0-9]+)", "camera": "(?P<camera>[0-9]+)"}
+EXAMPLE_PATTERN = "_c".join(EXAMPLE_GROUPS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +80,12 @@ _TRANSLATED = re.compile(r"(?P<base>.+)_to_c(?P<camera>[0-9]{1,18})", re.DOTALL)
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
-def is_image_name(name: str) -> bool:
-    """Whether a file of this name is taken as an image: by ending, not hidden."""
-    return not name.startswith(".") and name.lower().endswith(IMAGE_ENDINGS)
-
-
-def endings() -> str:
-    """Words for an error message: which files are taken as images."""
-    return f"files ending in {', '.join(IMAGE_ENDINGS[:-1])} or {IMAGE_ENDINGS[-1]}"
-
-
 def compile_pattern(pattern: str) -> re.Pattern[str]:
     """Compiles a user's pattern for `parse_sample`.
 
     Args:
       pattern: regular expression with a group `person`, a group `camera`, or both:
-        `(?P<person>[0-9]+)_cam(?P<camera>[0-9]+)`.
+        `(?P<person>-1|[0-9]+)_c(?P<camera>[0-9]+)`, which knows -1 for junk.
 
     Raises:
       ConfigError: not a regular expression, or neither group in it.
@@ -109,7 +100,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     if not compiled.groupindex.keys() & {"person", "camera"}:
         raise ConfigError(
             f"pattern {pattern!r} has no group named person or camera; expected "
-            "something like (?P<person>[0-9]+)_c(?P<camera>[0-9]+)"
+            f"something like {EXAMPLE_PATTERN}"
         )
     return compiled
 
@@ -181,6 +172,12 @@ def parse_sample(
     return Sample(path, person, translated, camera, distractor)
 
 
+def find_pattern(relative: str, pattern: re.Pattern[str]) -> re.Match[str] | None:
+    """Where `parse_sample` finds a pattern in a path, or None."""
+    base, ending, translated = _split(relative)
+    return _search(pattern, base, ending, translated is not None)
+
+
 def translated_name(relative: str, camera: int, ending: str = ".jpg") -> str:
     """The name that `parse_sample` reads back as this image in a camera's style.
 
@@ -236,5 +233,5 @@ def _number(text: str | None, group: str, relative: str, junk: bool = False) -> 
     raise InputError(
         f"{shorten_name(relative)}: the pattern's group {group} holds {shorten(text)}; "
         "expected a number of 1 to 18 digits: let the group match digits only, like "
-        f"(?P<{group}>[0-9]+)"
+        f"{EXAMPLE_GROUPS[group]}"
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfipgan.data.datasets import read_split
+from tfipgan.data.datasets import read_with_doubts
 from tfipgan.data.filenames import JUNK, NO_CAMERA, UNLABELLED, Sample
 from tfipgan.data.layouts import SPLITS, find_layout
 from tfipgan.data.local_images import each_image
@@ -102,7 +102,8 @@ def inspect_dataset(
             problems.append(f"no {split} split found")
             continue
         try:
-            splits[split] = read_split(layout, split)
+            splits[split], doubts = read_with_doubts(layout, split)
+            problems += [f"{split}: {line}" for line in doubts]
         except InputError as error:
             first_error = first_error or error
             problems.append(f"{split} can't be read: {error}")

@@ -2,20 +2,21 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from re import Pattern
 
 from tfipgan.config.yaml_files import read_yaml
+from tfipgan.data.doubts import passed_over
 from tfipgan.data.filenames import (
     FORMATS,
     compile_pattern,
-    endings,
-    is_image_name,
     known_names,
     matching_format,
 )
+from tfipgan.data.image_endings import endings
+from tfipgan.data.image_files import image_files, image_paths
 from tfipgan.errors import ConfigError, InputError, shorten, shorten_name
 
 SPLITS = ("train", "query", "gallery")
@@ -126,44 +127,6 @@ def missing_split(root: Path, split: str) -> str:
     return f"{root}: no folder for split {split}; {_expected_folders()}"
 
 
-def image_paths(folder: Path, recursive: bool) -> Iterator[str]:
-    """Paths of images relative to the folder, with `/`; links are followed.
-
-    A link to nothing or a folder with an image's name is an image too: leaving it out
-    in silence would hide a loss.
-
-    Raises:
-      InputError: a folder can't be read.
-    """
-
-    def walk(path: str, prefix: str, above: frozenset[str]) -> Iterator[str]:
-        real = os.path.realpath(path)
-        if real in above:  # a link back up would never end
-            return
-        try:
-            with os.scandir(path) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
-        except OSError as error:
-            raise InputError(
-                f"{shorten_name(path)} can't be read: {error.strerror or error}; "
-                "expected a folder of images: allow reading it, or remove it"
-            ) from None
-        for entry in entries:
-            if is_image_name(entry.name):
-                yield prefix + entry.name
-            elif recursive and not entry.name.startswith(".") and _is_folder(entry):
-                yield from walk(entry.path, f"{prefix}{entry.name}/", above | {real})
-
-    return walk(str(folder), "", frozenset())
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself, or to where nobody may look
-        return os.path.isdir(entry.path)
-
-
 def recognise(names: Sequence[str], folder: Path) -> str:
     """The one format that all names have; InputError if there is none."""
     votes = Counter(matching_format(name) for name in names)
@@ -197,9 +160,10 @@ def _format_of(root: Path, folders: dict[str, Path], splits: Sequence[str]) -> s
         names = list(image_paths(folder, False)) or list(image_paths(folder, True))
         if names:
             return recognise(names, folder)
+    folder = folders[there[0]]
     raise InputError(
-        f"{folders[there[0]]}: no images found for split {there[0]}; expected "
-        f"{endings()}"
+        f"{folder}: no images found for split {there[0]}; expected {endings()}"
+        + "".join(f"; {line}" for line in passed_over(image_files(folder, True)))
     )
 
 

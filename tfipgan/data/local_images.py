@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
+from tfipgan.data.image_endings import image_formats
 from tfipgan.errors import InputError, shorten_name
 from tfipgan.files.threads import map_in_threads
 
@@ -32,8 +33,10 @@ MAX_SIDE = 2**16 - 1
 MAX_BYTES = 2**28
 # Each scan of a progressive JPEG goes over all pixels, and takes ten bytes to say so.
 _MAX_SCANNED_PIXELS = 100 * MAX_PIXELS
-# Pillow knows more, and hands PostScript to another program.
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
+# Pillow reads a PPM in Python, a second for a million numbers, if it is text or its
+# maximum is an unusual one.
+_MAX_SLOW_PIXELS = 2**22
+FORMATS = image_formats()
 # What TensorFlow reads as people see it: 8 bits, grey or colour, no palette. It drops
 # transparency, as converting does.
 _PLAIN_MODES = {"JPEG": ("L", "RGB"), "PNG": ("L", "LA", "RGB", "RGBA")}
@@ -209,6 +212,12 @@ def _decoded(data: bytes) -> Image.Image:
         scans = _whole_jpeg_scans(data)
         if scans * width * height > _MAX_SCANNED_PIXELS:
             raise InputError(f"{scans:,} scans of {width} x {height} pixels")
+    slow = image.format == "PPM" and image.tile[0][0] != "raw"
+    if slow and width * height > _MAX_SLOW_PIXELS:
+        raise InputError(
+            f"a PPM of {width} x {height} pixels, more than the {_MAX_SLOW_PIXELS:,} "
+            "allowed as text or with a maximum other than 255: convert it"
+        )
     image.load()
     if image.format == "PNG":
         _require_whole_png(data)
@@ -256,8 +265,9 @@ def _png_16_bit(data: bytes) -> bool:
 
 def _eight_bit_rgb(image: Image.Image) -> Image.Image:
     """Return a PNG's or another image's first frame as RGB, turned as EXIF says."""
-    # Pillow before 11 reads a 16-bit grey PNG as 32 bits.
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
+    # As 32 bits Pillow reads a PGM of 16 bits, and before 11 a grey PNG.
+    wide = image.mode == "I" and image.format in ("PNG", "PPM")
+    if wide or image.mode.startswith("I;16"):
         # Pillow would cut off at 255; the upper byte is what TensorFlow takes.
         exif = image.getexif()
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))

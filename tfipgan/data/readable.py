@@ -12,7 +12,7 @@ import PIL
 import platformdirs
 
 from tfipgan.data.filenames import Sample
-from tfipgan.data.local_images import each_image
+from tfipgan.data.local_images import FORMATS, each_image
 from tfipgan.errors import InputError, shorten_name
 from tfipgan.files.output_file import written_aside
 from tfipgan.files.threads import map_in_threads
@@ -21,8 +21,8 @@ from tfipgan.files.threads import map_in_threads
 CACHE_VARIABLE = "TFIPGAN_CACHE"
 # Fewer are looked at again sooner than a file of them is worth having.
 WORTH_REMEMBERING = 1000
-# Another version of ours or Pillow's may judge otherwise.
-_JUDGE = f"1, Pillow {PIL.__version__}"
+# Another version of ours or Pillow's may judge otherwise, or one of other formats.
+_JUDGE = f"1, Pillow {PIL.__version__}, {' '.join(FORMATS)}"
 _SHOWN = 3
 _THREADS = 8
 # Longer than a line of ours: paths have at most 4096 bytes.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tfipgan.data.layouts import image_paths
+from tfipgan.data.image_files import image_paths
 from tfipgan.errors import InputError, shorten_name
 from tfipgan.files.threads import map_in_threads
 from tfipgan.translation.manifest import Manifest, file_digest
