@@ -22,9 +22,9 @@ from tfipgan.data.images import decode_image, signed_to_bytes, to_signed, to_uni
 from tfipgan.data.labels import DomainMap
 from tfipgan.errors import InputError
 from tfipgan.evaluation.features import extract_features
+from tfipgan.export import saved_models as export
 from tfipgan.export.modules import translator_signatures
 from tfipgan.export.saved_models import ABOUT_FILE, export_extractor, export_translator
-from tfipgan.export.saved_models import saved_models as export
 from tfipgan.export.warmup import read_warmup
 from tfipgan.models.inference import InferenceNetwork
 from tfipgan.runs.metrics_log import read_metrics
@@ -291,6 +291,30 @@ def test_images_of_every_kind(translator, extractor, stock, tmp_path):
         np.testing.assert_allclose(row, alone[0], atol=1e-5)
     answer = stock(translator, "all_cameras", image_bytes=strings(contents))
     assert answer["image_bytes"].shape == (4, 3)
+
+
+def test_what_lies_hidden_makes_no_difference(translator, extractor, stock, tmp_path):
+    """Transparent images, as clients of all kinds send them: in the graph on white."""
+    noise = np.random.default_rng(3).integers(0, 256, (3, 40, 20, 4), np.uint8)
+    noise[:, 10:, 5:] = noise[0, 10:, 5:]  # what is seen is the same
+    noise[:, :10, :, 3], noise[:, :, :5, 3] = 0, 0
+    white = Image.new("RGB", (20, 40), "white")
+    first = Image.fromarray(noise[0])
+    white.paste(first.convert("RGB"), mask=first)
+    contents = []
+    for image in (*map(Image.fromarray, noise), white):
+        image.save(tmp_path / "image.png")
+        contents.append((tmp_path / "image.png").read_bytes())
+    assert len(set(contents)) == 4
+    rows = stock(extractor, "serving_default", image_bytes=strings(contents))
+    np.testing.assert_allclose(rows["embedding"], rows["embedding"][[3] * 4], atol=1e-6)
+    files = stock(translator, "all_cameras", image_bytes=strings(contents))
+    pixels = [[_int16(file) for file in row] for row in files["image_bytes"]]
+    assert np.abs(np.array(pixels) - pixels[3]).max() <= 1
+
+
+def _int16(file):
+    return tf.io.decode_image(file).numpy().astype(np.int16)
 
 
 def test_no_rows(translator, extractor, stock):
