@@ -1,5 +1,6 @@
 """`tfipgan query` against a server that answers like TensorFlow Serving."""
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -203,6 +204,15 @@ def test_what_a_person_sees_is_sent(serving, extract, folder):
     # Width and height have changed places.
     assert int.from_bytes(sent[16:20]) == height
     assert int.from_bytes(sent[20:24]) == width
+
+
+def test_what_is_transparent_is_sent_on_white(serving, extract, folder):
+    cut_out = folder / "below" / "holiday.png"
+    Image.new("RGBA", (3, 2), (9, 8, 7, 0)).save(cut_out)
+    assert extract(cut_out).exit_code == 0
+    (sent,) = serving.requests[0].inputs["image_bytes"].string_val
+    with Image.open(io.BytesIO(sent)) as image:
+        assert image.mode == "RGB" and image.getcolors() == [(6, (255, 255, 255))]
 
 
 def test_names_that_would_be_the_same(serving, translate, folder):

@@ -1,12 +1,28 @@
-"""Augmentation: the limits of the crop, what happens where none fits, and the flip."""
+"""Augmentation: the limits of the crop at every size, and the flip."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfipgan.data.augment import CROP_ASPECT, random_flip, random_sized_crop
+from tfipgan.data import augment
+from tfipgan.data.augment import random_flip, random_sized_crop
 
-HEIGHT, WIDTH = 128, 64
+# Top, left, height and width of the crops of seeds (0, 1), (1, 1), ... when height over
+# width was drawn from 2 to 3 whatever the image's own: for images of 2 to 1 the same.
+CAMSTYLES = {
+    (256, 128): [
+        (10, 10, 230, 95), (17, 2, 218, 102), (20, 14, 233, 96), (0, 29, 255, 86),
+        (20, 17, 233, 107), (12, 2, 237, 117), (0, 4, 241, 102), (10, 33, 233, 92),
+    ],
+    (128, 64): [
+        (5, 5, 115, 48), (9, 1, 109, 51), (10, 7, 117, 48), (0, 14, 127, 43),
+        (10, 9, 117, 53), (7, 1, 118, 59), (0, 2, 120, 51), (5, 17, 117, 46),
+    ],
+    (32, 16): [
+        (1, 1, 29, 12), (2, 0, 27, 13), (3, 2, 29, 12), (0, 4, 32, 11), (3, 3, 29, 13),
+        (1, 0, 30, 15), (0, 0, 30, 13), (1, 5, 29, 11),
+    ],
+}  # fmt: skip
 
 
 def positions(height, width):
@@ -15,44 +31,65 @@ def positions(height, width):
     return tf.constant(np.stack([rows, columns, np.zeros_like(rows)], axis=-1))
 
 
-def crop_box(image, seed):
-    """(top, left, height, width) of the crop, read off the cropped image.
+def crop_boxes(size, number):
+    """(top, left, height, width) of crops by seeds, read off the cropped images.
 
     Resized to its own number of pixels or more, the crop's first and last pixels stay.
     """
-    cropped = random_sized_crop(image, (512, 256), (seed, 1)).numpy()
-    (top, left, _), (bottom, right, _) = cropped[0, 0], cropped[-1, -1]
-    return tuple(
-        round(float(v)) for v in (top, left, bottom - top + 1, right - left + 1)
-    )
+    image, larger = positions(*size), (2 * size[0], 2 * size[1])
+    crop = tf.function(lambda seed: random_sized_crop(image, larger, (seed, 1)))
+    boxes = []
+    for seed in range(number):
+        cropped = crop(tf.constant(seed)).numpy()
+        (top, left, _), (bottom, right, _) = cropped[0, 0], cropped[-1, -1]
+        boxes.append((top, left, bottom - top + 1, right - left + 1))
+    return np.round(boxes).astype(int)
 
 
-def test_crops_stay_within_their_limits():
-    image = positions(HEIGHT, WIDTH)
-    boxes = np.array([crop_box(image, seed) for seed in range(200)])
-    top, left, height, width = boxes.T
-    assert (top >= 0).all() and (top + height <= HEIGHT).all()
-    assert (left >= 0).all() and (left + width <= WIDTH).all()
-    # Sides are rounded to whole pixels.
-    area = height * width / (HEIGHT * WIDTH)
-    assert 0.62 < area.min() < 0.68 and 0.93 < area.max() <= 1.0
-    aspect = height / width
-    assert CROP_ASPECT[0] - 0.05 < aspect.min() < 2.1
-    assert 2.7 < aspect.max() < CROP_ASPECT[1] + 0.08
+@pytest.mark.parametrize("size", CAMSTYLES)
+def test_crops_of_the_papers_shape_are_camstyles(size):
+    np.testing.assert_array_equal(crop_boxes(size, 8), CAMSTYLES[size])
+    # Its pixels are those of that box and no others.
+    top, left, height, width = CAMSTYLES[size][3]
+    noise = tf.random.stateless_uniform((*size, 3), (4, 4)) * 255
+    expected = tf.image.resize(noise[top : top + height, left : left + width], (9, 7))
+    np.testing.assert_array_equal(random_sized_crop(noise, (9, 7), (3, 1)), expected)
+
+
+@pytest.mark.parametrize(
+    ("height", "width"),
+    [(128, 64), (128, 128), (64, 128), (128, 112), (256, 64), (60, 240), (32, 16)],
+)
+def test_crops_of_every_shape_of_image_stay_within_their_limits(height, width):
+    boxes = crop_boxes((height, width), 200)
+    top, left, heights, widths = boxes.T
+    assert (top >= 0).all() and (top + heights <= height).all()
+    assert (left >= 0).all() and (left + widths <= width).all()
+    # Before sides are rounded to whole pixels: by half a pixel each.
+    rounded = 0.5 / height + 0.5 / width
+    area = heights * widths / (height * width)
+    assert 0.64 - rounded < area.min() < 0.68 and 0.93 < area.max() <= 1.0
+    relative_aspect = heights / widths / (height / width)
+    assert 1 - 2 * rounded < relative_aspect.min() < 1.05
+    assert 1.37 < relative_aspect.max() < 1.5 + 2 * rounded
     # A crop lies anywhere that it fits.
     assert top.min() == left.min() == 0
-    assert (top + height).max() == HEIGHT and (left + width).max() == WIDTH
-    assert len(np.unique(boxes, axis=0)) > 150
+    assert (top + heights).max() == height and (left + widths).max() == width
+    assert len(np.unique(boxes, axis=0)) > 120
+    # Ten shapes are drawn, and half of all fit: one in 600 images stays whole.
+    assert sum(area == 1) <= 5
 
 
-@pytest.mark.parametrize("size", [(10, 200), (3, 3)])
-def test_the_whole_image_where_no_shape_fits(size):
-    image = tf.random.stateless_uniform((*size, 3), (0, 1)) * 255
-    expected = tf.image.resize(image, (20, 8))
-    for seed in range(5):
-        got = random_sized_crop(image, (20, 8), (seed, 0))
-        assert got.shape == (20, 8, 3)
-        np.testing.assert_allclose(got, expected, atol=1e-4)
+@pytest.mark.parametrize("size", [(8, 4), (4, 8), (5, 4), (16, 4)])
+def test_crops_of_few_pixels(size):
+    boxes = crop_boxes(size, 100)
+    whole = (boxes[:, 2:] == size).all(axis=1)
+    assert whole.mean() < 0.4 and len(np.unique(boxes, axis=0)) >= 6
+
+
+def test_one_pixel_stays():
+    cropped = random_sized_crop(tf.fill((1, 1, 3), 9.0), (3, 2), (0, 0))
+    np.testing.assert_array_equal(cropped, np.full((3, 2, 3), 9.0))
 
 
 def test_a_crop_is_resized_to_what_was_asked_for():
@@ -62,17 +99,29 @@ def test_a_crop_is_resized_to_what_was_asked_for():
     np.testing.assert_allclose(cropped, np.full((33, 11, 3), 7.0), rtol=1e-6)
 
 
-def test_later_attempts_are_taken_where_the_first_does_not_fit():
-    # About a fifth of the shapes fit: one attempt would leave 40 of 50 images whole,
-    # ten leave about 5.
-    image = positions(HEIGHT, 74)
-    whole = [crop_box(image, seed) == (0, 0, HEIGHT, 74) for seed in range(50)]
-    assert sum(whole) <= 12
+def test_the_whole_image_where_no_shape_fits(monkeypatch):
+    monkeypatch.setattr(augment, "CROP_RELATIVE_ASPECT", (2.0, 3.0))
+    image = tf.random.stateless_uniform((20, 16, 3), (0, 1)) * 255
+    expected = tf.image.resize(image, (20, 8))
+    for seed in range(5):
+        got = random_sized_crop(image, (20, 8), (seed, 0))
+        np.testing.assert_allclose(got, expected, atol=1e-4)
+
+
+def test_later_attempts_are_taken_where_the_first_does_not_fit(monkeypatch):
+    def whole():
+        return (crop_boxes((128, 64), 50)[:, 2:] == (128, 64)).all(axis=1).sum()
+
+    assert whole() <= 2
+    monkeypatch.setattr(augment, "CROP_ATTEMPTS", 1)
+    assert 15 <= whole() <= 35
 
 
 def test_seeds_decide():
-    image = positions(HEIGHT, WIDTH)
-    assert crop_box(image, 3) == crop_box(image, 3) != crop_box(image, 4)
+    image = positions(128, 64)
+    one, again, other = (random_sized_crop(image, (8, 4), (s, 1)) for s in (3, 3, 4))
+    np.testing.assert_array_equal(one, again)
+    assert (one != other).numpy().any()
 
 
 def test_flip_mirrors_half_of_the_images():

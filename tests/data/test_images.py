@@ -55,11 +55,7 @@ def test_grey_is_three_equal_channels(format):
     np.testing.assert_allclose(image[..., 0], np.asarray(grey), atol=6)
 
 
-def test_alpha_is_dropped_and_palettes_are_colours():
-    image = picture()
-    image.putalpha(Image.new("L", image.size, 100))
-    got = decode_image(encoded(image, "PNG"), (24, 12))
-    np.testing.assert_array_equal(got, np.asarray(picture()))
+def test_palettes_are_colours():
     palette = picture().quantize(16)
     got = decode_image(encoded(palette, "PNG"), (24, 12))
     np.testing.assert_array_equal(got, np.asarray(palette.convert("RGB")))

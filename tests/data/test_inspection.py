@@ -224,6 +224,9 @@ def test_what_is_converted_is_a_note(good):
     )
     picture(4).convert("P").save(folder / "0001_c1s1_000005_01.bmp")
     picture(5).save(folder / "0001_c1s1_000006_01.jpg", format="TIFF")
+    cut_out = picture(6)
+    cut_out.putalpha(Image.linear_gradient("L").resize(cut_out.size))
+    cut_out.save(folder / "0001_c1s1_000007_01.png")
     result = inspect_dataset(good)
     assert result.problems == () and result.unreadable == {}
     for words, name in [
@@ -233,6 +236,7 @@ def test_what_is_converted_is_a_note(good):
         ("format BMP", "000005_01.bmp"),
         ("mode P,", "000005_01.bmp"),
         ("format TIFF", "000006_01.jpg"),
+        ("images transparent in parts, pasted on white", "000007_01.png"),
     ]:
         line = the(result.notes, words)
         assert "(1): " in line and line.endswith(name)

@@ -293,6 +293,30 @@ def test_images_of_every_kind(translator, extractor, stock, tmp_path):
     assert answer["image_bytes"].shape == (4, 3)
 
 
+def test_what_lies_hidden_makes_no_difference(translator, extractor, stock, tmp_path):
+    """Transparent images, as clients of all kinds send them: in the graph on white."""
+    noise = np.random.default_rng(3).integers(0, 256, (3, 40, 20, 4), np.uint8)
+    noise[:, 10:, 5:] = noise[0, 10:, 5:]  # what is seen is the same
+    noise[:, :10, :, 3], noise[:, :, :5, 3] = 0, 0
+    white = Image.new("RGB", (20, 40), "white")
+    first = Image.fromarray(noise[0])
+    white.paste(first.convert("RGB"), mask=first)
+    contents = []
+    for image in (*map(Image.fromarray, noise), white):
+        image.save(tmp_path / "image.png")
+        contents.append((tmp_path / "image.png").read_bytes())
+    assert len(set(contents)) == 4
+    rows = stock(extractor, "serving_default", image_bytes=strings(contents))
+    np.testing.assert_allclose(rows["embedding"], rows["embedding"][[3] * 4], atol=1e-6)
+    files = stock(translator, "all_cameras", image_bytes=strings(contents))
+    pixels = [[_int16(file) for file in row] for row in files["image_bytes"]]
+    assert np.abs(np.array(pixels) - pixels[3]).max() <= 1
+
+
+def _int16(file):
+    return tf.io.decode_image(file).numpy().astype(np.int16)
+
+
 def test_no_rows(translator, extractor, stock):
     none, no_camera = strings([]), cameras_of()
     answer = stock(translator, "serving_default", image_bytes=none, camera=no_camera)

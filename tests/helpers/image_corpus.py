@@ -150,6 +150,11 @@ def _pixels():
         "P_alpha.png", encoded("PNG", p.quantize(9), transparency=bytes(range(9)))
     )
     yield _case("P_clear.gif", encoded("GIF", p.quantize(9), transparency=3))
+    cut = p.convert("RGBA")
+    cut.putalpha(Image.linear_gradient("L").resize(p.size))
+    for format in ("PNG", "WEBP", "TIFF"):
+        yield _case(f"cut_out{_FORMATS[format][0]}", encoded(format, cut))
+    yield _case("cut_out_grey.png", encoded("PNG", cut.convert("LA")))
     yield _case("alpha.webp", encoded("WEBP", p.convert("RGBA")))
     yield _case("lossy.webp", encoded("WEBP", lossless=False, quality=90))
     yield _case("alpha.tif", encoded("TIFF", p.convert("RGBA")))

@@ -193,6 +193,15 @@ def test_any_image_is_drawn(tmp_path, small, mode, size):
     )
 
 
+def test_images_are_shown_as_the_network_sees_them(tmp_path):
+    """On white where they are transparent, and of 16 bits the upper 8."""
+    path = str(tmp_path / "image.png")
+    Image.new("RGBA", (2, 4), (9, 8, 7, 0)).save(path)
+    assert _read(path, (4, 2)).getcolors() == [(8, (255, 255, 255))]
+    Image.fromarray(np.full((4, 2), 0x4000, np.uint16)).save(path)
+    assert _read(path, (4, 2)).getcolors() == [(8, (0x40, 0x40, 0x40))]
+
+
 def test_count_of_columns(tmp_path, small, texts):
     ranked_list_sheet(*small, tmp_path / "s.png", rows=[1, 0], count=1)
     assert [text for text in texts if text.isdigit()] == ["1"]

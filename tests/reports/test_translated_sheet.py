@@ -104,6 +104,24 @@ def test_a_camera_without_new_people_shows_one_again(world, sheet, tmp_path):
     assert sheet[0][0][0] == [None, (4, 11, 100), (7, 11, 100)]
 
 
+def test_a_source_image_is_shown_as_it_was_translated(world, sheet, tmp_path):
+    """Turned upright, and on white where it is transparent."""
+    source, target, translated = world
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    turned = Image.new("RGBA", (4, 8), (9, 9, 9, 0))
+    turned.paste((1, 2, 3, 255), (2, 4, 4, 8))
+    for sample in source:
+        turned.save(sample.path, exif=exif)
+    translated_sheet(source, target, translated, tmp_path / "s", method="m")
+    assert [row[0] for row in sheet[0][0][1:]] == [(1, 2, 3)] * 3
+    exif[0x0112] = 1
+    for sample in source:
+        turned.save(sample.path, exif=exif)
+    translated_sheet(source, target, translated, tmp_path / "s", method="m")
+    assert [row[0] for row in sheet[1][0][1:]] == [(255, 255, 255)] * 3
+
+
 def test_the_sheet_is_drawn(world, tmp_path):
     translated_sheet(*world, tmp_path / "s.png", method="IPGAN")
     pixels = np.asarray(Image.open(tmp_path / "s.png"))

@@ -43,7 +43,12 @@ def pillows(path):
     """What Pillow alone makes of a file, float64 of the networks' size."""
     with warnings.catch_warnings(), Image.open(path) as image:
         warnings.simplefilter("ignore")
-        return resized(ImageOps.exif_transpose(image).convert("RGB"))
+        upright = ImageOps.exif_transpose(image)
+        if upright.has_transparency_data:
+            upright = upright.convert("RGBA")
+            white = Image.new("RGBA", upright.size, "white")
+            upright = Image.alpha_composite(white, upright)
+        return resized(upright.convert("RGB"))
 
 
 def resized(image):

@@ -22,6 +22,7 @@ from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from tfipgan.data.image_endings import image_formats
+from tfipgan.data.transparency import alpha_channel, pasted_on_white
 from tfipgan.errors import InputError, shorten_name
 from tfipgan.files.threads import map_in_threads
 
@@ -37,8 +38,8 @@ _MAX_SCANNED_PIXELS = 100 * MAX_PIXELS
 # maximum is an unusual one.
 _MAX_SLOW_PIXELS = 2**22
 FORMATS = image_formats()
-# What TensorFlow reads as people see it: 8 bits, grey or colour, no palette. It drops
-# transparency, as converting does.
+# What TensorFlow reads as people see it: 8 bits, grey or colour, no palette, and all of
+# it opaque.
 _PLAIN_MODES = {"JPEG": ("L", "RGB"), "PNG": ("L", "LA", "RGB", "RGBA")}
 _ORIENTATION = 0x0112
 # In the data of a scan, 0xff is followed by a zero, or marks a place to start again at.
@@ -46,6 +47,7 @@ _JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _JPEG_SCAN, _JPEG_END = 0xDA, 0xD9
 _JPEG_MARKERS_ALONE = (0xD8, 0x01)
 _PNG_START = b"\x89PNG\r\n\x1a\n"
+_PNG_GREY = 0
 _THREADS = min(8, os.cpu_count() or 1)
 
 
@@ -144,9 +146,15 @@ def look_at(path: str | os.PathLike[str]) -> LocalImage:
         oddities.append("of 16 bits a channel, of which the upper 8 are taken")
     if getattr(image, "is_animated", False):
         oddities.append("of more than one frame, of which the first is taken")
+    alpha = alpha_channel(image, _png_grey_key(data))
+    lowest, highest = alpha.getextrema() if alpha else (255, 255)
+    if highest == 0:
+        oddities.append("transparent all over, read as white")
+    elif lowest < 255:
+        oddities.append("transparent in parts, pasted on white")
     plain = not oddities and mode in _PLAIN_MODES[kind]
     if not plain:
-        _eight_bit_rgb(image)
+        _eight_bit_rgb(image, data)
     digest = hashlib.blake2b(data, digest_size=16).digest()
     return LocalImage(
         str(path), len(data), about.st_mtime_ns, mode, tuple(oddities), plain, digest
@@ -156,15 +164,12 @@ def look_at(path: str | os.PathLike[str]) -> LocalImage:
 def converted(path: str | os.PathLike[str]) -> bytes:
     """Return a PNG of 8-bit RGB: what a person sees of a file that is not plain.
 
-    It is turned as EXIF says, the first frame only, CMYK and palettes as RGB, of 16
-    bits the upper 8.
-
     Raises:
       InputError: the file is no longer what it was when it was looked at.
       FileNotFoundError: it is gone.
     """
     try:
-        rgb = _eight_bit_rgb(_decoded(_read(path)[0]))
+        rgb = open_rgb(path)
     except FileNotFoundError:
         raise
     except Exception as error:
@@ -175,6 +180,19 @@ def converted(path: str | os.PathLike[str]) -> bytes:
     file = io.BytesIO()
     rgb.save(file, "PNG", compress_level=1)
     return file.getvalue()
+
+
+def open_rgb(path: str | os.PathLike[str]) -> Image.Image:
+    """Return what a person sees of a file, as 8-bit RGB.
+
+    It is turned as EXIF says, the first frame only, CMYK and palettes as RGB, of 16
+    bits the upper 8, and on white where it is transparent.
+
+    Raises:
+      As `look_at`.
+    """
+    data, _ = _read(path)
+    return _eight_bit_rgb(_decoded(data), data)
 
 
 def _read(path: str | os.PathLike[str]) -> tuple[bytes, os.stat_result]:
@@ -263,21 +281,45 @@ def _png_16_bit(data: bytes) -> bool:
     return data.startswith(_PNG_START) and data[24] == 16
 
 
-def _eight_bit_rgb(image: Image.Image) -> Image.Image:
-    """Return a PNG's or another image's first frame as RGB, turned as EXIF says."""
+def _png_grey_key(data: bytes) -> int | None:
+    """Return which value of a grey PNG's pixels is transparent, if one is."""
+    bits, colour = data[24:26] if data.startswith(_PNG_START) else (0, None)
+    if colour == _PNG_GREY and (key := _png_transparency(data)) is not None:
+        # Pillow scales 2 and 4 bits to 8, and has one bit as false and true.
+        return int.from_bytes(key, "big") % 2**bits * {2: 85, 4: 17}.get(bits, 1)
+    return None
+
+
+def _png_transparency(data: bytes) -> bytes | None:
+    for kind, body, _ in _png_chunks(data):
+        if kind == b"tRNS":
+            return body
+        if kind == b"IDAT":
+            break
+    return None
+
+
+def _eight_bit_rgb(image: Image.Image, data: bytes) -> Image.Image:
+    """Return a file's first frame as RGB, turned as EXIF says, pasted on white."""
+    grey_key = _png_grey_key(data)
+    if _png_16_bit(data) and image.mode == "RGB" and _png_transparency(data):
+        # Of the 16 bits that are to be compared, Pillow has read 8.
+        raise InputError("16 bits a channel with a transparent colour: convert it")
     # As 32 bits Pillow reads a PGM of 16 bits, and before 11 a grey PNG.
     wide = image.mode == "I" and image.format in ("PNG", "PPM")
     if wide or image.mode.startswith("I;16"):
         # Pillow would cut off at 255; the upper byte is what TensorFlow takes.
-        exif = image.getexif()
+        exif, alpha = image.getexif(), alpha_channel(image, grey_key)
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
         image.info["exif"] = exif.tobytes()
+        if alpha:
+            image.putalpha(alpha)
+        grey_key = None
     if image.mode in ("I", "F"):
         raise InputError("32 bits a pixel, expected 8 or 16: convert it")
     image = ImageOps.exif_transpose(image)
-    if image.mode == "P":
-        image = image.convert("RGBA")  # without it Pillow warns of transparency
-    return image.convert("RGB")
+    alpha = alpha_channel(image, grey_key)
+    return pasted_on_white(image, alpha) if alpha else image.convert("RGB")
 
 
 def _words(error: Exception) -> str:

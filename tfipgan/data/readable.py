@@ -21,8 +21,10 @@ from tfipgan.files.threads import map_in_threads
 CACHE_VARIABLE = "TFIPGAN_CACHE"
 # Fewer are looked at again sooner than a file of them is worth having.
 WORTH_REMEMBERING = 1000
-# Another version of ours or Pillow's may judge otherwise, or one of other formats.
-_JUDGE = f"1, Pillow {PIL.__version__}, {' '.join(FORMATS)}"
+# Counted up where a file that is remembered would be judged otherwise. Another Pillow
+# may judge otherwise too, or one that has other formats.
+_JUDGEMENT = 2
+_JUDGE = f"{_JUDGEMENT}, Pillow {PIL.__version__}, {' '.join(FORMATS)}"
 _SHOWN = 3
 _THREADS = 8
 # Longer than a line of ours: paths have at most 4096 bytes.

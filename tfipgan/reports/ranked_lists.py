@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 
-from tfipgan.data.local_images import FORMATS
+from tfipgan.data.local_images import open_rgb
 from tfipgan.errors import InputError
 from tfipgan.evaluation.detail import RankingDetail
 from tfipgan.evaluation.feature_set import FeatureSet
@@ -294,13 +294,10 @@ def _read(file: str, cell_size: tuple[int, int]) -> Image.Image | None:
     """The image as large as fits, or None where it can't be read."""
     height, width = cell_size
     try:
-        if not os.path.isfile(file):  # a pipe would never end
-            return None
-        with Image.open(file, formats=FORMATS) as image:
-            image = ImageOps.exif_transpose(image).convert("RGB")
-            scale = min(width / image.width, height / image.height)
-            size = [max(1, round(scale * side)) for side in image.size]
-            return image.resize(size, Image.Resampling.BICUBIC)
+        image = open_rgb(file)
+        scale = min(width / image.width, height / image.height)
+        size = [max(1, round(scale * side)) for side in image.size]
+        return image.resize(size, Image.Resampling.BICUBIC)
     except Exception:
         # Damaged files raise many things: SyntaxError of PNG, struct.error of EXIF.
         return None

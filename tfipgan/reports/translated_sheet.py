@@ -9,6 +9,7 @@ from PIL import Image
 
 from tfipgan.data.filenames import Sample
 from tfipgan.data.labels import domain_titles
+from tfipgan.data.local_images import open_rgb
 from tfipgan.errors import InputError
 from tfipgan.reports.sheets import image_sheet
 
@@ -35,7 +36,7 @@ def translated_sheet(
     of which there are `people` at most, chosen alike for every set of one source.
 
     Raises InputError for no translated image, and for one whose source image is not in
-    `source`; OSError where an image can't be read.
+    `source`; what `open_rgb` raises for one that can't be read.
     """
     if not translated:
         raise InputError("no translated images to draw, expected one or more")
@@ -96,7 +97,7 @@ def _chosen(translated, count) -> list[tuple[tuple[int, str], dict[int, str]]]:
 
 
 def _pixels(path, size: tuple[int, int] | None = None) -> np.ndarray:
-    with Image.open(path) as image:
-        if size is not None and image.size != (size[1], size[0]):
-            image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-        return np.asarray(image.convert("RGB"))
+    image = open_rgb(path)
+    if size is not None and image.size != (size[1], size[0]):
+        image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    return np.asarray(image)
