@@ -200,11 +200,11 @@ def test_a_classifier_of_cameras(
 
 def test_translated_images_of_strangers(refused, settings, tiny_world, tmp_path):
     (tmp_path / "new").mkdir()
-    path = next(Path(tiny_world / "source" / "query").iterdir())
-    shutil.copy(path, tmp_path / "new" / translated_name(path.name, 1))
+    for path in sorted(Path(tiny_world / "source" / "query").iterdir())[:2]:
+        shutil.copy(path, tmp_path / "new" / translated_name(path.name, 1))
     line = refused(
         1, "train-reid", "--config", "synthetic/semantic", *settings,
-        "--set", "reid.batch_size=1", "--data", tiny_world / "source",
+        "--set", "reid.batch_size=2", "--data", tiny_world / "source",
         "--translated", tmp_path / "new", "--out", tmp_path / "x",
         "--devices", "CPU:0",
     )  # fmt: skip
