@@ -103,7 +103,7 @@ def import_weights(kind, path, out, cameras, image_size, mean, std, ignore):
         if value is not None and not fits:
             raise click.UsageError(f"{name} is not for --kind {kind}")
     set_up_tensorflow(None)
-    from tfipgan.runs.run import importing
+    from tfipgan.runs import importing
 
     given = {"cameras": cameras, "image_size": image_size, "mean": mean, "std": std}
     options = {name: value for name, value in given.items() if value is not None}

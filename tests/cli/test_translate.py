@@ -13,7 +13,7 @@ from PIL import Image
 from tfipgan.data.datasets import read_dataset, read_images
 from tfipgan.evaluation.features import identity_accuracy
 from tfipgan.runs.run import load_generator
-from tfipgan.translation.dataset import dataset as translation
+from tfipgan.translation import dataset as translation
 from tfipgan.translation.manifest import read_manifest
 from tfipgan.weights.checkpoints import checkpoint_step, latest_checkpoint
 from tfipgan.weights.fingerprint import weights_digest

@@ -22,9 +22,9 @@ from tfipgan.data.images import decode_image, signed_to_bytes, to_signed, to_uni
 from tfipgan.data.labels import DomainMap
 from tfipgan.errors import InputError
 from tfipgan.evaluation.features import extract_features
+from tfipgan.export import saved_models as export
 from tfipgan.export.modules import translator_signatures
 from tfipgan.export.saved_models import ABOUT_FILE, export_extractor, export_translator
-from tfipgan.export.saved_models import saved_models as export
 from tfipgan.export.warmup import read_warmup
 from tfipgan.models.inference import InferenceNetwork
 from tfipgan.runs.metrics_log import read_metrics

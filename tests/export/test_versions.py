@@ -79,7 +79,7 @@ def test_another_export_takes_the_number_at_the_very_last(
     tmp_path, monkeypatch, version, expected
 ):
     """Between the look at the folder and the renaming."""
-    from tfipgan.export.saved_models import versions as model_versions
+    from tfipgan.export import versions as model_versions
 
     look = model_versions._taken
     looks = []

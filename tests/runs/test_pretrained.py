@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfipgan.runs.run import pretrained
+from tfipgan.runs import pretrained
 from tfipgan.weights.checkpoints import save_checkpoint
 from tfipgan.config import BackboneConfig, ReidConfig, load_config, save_config
 from tfipgan.data.labels import LabelMap

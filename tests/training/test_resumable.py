@@ -13,8 +13,8 @@ import pytest
 
 from tfipgan.errors import TrainingError
 from tfipgan.files.output_file import clear_leftovers
+from tfipgan.runs import metrics_log as log
 from tfipgan.runs.metrics_log import read_metrics
-from tfipgan.runs.run import metrics_log as log
 from tfipgan.training import resumable
 from tfipgan.weights import checkpoints as checkpoint_files
 

@@ -21,8 +21,8 @@ from tfipgan.files.lock import locked
 from tfipgan.files.partial_output import LOCK
 from tfipgan.files.worker import Worker
 from tfipgan.runs.run import load_generator
-from tfipgan.translation.dataset import dataset as translation
-from tfipgan.translation.dataset import part as translation_part
+from tfipgan.translation import dataset as translation
+from tfipgan.translation import part as translation_part
 from tfipgan.translation.dataset import translate_dataset
 from tfipgan.translation.manifest import file_digest, read_manifest
 from tfipgan.translation.manifest_check import check_translated
