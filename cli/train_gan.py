@@ -53,6 +53,7 @@ def train_gan(
     """Train IPGAN: one generator from the source to every camera of the target."""
     from tfipgan.config.workers import worker_share
     from tfipgan.data.datasets import camera_samples, read_dataset, training_samples
+    from tfipgan.data.output_place import require_outside
     from tfipgan.data.readable import check_readable
     from tfipgan.files.output_file import require_new_folder
     from tfipgan.runs.run import RESUME, open_run
@@ -60,6 +61,8 @@ def train_gan(
 
     # The others write nothing; what they find there is the chief's.
     chief = worker_share().index == 0
+    if chief:  # its sheets of samples are images
+        require_outside(out, datasets=[source, target])
     if chief and not resume:
         require_new_folder(out, RESUME)
     source_samples = training_samples(

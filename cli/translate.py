@@ -71,6 +71,7 @@ def translate(
     needs --model, --source and --out. Several processes share the work if TF_CONFIG
     makes them workers.
     """
+    from tfipgan.data.output_place import require_outside
     from tfipgan.data.readable import check_readable
     from tfipgan.files.output_file import require_new_folder
     from tfipgan.files.partial_output import require_new_output
@@ -79,6 +80,7 @@ def translate(
     from tfipgan.weights.checkpoints import checkpoint_step, intact_checkpoint
 
     worker = worker_share()
+    require_outside(out, datasets=[source])
     require_new_output(out, require_new_folder)
     run = open_run(model, "gan")
     samples, root = _source_images(source, format, pattern)

@@ -192,6 +192,28 @@ def test_two_at_a_time(refused, tiny_gan_run, tiny_world, tmp_path):
     assert line.startswith(f"{out} is being written by another process")
 
 
+def test_an_output_inside_the_source(
+    refused, tfipgan, tiny_gan_run, tiny_world, tmp_path
+):
+    """It would be read as more of the source by the next call."""
+    root = Path(shutil.copytree(tiny_world / "source", tmp_path / "source"))
+    before = contents(tmp_path)
+    words = ["translate", "--model", tiny_gan_run.path, "--source"]
+    for source, out in (
+        (root, root / "bounding_box_train" / "out"),
+        (root, root / "bounding_box_train"),
+        (root / "query", root / "query" / "a" / "out"),
+    ):
+        line = refused(1, *words, source, "--out", out)
+        assert " lies in " in line and "give a place outside of it" in line
+    assert " holds " in refused(1, *words, root, "--out", tmp_path)
+    assert contents(tmp_path) == before
+    for _ in range(2):
+        result = tfipgan(*words, root, "--out", root / "translated", "--no-progress")
+        assert result.stdout == "90 images, 3 for each source image\n", result.output
+        shutil.rmtree(root / "translated")
+
+
 def test_a_folder_that_is_there_stays(refused, tiny_gan_run, tiny_world, tmp_path):
     (tmp_path / "mine").touch()
     line = refused(1, *words_for(tiny_gan_run, tiny_world, tmp_path))
