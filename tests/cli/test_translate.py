@@ -272,6 +272,33 @@ def test_verify(tfipgan, copy):
     assert result.stderr == ""
 
 
+def test_what_reads_a_translated_folder(
+    refused, copy, tiny_reid_run, tiny_gan_run, tiny_world, tmp_path
+):
+    """With images gone, one changed in its size, and one too many."""
+    first, second, third, *_ = sorted(copy.glob("*.jpg"))
+    first.unlink()
+    second.write_bytes(second.read_bytes() + b"\0")
+    shutil.copy(third, copy / third.name.replace("_c1s1_", "_c2s9_"))
+    told = (
+        f"{copy} is not as its manifest.jsonl says: images missing (1): {first.name}; "
+        f"images changed (1): {second.name}; images that the manifest lacks (1): "
+    )
+    target, out = tiny_world / "target", tmp_path / "x"
+    for words in (
+        ("identity-accuracy", "--classifier", tiny_reid_run.path, "--images", copy),
+        ("identity-accuracy", "--classifier", tiny_reid_run.path, "--data", copy),
+        ("extract", "--model", tiny_reid_run.path, "--images", copy, "--out", out),
+        ("translate", "--model", tiny_gan_run.path, "--source", copy, "--out", out),
+        ("train-gan", "--config", "synthetic/stargan", "--source", copy, "--target",
+         target, "--out", out),
+        ("train-gan", "--config", "synthetic/stargan", "--source", target, "--target",
+         copy, "--out", out),
+    ):  # fmt: skip
+        assert refused(1, *words, "--no-progress").startswith(told), words
+        assert not out.exists()
+
+
 def test_verify_with_the_source_and_the_model(
     tfipgan, copy, tiny_gan_run, tiny_world, tmp_path
 ):
