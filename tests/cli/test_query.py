@@ -281,7 +281,7 @@ def test_help_is_instant_and_says_what_there_is(tfipgan):
         assert result.exit_code == 0 and "--skip-unreadable" in result.stdout
 
 
-def test_an_output_inside_the_images(serving, translate, folder, tfipgan, running):
+def test_an_output_inside_the_images(serving, folder, tfipgan, running):
     before = files_below(folder)
     words = ["query", "translate", folder, "--camera", 4, "--server", running.address]
     for out, told in (
