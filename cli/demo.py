@@ -27,12 +27,14 @@ def demo(out, quick, full, seed):
     trains a re-ID network on each, and tests them on the target. OUT/report.html shows
     it all, OUT/results.json has the numbers.
     """
+    from tfipgan.data.output_place import require_outside
     from tfipgan.experiments.chain import CommandFailed, available_cores
     from tfipgan.experiments.demo import SIZES, Demo
     from tfipgan.experiments.demo_report import results_table, write_demo_report
 
     if quick and full:
         raise click.UsageError("expected one of --quick and --full, got both")
+    require_outside(out)
     size = SIZES["quick" if quick else "full" if full else "default"]
     run = Demo(
         out, size, seed, available_cores(), lambda line: click.echo(line, err=True)

@@ -89,6 +89,7 @@ def evaluate(
     market1501.
     """
     from tfipgan.config import EvaluationConfig
+    from tfipgan.data.output_place import common_folder, require_outside
     from tfipgan.evaluation import FeatureSet
     from tfipgan.evaluation.metrics import evaluate_in_detail, evaluate_ranking
 
@@ -97,7 +98,12 @@ def evaluate(
     if names == {"query", "gallery"}:
         settings = EvaluationConfig()
         features = FeatureSet.load(query), FeatureSet.load(gallery)
+        if figures is not None:
+            found = [common_folder(f.paths) for f in features if f.paths is not None]
+            require_outside(figures, folders=filter(None, found), may_hold=True)
     elif names == {"model", "data"}:
+        if figures is not None:
+            require_outside(figures, datasets=[data], may_hold=True)
         set_up_tensorflow(threads)
         settings, features = _extract(model, data, format, pattern, not no_progress)
     else:

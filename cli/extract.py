@@ -37,18 +37,20 @@ def extract(model, images, out, batch_size, skip_unreadable, format, pattern, pr
     Several processes share the work if TF_CONFIG makes them workers.
     """
     from tfipgan.data.datasets import read_images
-    from tfipgan.data.readable import check_readable
     from tfipgan.errors import shorten_name
     from tfipgan.evaluation.features import extract_to_file
     from tfipgan.files.output_file import require_new_file
     from tfipgan.files.partial_output import require_new_output
     from tfipgan.runs.run import load_reid_network, open_run
+    from tfipgan.translation.manifest_check import readable_as_listed
 
     worker = worker_share()
     require_new_output(out, require_new_file)
     run = open_run(model, "reid")
     samples = read_images(images, format=format, pattern=pattern, labelled=False)
-    samples, left_out = check_readable(samples, skip=skip_unreadable, progress=progress)
+    samples, left_out = readable_as_listed(
+        images, samples, skip=skip_unreadable, progress=progress
+    )
     for path, why in left_out.items():
         logger.warning("left out: %s (%s)", shorten_name(path), why)
     shape = extract_to_file(

@@ -20,9 +20,9 @@ def identity_accuracy(
     The images are the classifier's own training set, real or translated.
     """
     from tfipgan.data.datasets import read_dataset, read_images, training_samples
-    from tfipgan.data.readable import check_readable
     from tfipgan.evaluation.features import identity_accuracy as measure
     from tfipgan.runs.run import load_reid_network, open_run, require_classifier
+    from tfipgan.translation.manifest_check import readable_as_listed
 
     if (images is None) == (data is None):
         raise click.UsageError("expected one of --images and --data")
@@ -34,7 +34,9 @@ def identity_accuracy(
     else:
         found = read_dataset(data, splits=("train",), **names)
     samples = training_samples(found)
-    samples, _ = check_readable(samples, skip=skip_unreadable, progress=progress)
+    samples, _ = readable_as_listed(
+        images or data, samples, skip=skip_unreadable, progress=progress
+    )
     accuracy = measure(
         load_reid_network(run),
         labels,

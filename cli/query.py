@@ -147,9 +147,11 @@ def query_translate(images, camera, out, resume, format, pattern, connect, optio
 
     Names stay, with _to_c<camera> before the ending: 0002_c1s1_000451_03_to_c4.jpg.
     """
+    from tfipgan.data.output_place import require_outside
     from tfipgan.serving.client_files import find_images
     from tfipgan.serving.client_translation import translate_files
 
+    require_outside(out, folders=[images] if images.is_dir() else [])
     samples, root = find_images(images, format, pattern)
     number = None if camera == "all" else camera
     with connect() as client:

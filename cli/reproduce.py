@@ -74,12 +74,14 @@ def reproduce(
     on where an earlier one ended. OUT/report.html shows it all, OUT/results.json has
     the numbers.
     """
+    from tfipgan.data.output_place import require_outside
     from tfipgan.errors import InputError
     from tfipgan.experiments.chain import available_cores
     from tfipgan.experiments.experiment import load_experiment
     from tfipgan.experiments.planner import make_plan
 
     experiment = load_experiment(config_folder)
+    read = []
     if experiment.world is None:
         data = data or Path("data")
         for direction in experiment.directions:
@@ -89,6 +91,7 @@ def reproduce(
                         f"{shorten_name(str(dataset))} not found; expected a dataset: "
                         "unpack it there, or give the folder of the datasets by --data"
                     )
+                read.append(dataset)
     elif data is not None:
         raise click.UsageError(
             f"{config_folder} is drawn, not read; expected no --data"
@@ -110,6 +113,7 @@ def reproduce(
         for command in plan.commands:
             click.echo(str(command))
         return
+    require_outside(out, datasets=read)
     _require_weights(plan)
     click.echo(_run(experiment, plan, out, data, seeds, jobs, not no_progress))
     click.echo(f"Report: {out / 'report.html'}")

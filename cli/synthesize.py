@@ -78,8 +78,10 @@ def synthesize(
     Pedestrians drawn from a seed, in Market-1501's form. The target's cameras look
     unlike the source's and unlike each other; no identity is in both datasets.
     """
+    from tfipgan.data.output_place import require_outside
     from tfipgan.world import datasets as synthetic
 
+    require_outside(out)
     counts = synthetic.synthesize(
         out,
         seed=seed,

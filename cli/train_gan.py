@@ -53,13 +53,16 @@ def train_gan(
     """Train IPGAN: one generator from the source to every camera of the target."""
     from tfipgan.config.workers import worker_share
     from tfipgan.data.datasets import camera_samples, read_dataset, training_samples
-    from tfipgan.data.readable import check_readable
+    from tfipgan.data.output_place import require_outside
     from tfipgan.files.output_file import require_new_folder
     from tfipgan.runs.run import RESUME, open_run
     from tfipgan.training.gan_run import train_gan as train
+    from tfipgan.translation.manifest_check import readable_as_listed
 
     # The others write nothing; what they find there is the chief's.
     chief = worker_share().index == 0
+    if chief:  # its sheets of samples are images
+        require_outside(out, datasets=[source, target])
     if chief and not resume:
         require_new_folder(out, RESUME)
     source_samples = training_samples(
@@ -73,8 +76,10 @@ def train_gan(
         )
     )
     reading = {"skip": skip_unreadable, "progress": progress}
-    source_samples, left_out = check_readable(source_samples, **reading)
-    target_samples, more_left_out = check_readable(target_samples, **reading)
+    source_samples, left_out = readable_as_listed(source, source_samples, **reading)
+    target_samples, more_left_out = readable_as_listed(
+        target, target_samples, **reading
+    )
     run = train(
         config,
         source_samples,

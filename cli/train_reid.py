@@ -27,6 +27,12 @@ from tfipgan.cli.common import (
     type=FOLDER,
     help="Train on these images, translated from the dataset's, instead.",
 )
+@click.option(
+    "--verify-contents",
+    is_flag=True,
+    help="Compare the checksums too of what --translated's manifest lists, not only "
+    "names and sizes.",
+)
 @click.option("--out", type=FOLDER, required=True, help="Run folder to make.")
 @dataset_options()
 @skip_option("RUN/left_out.json lists them")
@@ -36,6 +42,7 @@ def train_reid(
     config,
     data,
     translated: Path | None,
+    verify_contents,
     out,
     format,
     pattern,
@@ -49,6 +56,7 @@ def train_reid(
 
     Trained at the GAN's image size it is the semantic discriminator of train-gan. With
     reid.labels=camera it is the classifier of cameras that translation-quality asks.
+    A folder that translate made must hold the images that its manifest lists.
     """
     from tfipgan.config.workers import worker_share
     from tfipgan.data.datasets import (
@@ -57,13 +65,16 @@ def train_reid(
         read_images,
         training_samples,
     )
-    from tfipgan.data.readable import check_readable
     from tfipgan.errors import InputError
     from tfipgan.files.output_file import require_new_folder
     from tfipgan.runs.run import RESUME
     from tfipgan.training.reid_run import ONLY_REAL
     from tfipgan.training.reid_run import train_reid as train
+    from tfipgan.translation.manifest import read_manifest
+    from tfipgan.translation.manifest_check import readable_as_listed
 
+    if verify_contents and translated is None:
+        raise click.UsageError("--verify-contents is for --translated.")
     by_camera = config.reid.labels == "camera"
     if by_camera and translated is not None:
         raise InputError(ONLY_REAL)
@@ -76,15 +87,19 @@ def train_reid(
     reading = {"skip": skip_unreadable, "progress": progress}
     translated_samples, left_out = None, {}
     if translated is not None:
-        translated_samples, left_out = check_readable(
+        if verify_contents:
+            read_manifest(translated)  # without one there is nothing to compare with
+        translated_samples, left_out = readable_as_listed(
+            translated,
             training_samples(
                 read_images(translated, format=dataset.format, pattern=dataset.pattern)
             ),
+            contents=verify_contents,
             **reading,
         )
     # Of these only the names are read if others are trained on and none is held out.
     if translated is None or config.reid.held_out_identities:
-        samples, more_left_out = check_readable(samples, **reading)
+        samples, more_left_out = readable_as_listed(data, samples, **reading)
         left_out |= more_left_out
     run = train(
         config,

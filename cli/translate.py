@@ -71,18 +71,22 @@ def translate(
     needs --model, --source and --out. Several processes share the work if TF_CONFIG
     makes them workers.
     """
-    from tfipgan.data.readable import check_readable
+    from tfipgan.data.output_place import require_outside
     from tfipgan.files.output_file import require_new_folder
     from tfipgan.files.partial_output import require_new_output
     from tfipgan.runs.run import load_generator, open_run
     from tfipgan.translation.dataset import translate_dataset
+    from tfipgan.translation.manifest_check import readable_as_listed
     from tfipgan.weights.checkpoints import checkpoint_step, intact_checkpoint
 
     worker = worker_share()
+    require_outside(out, datasets=[source])
     require_new_output(out, require_new_folder)
     run = open_run(model, "gan")
     samples, root = _source_images(source, format, pattern)
-    samples, left_out = check_readable(samples, skip=skip_unreadable, progress=progress)
+    samples, left_out = readable_as_listed(
+        root, samples, skip=skip_unreadable, progress=progress
+    )
     written = translate_dataset(
         load_generator(run),
         run.domains,

@@ -75,22 +75,26 @@ def translation_quality(
         read_images,
         training_samples,
     )
-    from tfipgan.data.readable import check_readable
     from tfipgan.evaluation.translation_quality import translation_quality as measure
     from tfipgan.runs.run import load_reid_network, open_run, require_camera_classifier
+    from tfipgan.translation.manifest_check import readable_as_listed
 
     run = open_run(classifier, "reid")
     labels = require_camera_classifier(run)
     naming = {"format": source_format, "pattern": source_pattern}
+    real, held_out = _target_images(target, target_format, target_pattern)
     sets = [
-        read_images(translated, **naming),
-        *_target_images(target, target_format, target_pattern),
-        training_samples(read_dataset(source, splits=("train",), **naming))
+        (translated, read_images(translated, **naming)),
+        (target, real),
+        (target, held_out),
+        (source, training_samples(read_dataset(source, splits=("train",), **naming)))
         if source is not None
-        else (),
+        else (target, ()),
     ]
     reading = {"skip": skip_unreadable, "progress": progress}
-    sets = [check_readable(samples, **reading)[0] for samples in sets]
+    sets = [
+        readable_as_listed(folder, samples, **reading)[0] for folder, samples in sets
+    ]
     found = measure(
         load_reid_network(run),
         labels,

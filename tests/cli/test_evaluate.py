@@ -199,3 +199,24 @@ def test_the_report_names_its_command(tfipgan, files, tmp_path):
     query, gallery = files[1::2]
     assert f"tfipgan evaluate --query {query} --gallery {gallery} --rerank" in page
     assert f"--figures &#39;{out}&#39;" in page
+
+
+def test_figures_among_the_images(
+    refused, tfipgan, tiny_reid_run, tiny_world, tmp_path
+):
+    """Those of the dataset, and those that the features are of."""
+    images = tmp_path / "images"
+    for camera in (1, 2):
+        (images / f"cam{camera}").mkdir(parents=True)
+    paths = [str(images / f"cam{camera}" / "x.jpg") for camera in (1, 2)]
+    features = FeatureSet(np.eye(2), [1, 1], [1, 2], paths)
+    features.save(tmp_path / "f.npz")
+    words = ["evaluate", "--query", tmp_path / "f.npz", "--gallery", tmp_path / "f.npz"]
+    for place in (images, images / "report"):
+        line = refused(1, *words, "--figures", place)
+        assert line.startswith(f"{place} lies in {images}, ")
+        assert not (images / "report.html").exists()
+    data = tiny_world / "target"
+    words = ["evaluate", "--model", tiny_reid_run.path, "--data", data]
+    line = refused(1, *words, "--figures", data / "query" / "report")
+    assert " lies in " in line and not (data / "query" / "report").exists()

@@ -307,3 +307,16 @@ def test_help_is_instant_and_says_what_there_is(tfipgan):
     for command in ("translate", "extract"):
         result = tfipgan("query", command, "--help")
         assert result.exit_code == 0 and "--skip-unreadable" in result.stdout
+
+
+def test_an_output_inside_the_images(serving, folder, tfipgan, running):
+    before = files_below(folder)
+    words = ["query", "translate", folder, "--camera", 4, "--server", running.address]
+    for out, told in (
+        (folder, " lies in "),
+        (folder / "out", " lies in "),
+        (folder.parent, " holds "),
+    ):
+        line = failed(tfipgan(*words, "--out", out, "--resume"))
+        assert told in line
+    assert files_below(folder) == before

@@ -248,3 +248,16 @@ def test_the_real_commands_killed_and_gone_on_with(tiny_experiment, tmp_path):
     (translation,) = details["translations"]
     assert [c["camera"] for c in translation["quality"]["cameras"]] == [1, 2]
     assert os.path.getsize(out / "report.html") > 10_000
+
+
+def test_inside_a_dataset(refused, tiny_world, tmp_path):
+    """Before the first training, and not where its translations begin."""
+    for name, folder in (("market1501", "source"), ("dukemtmc", "target")):
+        (tmp_path / name).symlink_to(tiny_world / folder)
+    out = tiny_world / "source" / "bounding_box_train" / "out"
+    line = refused(1, "reproduce", "market_duke", "--data", tmp_path, "--out", out)
+    assert line.startswith(f"{out} lies in ")
+    line = refused(1, "reproduce", "synthetic", "--out", out)
+    assert line.startswith(f"{out} lies in ")
+    line = refused(1, "demo", "--quick", "--out", out)
+    assert line.startswith(f"{out} lies in ") and not out.exists()

@@ -74,3 +74,9 @@ def test_help_needs_no_heavy_module():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert not {"numpy", "PIL", "tensorflow"} & set(loaded.stdout.split())
+
+
+def test_inside_another_dataset(refused, tiny_world):
+    place = tiny_world / "source" / "query" / "new"
+    assert " lies in " in refused(1, "synthesize", place)
+    assert not place.exists()

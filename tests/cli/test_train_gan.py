@@ -158,6 +158,19 @@ def test_a_camera_without_a_readable_image(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("name", ["source", "target"])
+@pytest.mark.parametrize("more", [[], ["--resume"]])
+def test_a_run_inside_its_data(refused, tiny_world, name, more):
+    """Its sheets of samples are images."""
+    out = tiny_world / name / "bounding_box_train" / "run"
+    line = refused(
+        1, "train-gan", "--config", "synthetic/stargan", "--out", out, *more,
+        "--source", tiny_world / "source", "--target", tiny_world / "target",
+    )  # fmt: skip
+    assert line.startswith(f"{out} lies in ")
+    assert not out.exists()
+
+
 def test_a_semantic_run_is_asked_for(refused, tiny_world, tiny_overrides, tmp_path):
     words = [word for value in tiny_overrides for word in ("--set", value)]
     line = refused(

@@ -13,6 +13,12 @@ from tfipgan.data.filenames import translated_name
 from tfipgan.runs.metrics_log import read_metrics
 from tfipgan.runs.run import load_reid_network, open_run
 from tfipgan.training import reid_run
+from tfipgan.translation.manifest import (
+    TranslatedImage,
+    file_digest,
+    format_line,
+    write_manifest,
+)
 
 
 @pytest.fixture
@@ -154,6 +160,59 @@ def test_unreadable_images(
     assert len(called.samples) == (30 if held_out else 31)
 
 
+@pytest.fixture
+def listed(translated):
+    """The translated folder with the manifest of a translation."""
+    lines = []
+    for path in sorted(translated.iterdir()):
+        digest, size = file_digest(path), path.stat().st_size
+        lines.append(TranslatedImage(path.name, "x.jpg", "0" * 64, 2, digest, size))
+    (translated.parent / "lines").write_text("".join(map(format_line, lines)))
+    header = {"model": {}, "images": len(lines)}
+    write_manifest(
+        translated / "manifest.jsonl", header, {}, [translated.parent / "lines"]
+    )
+    return translated
+
+
+def test_a_translated_folder_as_its_manifest_says(
+    tfipgan, refused, called, tiny_world, listed, tmp_path
+):
+    words = ["train-reid", "--config", "synthetic/semantic", "--out", tmp_path / "x"]
+    words += ["--no-progress", "--data", tiny_world / "source", "--translated", listed]
+    for more in ([], ["--verify-contents"], ["--skip-unreadable"]):
+        result = tfipgan(*words, *more)
+        assert result.exit_code == 0, result.output
+        assert len(called.options["translated"]) == 30
+    first, second, *_ = sorted(listed.glob("*.png")) or sorted(listed.glob("*.jpg"))
+    # As long as before, and an image: the checksum alone tells.
+    content = bytearray(first.read_bytes())
+    content[-3] ^= 1
+    first.write_bytes(content)
+    assert tfipgan(*words).exit_code == 0
+    line = refused(1, *words, "--verify-contents")
+    assert f"images changed (1): {first.name}; translate again, or remove" in line
+    second.unlink()
+    vars(called).clear()
+    for more in ([], ["--skip-unreadable"], ["--resume"]):
+        assert f"images missing (1): {second.name}; " in refused(1, *words, *more)
+    # As the dataset itself it is no other.
+    line = refused(1, *words[:-4], "--data", listed)
+    assert f"images missing (1): {second.name}; " in line
+    assert not vars(called)
+
+
+def test_contents_that_nothing_lists(
+    tfipgan, refused, tiny_world, translated, tmp_path
+):
+    words = ["train-reid", "--config", "synthetic/semantic", "--out", tmp_path / "x"]
+    words += ["--data", tiny_world / "source", "--verify-contents"]
+    result = tfipgan(*words)
+    assert result.exit_code == 2 and "is for --translated" in result.stderr
+    line = refused(1, *words, "--translated", translated)
+    assert line.startswith(f"{translated} has no manifest.jsonl; expected a folder")
+
+
 def test_names_of_ones_own(tfipgan, called, tiny_world, tmp_path):
     """The pattern is for the translated images too; person 0 may be a person."""
     source = sorted((tiny_world / "source" / "bounding_box_train").iterdir())
@@ -200,11 +259,11 @@ def test_a_classifier_of_cameras(
 
 def test_translated_images_of_strangers(refused, settings, tiny_world, tmp_path):
     (tmp_path / "new").mkdir()
-    path = next(Path(tiny_world / "source" / "query").iterdir())
-    shutil.copy(path, tmp_path / "new" / translated_name(path.name, 1))
+    for path in sorted(Path(tiny_world / "source" / "query").iterdir())[:2]:
+        shutil.copy(path, tmp_path / "new" / translated_name(path.name, 1))
     line = refused(
         1, "train-reid", "--config", "synthetic/semantic", *settings,
-        "--set", "reid.batch_size=1", "--data", tiny_world / "source",
+        "--set", "reid.batch_size=2", "--data", tiny_world / "source",
         "--translated", tmp_path / "new", "--out", tmp_path / "x",
         "--devices", "CPU:0",
     )  # fmt: skip

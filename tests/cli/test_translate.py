@@ -192,6 +192,28 @@ def test_two_at_a_time(refused, tiny_gan_run, tiny_world, tmp_path):
     assert line.startswith(f"{out} is being written by another process")
 
 
+def test_an_output_inside_the_source(
+    refused, tfipgan, tiny_gan_run, tiny_world, tmp_path
+):
+    """It would be read as more of the source by the next call."""
+    root = Path(shutil.copytree(tiny_world / "source", tmp_path / "source"))
+    before = contents(tmp_path)
+    words = ["translate", "--model", tiny_gan_run.path, "--source"]
+    for source, out in (
+        (root, root / "bounding_box_train" / "out"),
+        (root, root / "bounding_box_train"),
+        (root / "query", root / "query" / "a" / "out"),
+    ):
+        line = refused(1, *words, source, "--out", out)
+        assert " lies in " in line and "give a place outside of it" in line
+    assert " holds " in refused(1, *words, root, "--out", tmp_path)
+    assert contents(tmp_path) == before
+    for _ in range(2):
+        result = tfipgan(*words, root, "--out", root / "translated", "--no-progress")
+        assert result.stdout == "90 images, 3 for each source image\n", result.output
+        shutil.rmtree(root / "translated")
+
+
 def test_a_folder_that_is_there_stays(refused, tiny_gan_run, tiny_world, tmp_path):
     (tmp_path / "mine").touch()
     line = refused(1, *words_for(tiny_gan_run, tiny_world, tmp_path))
@@ -248,6 +270,33 @@ def test_verify(tfipgan, copy):
     assert result.exit_code == 1
     assert result.stdout == f"images missing (1): {Path(name).name}\n"
     assert result.stderr == ""
+
+
+def test_what_reads_a_translated_folder(
+    refused, copy, tiny_reid_run, tiny_gan_run, tiny_world, tmp_path
+):
+    """With images gone, one changed in its size, and one too many."""
+    first, second, third, *_ = sorted(copy.glob("*.jpg"))
+    first.unlink()
+    second.write_bytes(second.read_bytes() + b"\0")
+    shutil.copy(third, copy / third.name.replace("_c1s1_", "_c2s9_"))
+    told = (
+        f"{copy} is not as its manifest.jsonl says: images missing (1): {first.name}; "
+        f"images changed (1): {second.name}; images that the manifest lacks (1): "
+    )
+    target, out = tiny_world / "target", tmp_path / "x"
+    for words in (
+        ("identity-accuracy", "--classifier", tiny_reid_run.path, "--images", copy),
+        ("identity-accuracy", "--classifier", tiny_reid_run.path, "--data", copy),
+        ("extract", "--model", tiny_reid_run.path, "--images", copy, "--out", out),
+        ("translate", "--model", tiny_gan_run.path, "--source", copy, "--out", out),
+        ("train-gan", "--config", "synthetic/stargan", "--source", copy, "--target",
+         target, "--out", out),
+        ("train-gan", "--config", "synthetic/stargan", "--source", target, "--target",
+         copy, "--out", out),
+    ):  # fmt: skip
+        assert refused(1, *words, "--no-progress").startswith(told), words
+        assert not out.exists()
 
 
 def test_verify_with_the_source_and_the_model(

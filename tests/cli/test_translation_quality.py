@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -180,7 +181,7 @@ def test_unreadable_images(tfipgan, refused, words, translated, tmp_path, caplog
     sorted(copy.glob("*.jpg"))[0].write_bytes(b"")
     path = tmp_path / "quality.json"
     line = refused(1, *words("--json", path, translated=copy))
-    assert "can't be read (1 of 90): " in line and not path.exists()
+    assert "images changed (1): " in line and not path.exists()
     given = ["--json", path, "--skip-unreadable"]
     with caplog.at_level(logging.WARNING):
         result = tfipgan(*words(*given, translated=copy))
@@ -188,3 +189,13 @@ def test_unreadable_images(tfipgan, refused, words, translated, tmp_path, caplog
     assert "left out images that can't be read (1 of 90): " in caplog.text
     found = json.loads(path.read_text())
     assert [camera["images"] for camera in found["cameras"]] == [29, 30, 30]
+
+
+def test_a_translated_folder_that_lacks_some(refused, words, translated, tmp_path):
+    copy = Path(shutil.copytree(translated, tmp_path / "copy"))
+    gone = sorted(copy.glob("*.jpg"))[0]
+    gone.unlink()
+    line = refused(1, *words(translated=copy))
+    assert line.startswith(f"{copy} is not as its manifest.jsonl says: images missing")
+    line = refused(1, *words(source=copy))
+    assert f"images missing (1): {gone.name}; translate again" in line

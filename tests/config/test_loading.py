@@ -126,6 +126,45 @@ def test_numbers_as_people_write_them(write):
     assert isinstance(gan.lambda_domain, float)
 
 
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("010", 10),
+        ("08", 8),
+        ("007", 7),
+        ("1_000", 1000),
+        ("0x1F", 31),
+        ("0o17", 15),
+        ("0b11", 3),
+        ("+5", 5),
+    ],
+)
+def test_whole_numbers_are_decimal(write, text, number):
+    assert load_config("base", [f"reid.epochs={text}"]).reid.epochs == number
+    assert load_config(write(f"reid: {{epochs: {text}}}\n")).reid.epochs == number
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("1e-4", 1e-4),
+        ("1.e-4", 1e-4),
+        (".5", 0.5),
+        ("05.5", 5.5),
+        ("1_000.5", 1000.5),
+        ("2E+1", 20.0),
+    ],
+)
+def test_other_numbers_are_decimal(write, text, number):
+    assert load_config(write(f"gan: {{epsilon: {text}}}\n")).gan.epsilon == number
+
+
+@pytest.mark.parametrize("text", ["2024-05-01", "1:30", "0o8", "1_", "runs/08"])
+def test_text_stays_text(write, text):
+    config = load_config(write(f"backbone: {{weights: {text}}}\n"))
+    assert config.backbone.weights == text
+
+
 def test_round_trip(tmp_path):
     config = load_config("market_to_duke/ipgan_ibn", ["seed=3", "gan.epsilon=1e-7"])
     path = tmp_path / "config.yaml"
@@ -184,7 +223,7 @@ def test_bad_file_is_named(write, text, expected):
     [
         # What the constructors of YAML's own tags stumble over.
         (f"seed: {'9' * 5000}\n", "can't be read as YAML: Exceeds the limit"),
-        ("seed: 2020-13-32\n", "can't be read as YAML: month must be in 1..12"),
+        ("seed: 2020-13-32\n", "seed: expected a whole .*, found '2020-13-32'"),
         ("seed: !!int ''\n", "can't be read as YAML: "),
         ("gan: !!map 1\n", "can't be read as YAML: line 1: expected a mapping node"),
         ("gan: !!python/object/apply:os.getpid []\n", "could not determine a constr"),
@@ -235,7 +274,21 @@ def test_a_runs_own_config(write):
 
 
 def test_text_that_looks_like_a_number(tmp_path):
-    for weights in ("1e-4", "123", "no", "a: b", "\x00 \ud800", "imagenet "):
+    for weights in (
+        *(
+            "1e-4",
+            "123",
+            "010",
+            "08",
+            "0o17",
+            "0x1F",
+            "1:30",
+            "2020-01-01",
+            "1_0",
+            "no",
+        ),
+        *("a: b", "\x00 \ud800", "imagenet "),
+    ):
         config = load_config("base")
         backbone = dataclasses.replace(config.backbone, weights=weights)
         config = dataclasses.replace(config, backbone=backbone)
@@ -326,6 +379,22 @@ BELOW_1 = r"expected a number of at least 0 and below 1"
         ("translation.quality", "101", "expected a whole number from 1 to 100"),
         ("evaluation.metric", "l1", "expected one of euclidean, cosine, found 'l1'"),
         ("seed", "-1", "expected a whole number from 0 to 2147483647, found -1"),
+        # What YAML 1.1 takes for numbers and dates, and nobody else.
+        ("reid.epochs", "1:30", "from 1 to 1000000, found '1:30'"),
+        ("reid.learning_rate", "1:30.5", "greater than 0, found '1:30.5'"),
+        ("reid.epochs", "2024-05-01", "from 1 to 1000000, found '2024-05-01'"),
+        ("reid.epochs", "1__0", "from 1 to 1000000, found '1__0'"),
+        ("backbone.ibn", "no", "expected one of none, a, b, found False"),
+        ("backbone.weights", "on", "expected none, imagenet or a path, found True"),
+        ("gan.random_flip", "y", "expected true or false, found 'y'"),
+        ("gan.random_flip", "~", "expected true or false, found None"),
+        # What is another number in float32.
+        ("gan.epsilon", "1e-50", r"what float32 holds\), found 1e-50"),
+        ("gan.learning_rate", "1e39", r"what float32 holds\), found 1e\+39"),
+        ("gan.lambda_semantic", "1e-40", r"3.4e\+38 \(what float32 holds\), found"),
+        ("gan.beta_2", "0.99999999", f"{BELOW_1} as float32 too, found 0.99999999"),
+        ("reid.dropout", "0.99999999", f"{BELOW_1} as float32 too, found 0.99999999"),
+        ("backbone.mean", "[0, 1e-60, 0]", r"what float32 holds\), found \[0, "),
     ],
 )
 def test_bad_value(key, value, expected):

@@ -274,8 +274,9 @@ def test_manifests(fuzz, tmp_path):
         "source_sha256": "0" * 64,
         "camera": 4,
         "sha256": "1" * 64,
+        "size": 9,
     }
-    header = {"manifest": 1, "model": {}, "images": 2, "left_out": 1}
+    header = {"manifest": 2, "model": {}, "images": 2, "left_out": 1}
     left_out = {"left_out": "c.jpg", "why": "empty"}
 
     def check(data):

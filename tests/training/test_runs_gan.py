@@ -1,5 +1,6 @@
 """A GAN run from samples to its folder: what it leaves, resuming, what it refuses."""
 
+import logging
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 from tfipgan.data.filenames import Sample
 from tfipgan.data.images import signed_to_unit, to_signed
 from tfipgan.data.pipelines import gan_batches, inference_batches
-from tfipgan.errors import InputError
+from tfipgan.errors import ConfigError, InputError
 from tfipgan.evaluation.features import identity_accuracy
 from tfipgan.reports.sample_sheet import write_sample_sheet
 from tfipgan.runs.metrics_log import read_metrics
@@ -194,6 +195,18 @@ def test_the_semantic_run_tells_identities(train, tiny_config, tiny_reid_run, tm
 def test_a_batch_splits_over_the_devices(train, tiny_config, tmp_path, two_devices):
     with pytest.raises(InputError, match="batch size 5 does not split over 2 devices"):
         train(with_gan(tiny_config, batch_size=5), devices=None)
+    assert not (tmp_path / "run").exists()
+
+
+def test_values_that_nothing_is_learnt_with(train, tiny_config, tmp_path, caplog):
+    with pytest.raises(ConfigError, match="gan.batch_size: expected at least 2"):
+        train(with_gan(tiny_config, batch_size=1))
+    # Told before what the images are refused for.
+    slips = with_gan(tiny_config, learning_rate=1.0, batch_size=40)
+    with caplog.at_level(logging.WARNING), pytest.raises(InputError, match="takes 80"):
+        train(slips)
+    (record,) = caplog.records
+    assert record.getMessage().startswith("gan.learning_rate is 1: ")
     assert not (tmp_path / "run").exists()
 
 

@@ -3,6 +3,7 @@
 tests/cli/test_train_reid.py has a run on two devices with held-out identities.
 """
 
+import logging
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from tfipgan.data.filenames import Sample
-from tfipgan.errors import InputError
+from tfipgan.errors import ConfigError, InputError
 from tfipgan.runs.metrics_log import read_metrics
 from tfipgan.runs.run import create_run
 from tfipgan.training import reid_run
@@ -205,6 +206,19 @@ def test_sizes_that_do_not_fit(train, tiny_config, tmp_path, two_devices):
     with pytest.raises(InputError, match="device GPU:9 is not there; .* CPU:0, CPU:1"):
         train(devices=["GPU:9"])
     assert not (tmp_path / "run").exists()
+
+
+def test_values_that_nothing_is_learnt_with(train, tiny_config, tmp_path):
+    with pytest.raises(ConfigError, match="reid.batch_size: expected at least 2"):
+        train(with_reid(tiny_config, batch_size=1))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_likely_slip_is_told_once(train, trained_on, tiny_config, caplog):
+    with caplog.at_level(logging.WARNING), pytest.raises(Reached):
+        train(with_reid(tiny_config, decay_epoch=40))
+    (record,) = caplog.records
+    assert record.getMessage().startswith("reid.decay_epoch is 40 and reid.epochs is 2")
 
 
 def test_resuming_asks_for_the_same_config_and_people(

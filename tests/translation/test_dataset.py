@@ -230,7 +230,7 @@ def test_the_manifest(source, tmp_path):
     translate(source, tmp_path / "out", named=named, left_out=left_out)
     manifest = read_manifest(tmp_path / "out")
     assert manifest.header == {
-        "manifest": 1,
+        "manifest": 2,
         "tfipgan": __version__,
         "model": {"run": "gan", "step": 7, "generator": weights_digest(Shift())},
         "source": "market",
@@ -251,6 +251,7 @@ def test_the_manifest(source, tmp_path):
     for path, line in zip(paths, lines, strict=True):
         assert line.source_sha256 == file_digest(path)
         assert line.sha256 == file_digest(tmp_path / "out" / line.image)
+        assert line.size == (tmp_path / "out" / line.image).stat().st_size
     sources = dict(zip([line.source for line in lines], paths, strict=True))
     assert not check_translated(manifest, sources)
 

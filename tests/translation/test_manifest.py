@@ -7,7 +7,9 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
+from tfipgan.data.datasets import read_images
 from tfipgan.errors import InputError
 from tfipgan.translation.manifest import (
     NAME,
@@ -18,7 +20,7 @@ from tfipgan.translation.manifest import (
     read_manifest,
     write_manifest,
 )
-from tfipgan.translation.manifest_check import check_translated
+from tfipgan.translation.manifest_check import check_translated, readable_as_listed
 
 SHA = "0123456789abcdef" * 4
 
@@ -41,7 +43,8 @@ def folder(tmp_path):
             image = f"{os.path.splitext(source)[0]}_to_c{camera}.jpg"
             (out / image).write_text(image)
             digests = [hashlib.sha256(t.encode()).hexdigest() for t in (source, image)]
-            lines.append(TranslatedImage(image, source, digests[0], camera, digests[1]))
+            about = source, digests[0], camera, digests[1], len(image)
+            lines.append(TranslatedImage(image, *about))
     (tmp_path / "lines").write_text("".join(map(format_line, lines)))
     header = {"model": {}, "images": 3}
     left_out = {"torn.jpg": "empty"}
@@ -65,6 +68,14 @@ def test_a_line_and_back():
         line = format_line(image)
         assert line.isascii() and line.count("\n") == 1 and line.endswith("\n")
         assert parse_line(line.encode()) == image
+
+
+def test_a_line_without_a_size():
+    """As version 1 has it."""
+    assert '"size"' not in format_line(line_of())
+    image = line_of(size=0)
+    assert format_line(image).endswith(', "size": 0}\n')
+    assert parse_line(format_line(image).encode()) == image
 
 
 @pytest.mark.parametrize(
@@ -93,6 +104,9 @@ def test_a_line_and_back():
                 ("sha256", SHA[1:]),
                 ("sha256", None),
                 ("source_sha256", SHA.upper()),
+                ("size", -1),
+                ("size", "9"),
+                ("size", True),
             )
         ),
     ],
@@ -105,7 +119,7 @@ def test_what_is_no_line(line):
 
 def test_a_manifest_and_back(folder):
     manifest = read_manifest(folder)
-    header = {"manifest": 1, "model": {}, "images": 3, "left_out": 1}
+    header = {"manifest": 2, "model": {}, "images": 3, "left_out": 1}
     assert manifest.header == header
     assert manifest.left_out == {"torn.jpg": "empty"}
     images = ["a_to_c1.jpg", "a_to_c2.jpg", "below/b_to_c2.jpg"]
@@ -131,7 +145,7 @@ def rewritten(folder, change):
         (lambda n: [{**n[0], "images": "3"}, *n[1:]], "its first lines are no header"),
         (lambda n: [{**n[0], "left_out": -1}, *n[1:]], "its first lines are no header"),
         (lambda n: [{**n[0], "left_out": 9}, *n[1:]], "its first lines are no header"),
-        (lambda n: [{**n[0], "manifest": 2}, *n[1:]], "is of version 2, expected 1"),
+        (lambda n: [{**n[0], "manifest": 3}, *n[1:]], "version 3, expected 1 or 2: "),
         (lambda n: n[:-1], "has 2 images and its header says 3"),
         (lambda n: [*n[:-1], n[-2]], "has a_to_c2.jpg twice"),
         (lambda n: [*n[:3], "{"], r"manifest.jsonl, line 4: b'{\\n' is damaged"),
@@ -182,6 +196,156 @@ def test_what_differs(folder):
     del sources["a.png"]
     found = check_translated(manifest, sources)
     assert "source images missing (1): a.png" in found
+
+
+def test_what_differs_at_a_look(folder):
+    """Names and sizes; another text of the same length is the checksums' to find."""
+    manifest = read_manifest(folder)
+    assert check_translated(manifest, contents=False) == []
+    (folder / "a_to_c1.jpg").write_text("a_to_c1.jpG")
+    assert check_translated(manifest, contents=False) == []
+    (folder / "a_to_c1.jpg").write_text("shorter")
+    (folder / "a_to_c2.jpg").unlink()
+    (folder / "a_to_c2.jpg").mkdir()
+    (folder / "below" / "b_to_c2.jpg").unlink()
+    (folder / "new.jpg").touch()
+    assert check_translated(manifest, contents=False) == [
+        "images changed (2): a_to_c1.jpg, a_to_c2.jpg",
+        "images missing (1): below/b_to_c2.jpg",
+        "images that the manifest lacks (1): new.jpg",
+    ]
+
+
+def test_a_file_that_nobody_may_look_at(folder):
+    (folder / "a_to_c1.jpg").unlink()
+    (folder / "a_to_c1.jpg").symlink_to("a_to_c1.jpg")
+    (line,) = check_translated(read_manifest(folder), contents=False)
+    assert line.startswith("images unreadable: Too many levels") and "a_to_c1" in line
+
+
+def without_sizes(lines):
+    """Change a manifest to version 1."""
+    lines[0]["manifest"] = 1
+    return [{k: v for k, v in line.items() if k != "size"} for line in lines]
+
+
+def test_version_1_has_names_only(folder):
+    rewritten(folder, without_sizes)
+    (folder / "a_to_c1.jpg").write_text("shorter")
+    (folder / "a_to_c2.jpg").unlink()
+    manifest = read_manifest(folder)
+    missing = "images missing (1): a_to_c2.jpg"
+    assert check_translated(manifest, contents=False) == [missing]
+    changed = "images changed (1): a_to_c1.jpg"
+    assert check_translated(manifest) == [changed, missing]
+
+
+# ------------------------------------------------------- what a command makes of it
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Function of a folder's name: real images in it with a manifest, its samples."""
+
+    def make(name):
+        folder, lines = tmp_path / name, []
+        for camera in (1, 2, 3):
+            image = f"0001_c1s1_000000_00_to_c{camera}.png"
+            path = folder / "below" / image
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (4, 8), (camera, 0, 0)).save(path)
+            digest, size = file_digest(path), path.stat().st_size
+            lines.append(line_of(f"below/{image}", sha256=digest, size=size))
+        (tmp_path / "lines").write_text("".join(map(format_line, lines)))
+        header = {"model": {}, "images": 3}
+        write_manifest(folder / NAME, header, {}, [tmp_path / "lines"])
+        return folder
+
+    return make
+
+
+def look(folder, **options):
+    return readable_as_listed(folder, read_images(folder), **options)
+
+
+def told(folder, **options):
+    with pytest.raises(InputError) as raised:
+        look(folder, **options)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def test_a_folder_as_listed(images, capsys):
+    folder = images("out")
+    for options in ({}, {"skip": True}, {"contents": True}):
+        samples, left_out = look(folder, **options)
+        assert samples == list(read_images(folder)) and left_out == {}
+    assert capsys.readouterr().err == ""
+    look(folder, contents=True, progress=True)
+    assert "3/3" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_not(images):
+    folder = images("out")
+    first, second, third = sorted((folder / "below").iterdir())
+    third.unlink()
+    remedy = f"; translate again, or remove {NAME} to use the folder as it is"
+    missing = f"images missing (1): below/{third.name}"
+    assert told(folder) == f"{folder} is not as its {NAME} says: {missing}{remedy}"
+    assert missing in told(folder, skip=True)
+    (folder / "below" / "0001_c1s1_000000_00_to_c9.png").write_bytes(first.read_bytes())
+    assert f"{missing}; images that the manifest lacks (1): below/" in told(folder)
+    # One by another of the same size: what --verify-contents is for.
+    folder = images("same")
+    first, second, _ = sorted((folder / "below").iterdir())
+    assert first.stat().st_size == second.stat().st_size
+    first.write_bytes(second.read_bytes())
+    look(folder)
+    assert f"images changed (1): below/{first.name}" in told(folder, contents=True)
+    # The user's own, or a server's.
+    (folder / NAME).unlink()
+    assert len(look(folder, contents=True)[0]) == 3
+
+
+def test_what_is_skipped_may_differ(images):
+    """It is told of as left out, and can't be trained on."""
+    folder = images("out")
+    first, second, _ = sorted((folder / "below").iterdir())
+    first.write_bytes(first.read_bytes()[:20])
+    assert f"images changed (1): below/{first.name}" in told(folder)
+    torn = folder / "below" / "0001_c1s1_000000_00_to_c9.png"
+    torn.touch()
+    samples, left_out = look(folder, skip=True)
+    assert len(samples) == 2 and [*left_out] == [str(first), str(torn)]
+    second.write_bytes(second.read_bytes() + b"\0")
+    line = told(folder, skip=True)
+    assert f"images changed (1): below/{second.name};" in line
+
+
+def test_folders_below(images):
+    """Several translations together, each with its manifest, and others without."""
+    folder = images("all/one").parent
+    images("all/two")
+    (folder / "own").mkdir()
+    Image.new("RGB", (4, 8)).save(folder / "own" / "0001_c1s1_000000_00_to_c1.png")
+    assert len(look(folder)[0]) == 7
+    os.unlink(next((folder / "two" / "below").iterdir()))
+    assert told(folder).startswith(f"{folder / 'two'} is not as its {NAME} says: ")
+    # A manifest of a folder that none of the samples is from.
+    samples = [s for s in read_images(folder) if "two" not in s.path]
+    assert len(readable_as_listed(folder, samples)[0]) == 4
+
+
+def test_an_unfinished_translation(images):
+    folder = images("out.part/images")
+    (folder.parent / "part.json").write_text('{"about": {"weights": "1"}}')
+    (folder / NAME).unlink()
+    for given in (folder, folder.parent, folder.parent.parent):
+        line = told(given)
+        assert line.startswith(f"{folder.parent} is what an unfinished `tfipgan tran")
+    # A file of that name is no part.
+    (folder.parent / "part.json").write_text("[]")
+    assert len(look(folder)[0]) == 3
 
 
 def test_the_first_few_of_many(folder):

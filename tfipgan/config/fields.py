@@ -6,6 +6,7 @@ their metadata.
 """
 
 import math
+import struct
 from collections.abc import Callable
 from dataclasses import field
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 from tfipgan.errors import ConfigError, shorten
 
 LONGEST_SIDE = 8192
+# Below it float32 has fewer digits, and processors may take 0 instead.
+SMALLEST = 2.0**-126
 
 
 def _option(default: Any, expected: str, read: Callable[[Any], Any]) -> Any:
@@ -39,7 +42,19 @@ def _read_number(value: Any) -> float:
     except OverflowError:  # a whole number of hundreds of digits
         raise ValueError from None
     _require(math.isfinite(number))
+    if number and not SMALLEST <= abs(_in_float32(number)) < math.inf:
+        raise ValueError(
+            f"0, or a size from {SMALLEST:.2g} to 3.4e+38 (what float32 holds)"
+        )
     return number
+
+
+def _in_float32(number: float) -> float:
+    """What the training, which computes in float32, makes of a number"""
+    try:
+        return struct.unpack("f", struct.pack("f", number))[0]
+    except OverflowError:
+        return math.inf
 
 
 def _read_sequence(value: Any, length: int, read: Callable[[Any], Any]) -> tuple:
@@ -60,6 +75,8 @@ def _number(default: float, expected: str, fits: Callable[[float], bool]) -> Any
     def read(value: Any) -> float:
         number = _read_number(value)
         _require(fits(number))
+        if not fits(_in_float32(number)):
+            raise ValueError(f"{expected} as float32 too")
         return number
 
     return _option(default, expected, read)
@@ -148,8 +165,8 @@ def read_value(name: str, option: Any, value: Any) -> Any:
     """Read one value of the field `option`; a ConfigError names it as `name`."""
     try:
         return option.metadata["read"](value)
-    except ValueError:
-        expected = option.metadata["expected"]
+    except ValueError as error:
+        expected = str(error) or option.metadata["expected"]
         raise ConfigError(
             f"{name}: expected {expected}, found {shorten(value)}"
         ) from None

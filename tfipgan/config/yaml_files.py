@@ -1,4 +1,9 @@
-"""YAML as the config files use it: safe, strict about keys, and 1e-4 is a number."""
+"""YAML as the config files use it: safe, strict about keys, and numbers are decimal.
+
+PyYAML reads YAML 1.1, where 010 is 8, 1:30 is 90 and 1e-4 is text. Here 010 is 10, as
+in YAML 1.2, 0x1F, 0o17 and 0b11 are what they say, and 1_000 is 1000. 1:30 and dates
+are text, which no number's field takes. yes, no, on and off are switches, as in 1.1.
+"""
 
 import re
 from pathlib import Path
@@ -57,7 +62,7 @@ def dump_yaml(values: Any) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's safe loader that reads 1e-4 as a number and refuses a key given twice.
+    """YAML's safe loader with decimal numbers, which refuses a key given twice.
 
     And merge keys: with anchors they make gigabytes of a few lines.
     """
@@ -83,10 +88,28 @@ def _problem(words: str, node: Any) -> yaml.MarkedYAMLError:
     return yaml.MarkedYAMLError(problem=words, problem_mark=node.start_mark)
 
 
-# YAML 1.1 wants a point and a sign, 1.0e-4; everybody writes 1e-4.
+def _whole_number(loader: yaml.SafeLoader, node: Any) -> int:
+    text = loader.construct_scalar(node)
+    prefixed = text.lstrip("-+")[:2].lower() in ("0x", "0o", "0b")
+    # In base 10 Python takes leading zeros, and underscores between digits.
+    return int(text, 0 if prefixed else 10)
+
+
+_TAG = "tag:yaml.org,2002:"
+_NUMBERS = {
+    "int": r"[-+]?([0-9]+(_[0-9]+)*|0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+)",
+    "float": r"[-+]?(([0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)([eE][-+]?[0-9]+)?"
+    r"|[0-9][0-9_]*[eE][-+]?[0-9]+|\.(inf|Inf|INF))|\.(nan|NaN|NAN)",
+}
+_OTHERWISE = {f"{_TAG}{kind}" for kind in (*_NUMBERS, "timestamp")}
+
+_Loader.add_constructor(f"{_TAG}int", _whole_number)
 for _class in (_Loader, _Dumper):
-    _class.add_implicit_resolver(
-        "tag:yaml.org,2002:float",
-        re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+\Z"),
-        list("-+0123456789"),
-    )
+    _class.yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in readings if tag not in _OTHERWISE]
+        for first, readings in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    for _kind, _pattern in _NUMBERS.items():
+        _class.add_implicit_resolver(
+            f"{_TAG}{_kind}", re.compile(rf"({_pattern})\Z"), list("-+.0123456789")
+        )

@@ -77,9 +77,7 @@ def find_layout(
     root = existing_folder(root)
     settings = _settings(root)
     format, compiled = _naming(format, pattern, settings)
-    if format in ("auto", "msmt17") and any(
-        (root / name).is_file() for names in LISTS.values() for name in names
-    ):
+    if format in ("auto", "msmt17") and _has_lists(root):
         return Layout(root, "msmt17", None, _list_folders(root), listed=True)
     folders = _split_folders(root, settings)
     if not folders:
@@ -90,6 +88,26 @@ def find_layout(
     if format == "auto":
         format = _format_of(root, folders, [s for s in SPLITS if s in splits])
     return Layout(root, format, compiled, folders)
+
+
+def image_folders(root: str | os.PathLike[str]) -> list[Path]:
+    """The folders that a dataset's images are in: its splits', or the root itself.
+
+    Raises:
+      InputError: the root is missing or a file, or its dataset.yaml is damaged.
+    """
+    root = existing_folder(root)
+    found = _split_folders(root, _settings(root)), _list_folders(root)
+    return [folder for folders in found for folder in folders.values()] or [root]
+
+
+def looks_like_dataset(root: Path) -> bool:
+    """Whether a dataset.yaml, list files or two split folders say that it is one."""
+    return (
+        (root / SETTINGS_FILE).is_file()
+        or _has_lists(root)
+        or len(_split_folders(root, {})) >= 2
+    )
 
 
 def find_naming(
@@ -253,6 +271,10 @@ def _split_folders(root: Path, settings: dict[str, str]) -> dict[str, Path]:
     return folders
 
 
+def _has_lists(root: Path) -> bool:
+    return any((root / name).is_file() for names in LISTS.values() for name in names)
+
+
 def _list_folders(root: Path) -> dict[str, Path]:
     folders = {}
     for split, candidates in _LIST_FOLDERS.items():
@@ -273,10 +295,7 @@ def _raise_if_nested(root: Path) -> None:
     inside = []
     for child in sorted(root.iterdir()):
         if child.is_dir() and not child.name.startswith("."):
-            lists = any(
-                (child / n).is_file() for names in LISTS.values() for n in names
-            )
-            if lists or len(_split_folders(child, {})) >= 2:
+            if _has_lists(child) or len(_split_folders(child, {})) >= 2:
                 inside.append(str(child))
     if inside:
         raise InputError(

@@ -44,6 +44,15 @@ def part_of(out: str | os.PathLike) -> Path:
     return out.with_name(f"{out.name}.part")
 
 
+def is_part(folder: str | os.PathLike) -> bool:
+    """Whether a folder is where an output grows, and not the output."""
+    folder = Path(folder)
+    try:
+        return (folder / _ABOUT).is_file() and "about" in _read(folder)
+    except InputError:
+        return False
+
+
 def require_new_output(out: str | os.PathLike, require_new: Callable) -> None:
     """Calls require_new_file or require_new_folder, which raise InputError.
 

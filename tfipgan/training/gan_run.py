@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 
 from tfipgan.config import Config
+from tfipgan.config.training_checks import check_gan_training
 from tfipgan.data.filenames import Sample
 from tfipgan.data.image_cache import check_cache
 from tfipgan.data.labels import WHOLE_TARGET, DomainMap
@@ -79,10 +80,14 @@ def train_gan(
             gan.jit_compile on several; more images than `cache_gib` holds; `out` is not
             empty, or not a run of this config and data, or another process trains it.
             Or the workers were not started alike, or do not all come.
+        ConfigError: values that nothing is learnt with (`check_gan_training`).
         TrainingError, SystemExit: as `train_resumably`; or another worker has ended.
     """
     # Before anything that may be an error here: so the other workers see that we end.
     team = Team(make_strategy(devices))
+    for line in check_gan_training(config):
+        if team.is_chief:
+            logger.warning(line)
     gan = config.gan
     target, domains = _target_domains(gan.target_domains, target)
     labels = _semantic_labels(config, semantic, source)

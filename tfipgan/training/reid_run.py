@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from tfipgan.config import Config
+from tfipgan.config.training_checks import check_reid_training
 from tfipgan.data.filenames import Sample
 from tfipgan.data.image_cache import check_cache
 from tfipgan.data.labels import LabelMap, camera_classes
@@ -90,11 +91,15 @@ def train_reid(
             that can't be had or don't fit; `out` is not empty, or not a run of this
             config and data, or another process trains it.
             Or the workers were not started alike, or do not all come.
+        ConfigError: values that nothing is learnt with (`check_reid_training`).
         TrainingError, SystemExit: as `train_resumably`; or another worker has ended.
     """
     # Before anything that may be an error here: so the other workers see that we end.
     team = Team(make_strategy(devices))
     config = replace(config, backbone=resolve_weights(config.backbone))
+    for line in check_reid_training(config):
+        if team.is_chief:
+            logger.warning(line)
     reid = config.reid
     one_class, classes = _CLASSES[reid.labels]
     if reid.labels == "camera":

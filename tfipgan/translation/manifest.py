@@ -4,15 +4,16 @@ A file of JSON lines, which grows with the work and is read without holding it i
 memory. Its first line is the header; a line for each source image that was left out
 follows, and one for each image:
 
-{"manifest": 1, "tfipgan": .., "model": {"run": .., "step": .., "generator": SHA-256},
+{"manifest": 2, "tfipgan": .., "model": {"run": .., "step": .., "generator": SHA-256},
  "source": .., "image_size": [height, width], "format": .., "quality": ..,
  "cameras": [..], "images": .., "left_out": ..}
 {"left_out": "a.jpg", "why": ..}
 {"image": "b_to_c4.jpg", "source": "b.jpg", "source_sha256": .., "camera": 4,
- "sha256": ..}
+ "sha256": .., "size": ..}
 
-Paths are relative to the folder, and to the source's. JSON's escapes keep any name in
-a line, bytes that are no UTF-8 as Python's lone surrogates.
+Version 1 had no sizes, and is read as well. Paths are relative to the folder, and to
+the source's. JSON's escapes keep any name in a line, bytes that are no UTF-8 as
+Python's lone surrogates.
 """
 
 import hashlib
@@ -28,7 +29,7 @@ from pathlib import Path, PurePosixPath
 from tfipgan.errors import InputError
 
 NAME = "manifest.jsonl"
-VERSION = 1
+VERSION, READ = 2, (1, 2)
 # Longer than any line of ours, whose paths have at most 4096 bytes.
 _LONGEST_LINE = 2**17
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -44,6 +45,7 @@ class TranslatedImage:
         source_sha256: checksum of the source image.
         camera: the target's number of the camera whose style it has.
         sha256: checksum of the file.
+        size: of the file in bytes; None in a manifest of version 1.
     """
 
     image: str
@@ -51,6 +53,7 @@ class TranslatedImage:
     source_sha256: str
     camera: int
     sha256: str
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,10 @@ class Manifest:
 
 def format_line(image: TranslatedImage) -> str:
     """Return the line of an image."""
-    return json.dumps(asdict(image)) + "\n"
+    fields = asdict(image)
+    if image.size is None:
+        del fields["size"]
+    return json.dumps(fields) + "\n"
 
 
 def parse_line(line: bytes) -> TranslatedImage:
@@ -108,6 +114,7 @@ def parse_line(line: bytes) -> TranslatedImage:
             and _SHA256.fullmatch(image.sha256)
             and _SHA256.fullmatch(image.source_sha256)
             and type(image.camera) is int
+            and (image.size is None or type(image.size) is int and image.size >= 0)
         ):
             return image
     except (ValueError, TypeError):
@@ -158,10 +165,11 @@ def read_manifest(folder: str | os.PathLike) -> Manifest:
         with open(path, "rb") as file:
             lines = _lines(file)
             header = _parsed(next(lines, b""))
-            if header["manifest"] != VERSION:
+            if header["manifest"] not in READ:
                 raise InputError(
-                    f"{path} is of version {header['manifest']!r}, expected {VERSION}: "
-                    "check it with the tfipgan that made it"
+                    f"{path} is of version {header['manifest']!r}, expected "
+                    f"{' or '.join(map(str, READ))}: check it with the tfipgan that "
+                    "made it"
                 )
             rest = [_parsed(line) for line in islice(lines, header["left_out"])]
             left_out = {entry["left_out"]: entry["why"] for entry in rest}

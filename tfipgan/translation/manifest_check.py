@@ -1,24 +1,108 @@
 """Whether a translated folder is as its manifest says."""
 
-from collections.abc import Iterator, Mapping
+import os
+import stat
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import tee
 from pathlib import Path
+from typing import NamedTuple
 
 from tqdm import tqdm
 
+from tfipgan.data.filenames import Sample
 from tfipgan.data.image_files import image_paths
+from tfipgan.data.readable import check_readable
 from tfipgan.errors import InputError, shorten_name
+from tfipgan.files.partial_output import is_part
 from tfipgan.files.threads import map_in_threads
-from tfipgan.translation.manifest import Manifest, file_digest
+from tfipgan.translation.manifest import NAME, Manifest, file_digest, read_manifest
 
 THREADS = 8
+MISSING, CHANGED = "missing", "changed"
 _SHOWN = 5
+
+
+def readable_as_listed(
+    folder: str | os.PathLike,
+    samples: Sequence[Sample],
+    *,
+    skip: bool = False,
+    contents: bool = False,
+    progress: bool = False,
+) -> tuple[list[Sample], dict[str, str]]:
+    """Decode images as `check_readable`; where translated, see that all are there.
+
+    Where a manifest lies in the folder, or in one below that has some of the samples,
+    its names and sizes are compared with the files: a stat of each. A folder without
+    one is anyone's own.
+
+    Args:
+        folder: that the samples were read from.
+        samples: of images below it.
+        skip: leave out what can't be read; that is no difference to a manifest then.
+        contents: compare the checksums too.
+        progress: whether to show progress bars on stderr.
+
+    Returns:
+        As `check_readable`.
+
+    Raises:
+        InputError: something is missing, extra or changed; a damaged manifest; what an
+            unfinished translation has left; images that can't be read.
+    """
+    manifests = _manifests(Path(folder), samples)
+    # Before all is decoded, unless that says what to pass over.
+    if not skip:
+        _require_as_listed(manifests, (), contents, progress)
+    found = check_readable(samples, skip=skip, progress=progress)
+    if skip:
+        _require_as_listed(manifests, found[1], contents, progress)
+    return found
+
+
+def _manifests(folder: Path, samples: Sequence[Sample]) -> list[Manifest]:
+    places = {folder}
+    for name in {os.path.dirname(sample.path) for sample in samples}:
+        places |= {p for p in (Path(name), *Path(name).parents) if folder in p.parents}
+    for place in (*sorted(places), folder.parent):
+        if is_part(place):
+            raise InputError(
+                f"{place} is what an unfinished `tfipgan translate` has made so far: "
+                "run the same command again to its end, and use what it makes"
+            )
+    return [read_manifest(p) for p in sorted(places) if (p / NAME).is_file()]
+
+
+def _require_as_listed(manifests, unreadable, contents, progress):
+    for manifest in manifests:
+        differences = check_translated(
+            manifest,
+            contents=contents,
+            unreadable=unreadable,
+            progress=progress and contents,
+        )
+        if differences:
+            raise InputError(
+                f"{manifest.path.parent} is not as its {NAME} says: "
+                f"{'; '.join(differences)}; translate again, or remove {NAME} to use "
+                "the folder as it is"
+            )
+
+
+class _File(NamedTuple):
+    kind: str
+    name: str
+    path: Path | str
+    sha256: str
+    size: int | None
 
 
 def check_translated(
     manifest: Manifest,
     sources: Mapping[str, str] | None = None,
     *,
+    contents: bool = True,
+    unreadable: Collection[str] = (),
     progress: bool = False,
 ) -> list[str]:
     """Compare the files of a folder, and of its source, with the manifest.
@@ -29,6 +113,8 @@ def check_translated(
     Args:
         manifest: of the folder that it lies in.
         sources: path of each source image by its relative path; None checks none.
+        contents: whether to compare checksums; else sizes, where the manifest has them.
+        unreadable: paths of images that may be anything but missing.
         progress: whether to show a progress bar on stderr.
 
     Returns:
@@ -42,8 +128,7 @@ def check_translated(
     listed: set[str] = set()
     translated = set(manifest.left_out)
 
-    def files() -> Iterator[tuple[str, str, Path | str, str]]:
-        """Yield what kind of file, its name, its path and its checksum."""
+    def files() -> Iterator[_File]:
         for line in manifest.images():
             if line.image in listed:
                 raise InputError(
@@ -51,27 +136,30 @@ def check_translated(
                     "damaged, translate again"
                 )
             listed.add(line.image)
-            yield "images", line.image, folder / line.image, line.sha256
+            path = folder / line.image
+            yield _File("images", line.image, path, line.sha256, line.size)
             if sources is not None and line.source not in translated:
                 translated.add(line.source)
-                path = sources.get(line.source)
-                if path is None:
+                source = sources.get(line.source)
+                if source is None:
                     found.add("source images missing", line.source)
                 else:
-                    yield "source images", line.source, path, line.source_sha256
+                    sha256 = line.source_sha256
+                    yield _File("source images", line.source, source, sha256, None)
 
     expected = manifest.header["images"]
     bar = tqdm(total=expected, desc="verify", unit="image", disable=not progress)
     with bar:
         these, checked = tee(files())
-        for (kind, name, _, _), amiss in zip(
-            these, map_in_threads(_amiss, checked, THREADS), strict=True
+        compare = _amiss if contents else _amiss_in_size
+        for file, amiss in zip(
+            these, map_in_threads(compare, checked, THREADS), strict=True
         ):
-            if amiss:
-                found.add(f"{kind} {amiss}", name)
-            bar.update(kind == "images")
+            if amiss == MISSING or amiss and str(file.path) not in unreadable:
+                found.add(f"{file.kind} {amiss}", file.name)
+            bar.update(file.kind == "images")
     for name in image_paths(folder, recursive=True):
-        if name not in listed:
+        if name not in listed and str(folder / name) not in unreadable:
             found.add("images that the manifest lacks", name)
     for name in sources or ():
         if name not in translated:
@@ -94,12 +182,23 @@ class _Differences:
         ]
 
 
-def _amiss(file) -> str:
+def _amiss(file: _File) -> str:
     """Return what is wrong with a file, or nothing."""
-    _, _, path, expected = file
     try:
-        return "" if file_digest(path) == expected else "changed"
+        return "" if file_digest(file.path) == file.sha256 else CHANGED
     except (FileNotFoundError, NotADirectoryError):
-        return "missing"
+        return MISSING
     except OSError as error:
         return f"unreadable: {error.strerror}"
+
+
+def _amiss_in_size(file: _File) -> str:
+    """As `_amiss`, by one look at the file and none into it."""
+    try:
+        about = os.stat(file.path)
+    except (FileNotFoundError, NotADirectoryError):
+        return MISSING
+    except OSError as error:
+        return f"unreadable: {error.strerror}"
+    same = stat.S_ISREG(about.st_mode) and file.size in (None, about.st_size)
+    return "" if same else CHANGED

@@ -152,7 +152,9 @@ class TranslationPart:
                 raise
             digest = hashlib.sha256(contents).hexdigest()
             lines.append(
-                TranslatedImage(name, made.source, source_sha256, camera, digest)
+                TranslatedImage(
+                    *(name, made.source, source_sha256, camera, digest, len(contents))
+                )
             )
         return lines
 
