@@ -185,6 +185,17 @@ def test_options_change_the_ranking(tfipgan, files, tmp_path):
     assert draws[0] == draws[1] != draws[2]
 
 
+def test_a_small_threshold_keeps_its_digits(tfipgan, files):
+    words = ["evaluate", *files, "--threshold", "0.3"]
+    usual = tfipgan(*words).stdout.split("a distance of ")[1].split(":")[0]
+    for file in files[1::2]:
+        features = FeatureSet.load(file)
+        features.features *= np.float32(2.0**-40)
+        features.save(file)
+    small = tfipgan(*words).stdout.split("a distance of ")[1].split(":")[0]
+    assert float(small) == pytest.approx(float(usual) * 2.0**-40, rel=1e-3)
+
+
 @pytest.mark.parametrize("rate", ["0", "1", "x"])
 def test_a_rate_that_is_none(tfipgan, files, rate):
     result = tfipgan("evaluate", *files, "--threshold", rate)

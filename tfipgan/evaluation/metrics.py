@@ -44,7 +44,9 @@ def evaluate_ranking(
     The rank of a match is one more than the number of valid gallery images nearer to
     the query, or as near and earlier in the gallery.
 
-    metric: "euclidean", or "cosine" (1 - the cosine of the angle); float32.
+    metric: "euclidean", or "cosine" (1 - the cosine of the angle). Ranks are those of
+      float32 products where these tell the distances apart (`fits_float32` says when;
+      they do for L2-normalised features), else of float64.
     ap: "standard" (mean of the precision at each match), or "trapezoid" (Market-1501
       evaluation code: mean of the precision just before and at each match, where
       "before" is 1 at rank 1).
@@ -61,8 +63,8 @@ def evaluate_ranking(
     rerank: whether to rank by k-reciprocal re-ranked distances (`reranked_rows`, Zhong
       et al. 2017); euclidean only.
     seed: of the draws under "cuhk03".
-    distances: float32 (queries, gallery), of your own, to rank by instead of the
-      features' (`metric` and `rerank` then say nothing).
+    distances: float32 or float64 (queries, gallery), of your own, to rank by instead of
+      the features' (`metric` and `rerank` then say nothing).
 
     Queries without a match among their valid gallery images, junk queries among them,
     are left out of the means and counted.
@@ -78,8 +80,8 @@ def evaluate_ranking(
 
     Raises InputError for unknown options, features of different lengths, unlabelled
     images (person id below -1, or, where the protocol looks at cameras, camera id below
-    0), a gallery of junk only, features too large for float32 distances, zero features
-    under "cosine", and if no query at all has a match.
+    0), a gallery of junk only, zero features under "cosine", and if no query at all has
+    a match.
     """
     return _evaluate(
         query,
@@ -140,7 +142,7 @@ def _evaluate(
     if not len(evaluated):
         raise InputError(why_no_match(query, persons, protocol))
 
-    tiles, to_distance, largest = _tiles(
+    tiles, *of_values = _tiles(
         query, gallery, kept, metric, protocol, memory_bytes, rerank, matrix
     )
     ranks = Ranks(candidates)
@@ -153,8 +155,7 @@ def _evaluate(
             query.camera_ids,
             cameras,
             kept,
-            to_distance,
-            largest,
+            *of_values,
             top,
         )
     shots = SingleShot(persons, seed) if protocol == "cuhk03" else None
@@ -193,11 +194,12 @@ def _evaluate(
 
 
 def _tiles(query, gallery, kept, metric, protocol, memory_bytes, rerank, matrix):
-    """Return tiles to rank by, what makes distances of their values, the largest."""
+    """Return tiles to rank by; what makes distances of values, the largest, a dtype."""
+    as_they_are = _as_it_is, 1.0, np.float32
     if matrix is not None:
-        return _of_matrix(matrix, len(query), len(gallery), kept), _as_it_is, 1.0
+        return _of_matrix(matrix, len(query), len(gallery), kept), *as_they_are
     if rerank:
-        return _reranked(query, gallery, kept, memory_bytes), _as_it_is, 1.0
+        return _reranked(query, gallery, kept, memory_bytes), *as_they_are
     tiles = Distances(
         query.features,
         gallery.features,
@@ -206,7 +208,7 @@ def _tiles(query, gallery, kept, metric, protocol, memory_bytes, rerank, matrix)
         kept if len(kept) < len(gallery) else None,
         whole_rows=protocol == "cuhk03",
     )
-    return tiles, tiles.to_distance, tiles.largest
+    return tiles, tiles.to_distance, tiles.largest, tiles.dtype
 
 
 def _reranked(query, gallery, kept, memory_bytes) -> Iterable[Tile]:
@@ -218,7 +220,8 @@ def _reranked(query, gallery, kept, memory_bytes) -> Iterable[Tile]:
 
 
 def _of_matrix(matrix, num_queries, num_gallery, kept) -> Iterable[Tile]:
-    matrix = np.asarray(matrix, np.float32)
+    matrix = np.asarray(matrix)
+    matrix = matrix.astype(np.result_type(matrix, np.float32), copy=False)
     if matrix.shape != (num_queries, num_gallery):
         raise InputError(
             f"distances have shape {matrix.shape}, expected (queries, gallery), "

@@ -99,7 +99,9 @@ class Ranks:
             places = candidates.matches - tile.column_start
             if tile.is_first_pass:
                 inside = (places >= 0) & (places < len(values))
-                own = self._values.setdefault(query, np.empty(len(places), np.float32))
+                own = self._values.setdefault(
+                    query, np.empty(len(places), values.dtype)
+                )
                 own[inside] = values[places[inside]]
             if tile.is_last_pass:
                 counted = count_nearer(values, self._values[query], places)
@@ -111,7 +113,7 @@ class Ranks:
         return _NONE if nearer is None else np.sort(nearer) + 1
 
     def values_of(self, query: int) -> np.ndarray:
-        """Return the tile's values at the query's matches, float32."""
+        """Return the tile's values at the query's matches, of its dtype."""
         return self._values[query]
 
 
@@ -134,8 +136,8 @@ def count_nearer(values, of, places) -> np.ndarray:
     """Count the values below each of `of`, and those that equal it at earlier places.
 
     Args:
-        values: float32 (n), a part of a row.
-        of: float32 (m), values of the row.
+        values: float (n), a part of a row.
+        of: of the same dtype (m), values of the row.
         places: int64 (m), where they stand in the part; below 0 if before it, n or more
             if after.
 

@@ -30,7 +30,7 @@ class SingleShot:
 
         Args:
             query, person: the query's number and identity.
-            values: float32 (columns), its row of distances.
+            values: float (columns), its row of distances.
             matches: int64, the columns of its identity that may be drawn.
         """
         rng = np.random.default_rng((self._seed, query))
