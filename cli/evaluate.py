@@ -139,6 +139,11 @@ def evaluate(
     for name in SHOWN:
         click.echo(f"{name:8s} {metrics[name]:.4f}")
     click.echo(_counts(metrics))
+    if metrics["num_gallery_copies"]:
+        click.echo(
+            f"{metrics['num_gallery_copies']} times left out: the query image itself, "
+            "which the gallery has too (tfipgan inspect lists copies)"
+        )
     if point is not None:
         click.echo(
             f"same person below a distance of {_short(point.threshold)}: "
