@@ -145,9 +145,14 @@ def evaluate(
     for name in SHOWN:
         click.echo(f"{name:8s} {metrics[name]:.4f}")
     click.echo(_counts(metrics))
+    if metrics["num_gallery_copies"]:
+        click.echo(
+            f"{metrics['num_gallery_copies']} times left out: the query image itself, "
+            "which the gallery has too (tfipgan inspect lists copies)"
+        )
     if point is not None:
         click.echo(
-            f"same person below a distance of {point.threshold:.4f}: "
+            f"same person below a distance of {_short(point.threshold)}: "
             f"{point.true_accept_rate:.2%} of the same person's pairs, and "
             f"{point.num_false_accepts} of {point.num_negative_pairs} others "
             f"({point.false_accept_rate:.2g})"
@@ -199,6 +204,10 @@ def _command_line():
             value = context.params[parameter.name]
             words += [parameter.opts[0]] + ([] if value is True else [str(value)])
     return shlex.join(words)
+
+
+def _short(distance):
+    return f"{distance:.4f}" if not 0 < distance < 0.01 else f"{distance:.4g}"
 
 
 def _counts(metrics):

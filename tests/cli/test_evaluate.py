@@ -1,6 +1,7 @@
 """`tfipgan evaluate`: of a network, and of feature files without TensorFlow."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -105,6 +106,32 @@ def test_a_network_on_a_dataset(tfipgan, tiny_reid_run, tiny_world, tmp_path):
     assert (tmp_path / "cmc.png").exists()
 
 
+def test_queries_copied_out_of_the_gallery(
+    tfipgan, tiny_reid_run, tiny_world, tmp_path
+):
+    data = shutil.copytree(tiny_world / "target", tmp_path / "data")
+    gallery = sorted((data / "bounding_box_test").glob("[!-]*"))
+    copied = [path for path in gallery if not path.name.startswith("0000")]
+    shutil.rmtree(data / "query")
+    (data / "query").mkdir()
+    for path in copied:
+        shutil.copy(path, data / "query")
+    words = ["evaluate", "--data", data, "--model", tiny_reid_run.path]
+    words += ["--protocol", "cross-camera-off", "--no-progress"]
+    out = tmp_path / "out"
+    result = tfipgan(*words, "--json", out / "m.json", "--figures", out)
+    assert result.exit_code == 0, result.output
+    found = json.loads((out / "m.json").read_text())
+    assert found["num_gallery_copies"] == found["num_queries"] == len(copied) > 3
+    # The network is hardly trained: whoever it finds at once is the query itself.
+    assert found["rank-1"] < 1
+    line = (
+        f"{len(copied)} times left out: the query image itself, which the gallery has"
+    )
+    assert line in result.stdout.splitlines()[-1]
+    assert "times left out: the query image itself" in (out / "report.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("words", "got"),
     [
@@ -183,6 +210,17 @@ def test_options_change_the_ranking(tfipgan, files, tmp_path):
         for seed in (1, 1, 2)
     ]
     assert draws[0] == draws[1] != draws[2]
+
+
+def test_a_small_threshold_keeps_its_digits(tfipgan, files):
+    words = ["evaluate", *files, "--threshold", "0.3"]
+    usual = tfipgan(*words).stdout.split("a distance of ")[1].split(":")[0]
+    for file in files[1::2]:
+        features = FeatureSet.load(file)
+        features.features *= np.float32(2.0**-40)
+        features.save(file)
+    small = tfipgan(*words).stdout.split("a distance of ")[1].split(":")[0]
+    assert float(small) == pytest.approx(float(usual) * 2.0**-40, rel=1e-3)
 
 
 @pytest.mark.parametrize("rate", ["0", "1", "x"])

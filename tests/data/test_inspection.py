@@ -259,13 +259,53 @@ def test_the_same_bytes_in_train_and_test_or_with_two_labels_are_named(good):
         "bounding_box_test/0004_c2s1_000007_01.jpg",
     ):
         (good / copy).write_bytes(source.read_bytes())
-    # The same label again is only more of the same.
-    same = good / "bounding_box_test" / "0003_c1s1_000007_01.jpg"
-    same.write_bytes(source.read_bytes())
-    problems = inspect_dataset(good).problems
-    assert the(problems, "byte for byte, in query or gallery (1): ")
-    assert the(problems, "as another person or camera (1): ")
-    assert len(problems) == 2
+    result = inspect_dataset(good)
+    assert the(result.problems, "byte for byte, in query or gallery (1): ")
+    line = the(result.problems, "as another person or camera (1): ")
+    assert line.startswith("images of query and gallery ")
+    assert len(result.problems) == 2
+    assert not [note for note in result.notes if "byte" in note]
+
+
+def test_the_same_bytes_under_two_people_of_train_are_named(good):
+    folder = good / "bounding_box_train"
+    source = folder / "0001_c1s1_000001_01.jpg"
+    (folder / "0002_c1s1_000007_01.jpg").write_bytes(source.read_bytes())
+    result = inspect_dataset(good)
+    assert the(result.problems, "images of train that are there again").endswith(
+        "as another person or camera (1): bounding_box_train/0001_c1s1_000001_01.jpg "
+        "and bounding_box_train/0002_c1s1_000007_01.jpg"
+    )
+    assert len(result.problems) == 1
+
+
+def test_queries_that_are_in_the_gallery_are_named(good):
+    for name in ("0003_c1s1_000001_00", "0004_c2s1_000001_00"):
+        copy = good / "bounding_box_test" / f"{name[:-2]}01.jpg"
+        copy.write_bytes((good / "query" / f"{name}.jpg").read_bytes())
+    result = inspect_dataset(good)
+    assert the(result.problems, "query images that are in the gallery too").endswith(
+        "left out when that query is evaluated (2): query/0003_c1s1_000001_00.jpg and "
+        "bounding_box_test/0003_c1s1_000001_01.jpg, query/0004_c2s1_000001_00.jpg and "
+        "bounding_box_test/0004_c2s1_000001_01.jpg"
+    )
+    assert len(result.problems) == 1
+    assert not [note for note in result.notes if "byte" in note]
+
+
+def test_copies_within_a_split_are_a_note(good):
+    for split, name in (
+        ("bounding_box_train", "0001_c1s1_000001_0"),
+        ("query", "0003_c1s1_000001_0"),
+        ("bounding_box_test", "0004_c1s1_000001_0"),
+    ):
+        source = next((good / split).glob(f"{name}*"))
+        (good / split / f"{name}8.jpg").write_bytes(source.read_bytes())
+    result = inspect_dataset(good)
+    assert result.problems == ()
+    for split in ("train", "query", "gallery"):
+        note = the(result.notes, f"{split}: images that are there again, byte for byte")
+        assert "as the same person and camera (1): " in note and "8.jpg" in note
 
 
 def test_two_files_that_can_not_be_read_are_not_the_same_image(good):

@@ -83,11 +83,14 @@ def test_cross_camera_off_leaves_out_the_query_itself():
     gallery = line((0, 1, 1, "a.jpg"), (1, 2, 1, "c.jpg"), (2, 1, 1, "b.jpg"))
     result = evaluate_ranking(query, gallery, protocol="cross-camera-off")
     assert result["num_queries_evaluated"] == 1
+    assert result["num_gallery_copies"] == 2
     assert result["mAP"] == pytest.approx(1 / 2)
+    # Without paths the first is told by its features, the second not.
     gallery.paths = None
     result = evaluate_ranking(query, gallery, protocol="cross-camera-off")
     assert result["num_queries_evaluated"] == 2
-    assert result["mAP"] == pytest.approx(((1 + 2 / 3) / 2 + 1 / 2) / 2)
+    assert result["num_gallery_copies"] == 1
+    assert result["mAP"] == pytest.approx(1 / 2)
 
 
 def test_cosine_looks_at_directions_only():
@@ -119,6 +122,7 @@ def test_output_form():
         "num_queries_own_camera_only",
         "num_gallery",
         "num_gallery_junk",
+        "num_gallery_copies",
     ]
     assert len(result["cmc"]) == 50
     assert json.loads(json.dumps(result)) == result
@@ -140,6 +144,9 @@ def slow_ranking(query, gallery, distance, ap, protocol):
                     continue
             elif query.paths is not None and query.paths[q] == gallery.paths[g]:
                 continue
+            elif same_person and query.camera_ids[q] == gallery.camera_ids[g]:
+                if (query.features[q] == gallery.features[g]).all():
+                    continue
             far = distance(query.features[q], gallery.features[g])
             ranking.append((far, g, bool(same_person)))
         hits = [hit for _, _, hit in sorted(ranking)]
@@ -270,7 +277,6 @@ MATCH = line((1, 1, 2))
         (line((0, -2, 1)), MATCH, {}, "1 of 1 query .* no person id"),
         (line((0, 1, -1)), MATCH, {}, "1 of 1 query images have no camera id"),
         (QUERY, line((1, -1, 2)), {}, "all 1 gallery images are junk"),
-        (QUERY, line((1e20, 1, 2)), {}, "features are too large"),
         (QUERY, MATCH, {"metric": "cosine"}, "query row 0 is all zeros"),
         (
             QUERY,

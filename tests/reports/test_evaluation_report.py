@@ -31,7 +31,9 @@ def sets(tmp_path):
         paths = []
         for number, (person, camera) in enumerate(zip(persons, cameras, strict=True)):
             paths.append(str(tmp_path / f"{person:04d}_c{camera}_{name}{number}.png"))
-            Image.new("RGB", (4, 8), (40 * abs(person) % 256, 99, 0)).save(paths[-1])
+            # No two are equal: they would be taken for the same image.
+            colour = 40 * abs(person) % 256, 99 + (name == "q"), number
+            Image.new("RGB", (4, 8), colour).save(paths[-1])
         features = centres[np.array(persons) % 6] + rng.normal(size=(len(persons), 8))
         return FeatureSet(features, persons, cameras, paths)
 

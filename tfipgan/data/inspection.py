@@ -274,8 +274,10 @@ def _check_files(
     if unreadable:
         names = (f"{_name(path)} ({why})" for path, why in unreadable.items())
         problems.append(f"files that can't be read ({len(unreadable)}): {_some(names)}")
-    problems += _duplicates(samples, len(splits.get("train", ())), _same(digests))
-    notes = [
+    of_split = [split for split in SPLITS for _ in splits.get(split, ())]
+    more, notes = _duplicates(samples, of_split, _same(digests))
+    problems += more
+    notes += [
         f"images {kind} ({len(paths)}): {_some(map(_name, paths))}"
         for kind, paths in sorted(odd.items())
     ]
@@ -304,30 +306,61 @@ def _same(digests: np.ndarray) -> Iterator[list[int]]:
 
 
 def _duplicates(
-    samples: Sequence[Sample], num_train: int, groups: Iterable[list[int]]
-) -> list[str]:
-    """Files of the same bytes where that spoils a test; the train split's are first."""
-    leaked, relabelled = [], []
+    samples: Sequence[Sample], of_split: Sequence[str], groups: Iterable[list[int]]
+) -> tuple[list[str], list[str]]:
+    """Problems and notes of files of the same bytes, in the samples' order."""
+    leaked, relabelled, itself = [], defaultdict(list), []
+    again: dict[str, list[str]] = defaultdict(list)
     for group in groups:
-        train = [samples[place] for place in group if place < num_train]
-        test = [samples[place] for place in group if place >= num_train]
+        files: dict[str, list[Sample]] = defaultdict(list)
+        for place in group:
+            files[of_split[place]].append(samples[place])
+        train, test = files["train"], files["query"] + files["gallery"]
         if train and test:
-            leaked.append(f"{_name(train[0].path)} and {_name(test[0].path)}")
-        if len({(sample.person_id, sample.camera_id) for sample in test}) > 1:
-            names = [_name(sample.path) for sample in test]
-            relabelled.append(f"{names[0]} and {names[-1]}")
+            leaked.append(_pair(train[0], test[0]))
+        for split, some in (("train", train), ("query and gallery", test)):
+            others = [sample for sample in some if _label(sample) != _label(some[0])]
+            if others:
+                relabelled[split].append(_pair(some[0], others[0]))
+        in_gallery = {_label(sample): sample for sample in files["gallery"]}
+        itself += [
+            _pair(sample, in_gallery[_label(sample)])
+            for sample in files["query"]
+            if _label(sample) in in_gallery
+        ]
+        for split, some in files.items():
+            if len({_label(sample) for sample in some}) < len(some):
+                again[split].append(_pair(some[0], some[-1]))
     problems = []
     if leaked:
         problems.append(
             "images in train and, byte for byte, in query or gallery "
             f"({len(leaked)}): {_some(leaked)}"
         )
-    if relabelled:
+    problems += [
+        f"images of {split} that are there again, byte for byte, as another person or "
+        f"camera ({len(pairs)}): {_some(pairs)}"
+        for split, pairs in relabelled.items()
+    ]
+    if itself:
         problems.append(
-            "images of query and gallery that are there again, byte for byte, as "
-            f"another person or camera ({len(relabelled)}): {_some(relabelled)}"
+            "query images that are in the gallery too, byte for byte, and are left out "
+            f"when that query is evaluated ({len(itself)}): {_some(itself)}"
         )
-    return problems
+    notes = [
+        f"{split}: images that are there again, byte for byte, as the same person and "
+        f"camera ({len(pairs)}): {_some(pairs)}"
+        for split, pairs in again.items()
+    ]
+    return problems, notes
+
+
+def _label(sample: Sample) -> tuple[int, int]:
+    return sample.person_id, sample.camera_id
+
+
+def _pair(first: Sample, second: Sample) -> str:
+    return f"{_name(first.path)} and {_name(second.path)}"
 
 
 def _name(path: str) -> str:

@@ -38,7 +38,8 @@ class RankingDetail:
         first_rank: int64 (queries), of the nearest match, from 1; 0 where none is.
         top: int64 (queries, k), gallery rows that the protocol leaves in, nearest
             first; -1 where there are fewer than k.
-        top_distance: float32 (queries, k); infinite where top is -1.
+        top_distance: float32 (queries, k), infinite where top is -1; float64 where
+            `Distances` needs it.
         camera_pairs: None where cameras are unknown.
         histogram: of all pairs but those of junk queries.
     """
@@ -61,7 +62,8 @@ class DetailCollector:
         gallery_cameras: int64 (columns).
         kept: int64 (columns), the gallery's row of each column.
         to_distance: function of (query's number, a tile's values).
-        largest: float that no distance is above.
+        largest: float that few distances are above.
+        dtype: of the tiles' values.
         top: int, length of the ranked lists.
     """
 
@@ -75,6 +77,7 @@ class DetailCollector:
         kept,
         to_distance,
         largest,
+        dtype,
         top,
     ):
         self._ranks, self._candidates = ranks, candidates
@@ -84,7 +87,7 @@ class DetailCollector:
         self._kept, self._to_distance = kept, to_distance
         shape = (len(query_cameras), top)
         self._top = np.full(shape, -1)
-        self._top_values = np.full(shape, np.inf, np.float32)
+        self._top_values = np.full(shape, np.inf, dtype)
         self._histogram = HistogramCounter(largest)
         self._has_cameras = min(query_cameras.min(), gallery_cameras.min()) >= 0
         self._columns_of = {

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfipgan.errors import InputError
+from tfipgan.evaluation.conditioning import fits_float32, squared_norms
+from tfipgan.evaluation.exact_distances import COLUMNS, exact_rows, squared_distances
 
 METRICS = ("euclidean", "cosine")
 
@@ -16,7 +18,6 @@ _MIN_COLUMNS = 64
 # Columns of one matrix product: enough for BLAS, and few enough that a copy of their
 # features (for a gallery without its junk) is small.
 _PRODUCT_COLUMNS = 1024
-_ITEM = 4  # bytes of a float32
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Tile:
         query_start: int, the query of the first row.
         column_start: int, the gallery image of the first column.
         is_first_pass, is_last_pass: bool; both where one pass is all.
-        block: float32 (queries, gallery images), the reader's to overwrite.
+        block: float32 (queries, gallery images), the reader's to overwrite; float64
+            where `Distances` needs it.
     """
 
     query_start: int
@@ -47,6 +49,11 @@ class Distances:
     A tile's values lack what is the same for all of a query's distances, or does not
     change their order, to spare passes over it; `to_distance` adds it.
 
+    Products are of float32, where that tells the distances apart: `fits_float32` has
+    the bound. Where it does not (a common offset, a wide spread of scales, values too
+    large or too small), values are of float64, several times as slow; they order and
+    measure any features that float32 can hold, to float32's precision or better.
+
     Args:
         query, gallery: float32 (images, values), finite. Neither is copied.
         metric: "euclidean" or "cosine" (1 - the cosine of the angle).
@@ -55,41 +62,33 @@ class Distances:
         kept: int64, the gallery's rows to be columns, rising; None for all.
         whole_rows: bool, whether a tile must hold whole rows, whatever memory_bytes is.
 
+    Attributes:
+        num_queries, num_columns: int.
+        dtype: of the values and distances, float32 or float64.
+        largest: float above 0 that few distances are above, and none of float32.
+
     Raises:
-        InputError: features too large for float32 distances; a row of zeros under
-            "cosine".
+        InputError: a row of zeros under "cosine".
     """
 
     def __init__(
         self, query, gallery, metric, memory_bytes, kept=None, whole_rows=False
     ):
-        self._query, self._gallery, self._kept = query, gallery, kept
-        self._metric = metric
-        query_squares, gallery_squares = _squared_norms(query), _squared_norms(gallery)
+        squares = squared_norms(query), squared_norms(gallery)
         if kept is not None:
-            gallery_squares = gallery_squares[kept]
+            squares = squares[0], squares[1][kept]
         if metric == "cosine":
-            _require_direction("query", query_squares, None)
-            _require_direction("gallery", gallery_squares, kept)
-            self._query_factors = -(query_squares**-0.5).astype(np.float32)
-            self._gallery_terms = (gallery_squares**-0.5).astype(np.float32)
-            self.largest = 2.0
+            _require_direction("query", squares[0], None)
+            _require_direction("gallery", squares[1], kept)
+        self.num_queries, self.num_columns = map(len, squares)
+        self._values: _Float32Values | _Float64Values
+        if fits_float32(query, gallery, *squares, metric, kept):
+            self._values = _Float32Values(query, gallery, *squares, metric, kept)
         else:
-            # (||q|| + ||g||)^2 bounds every term of the expansion in `_fill`.
-            self.largest = query_squares.max() ** 0.5 + gallery_squares.max() ** 0.5
-            if self.largest**2 > np.finfo(np.float32).max:
-                raise InputError(
-                    "features are too large: squared distances of up to "
-                    f"{self.largest**2:.1e} don't fit float32; scale or normalise the "
-                    "features"
-                )
-            # Features may all be zeros.
-            self.largest = max(float(self.largest), 1e-30)
-            self._query_factors = np.full(len(query), -2, np.float32)
-            self._query_squares = query_squares.astype(np.float32)
-            self._gallery_terms = gallery_squares.astype(np.float32)
-        self.num_queries = len(query)
-        self.num_columns = len(self._gallery_terms)
+            self._values = _Float64Values(query, gallery, metric, kept)
+        self.dtype = self._values.dtype
+        # Features may all be zeros, or equal.
+        self.largest = float(self._values.largest) or 1e-30
         self._rows, self._columns = self._tile_shape(memory_bytes, whole_rows)
 
     @property
@@ -98,21 +97,19 @@ class Distances:
         return self._columns >= self.num_columns
 
     def to_distance(self, query_index: int, values: np.ndarray) -> np.ndarray:
-        """Return the metric's distances, float32, of a tile's values of one query."""
-        if self._metric == "cosine":
-            return np.clip(1 + values, 0, 2)
-        return np.sqrt(np.maximum(values + self._query_squares[query_index], 0))
+        """Return the metric's distances of a tile's values of one query; its dtype."""
+        return self._values.to_distance(query_index, values)
 
     def __iter__(self) -> Iterator[Tile]:
         width = min(self._columns, self.num_columns)
-        buffer = np.empty((self._rows, width), np.float32)
+        buffer = np.empty((self._rows, width), self.dtype)
         passes = ((True, True),) if self.is_one_pass else ((True, False), (False, True))
         for start in range(0, self.num_queries, self._rows):
             # Every tile has the same shape (the last one repeats the last query), so
             # that every query's distances are rounded alike.
             used = min(self._rows, self.num_queries - start)
             rows = np.minimum(np.arange(start, start + self._rows), start + used - 1)
-            queries = self._query[rows] * self._query_factors[rows, None]
+            queries = self._values.prepared(rows)
             for is_first, is_last in passes:
                 for column in range(0, self.num_columns, width):
                     # The last tile overlaps the one before, and gives what is new.
@@ -124,37 +121,98 @@ class Distances:
     def _fill(self, buffer, queries, begin):
         """Write the values of the columns from `begin` on."""
         width = buffer.shape[1]
-        step = min(_PRODUCT_COLUMNS, width)
+        step = min(self._values.columns_at_once, width)
         for offset in range(0, width, step):
             offset = min(offset, width - step)
             columns = slice(begin + offset, begin + offset + step)
-            rows = columns if self._kept is None else self._kept[columns]
-            out = buffer[:, offset : offset + step]
-            np.matmul(queries, self._gallery[rows].T, out=out)
-            if self._metric == "cosine":
-                out *= self._gallery_terms[columns]
-            else:
-                out += self._gallery_terms[columns]
+            self._values.fill(buffer[:, offset : offset + step], queries, columns)
 
     def _tile_shape(self, memory_bytes, whole_rows):
         """Return rows and columns of a tile: whole rows, where 16 of them fit."""
-        values = self._query.shape[1]
-        spare = memory_bytes // _ITEM
-        if self._kept is not None:
-            spare -= min(_PRODUCT_COLUMNS, self.num_columns) * values
-        # A row takes its distances, and two copies of its query.
-        rows = spare // (self.num_columns + 2 * values)
+        apart, with_row = self._values.numbers_held(self.num_columns)
+        spare = memory_bytes // np.dtype(self.dtype).itemsize - apart
+        # A row takes its distances, and what its query does.
+        rows = spare // (self.num_columns + with_row)
         if rows >= _MIN_ROWS or whole_rows:
             # As even as can be: the last tile is as large as the others, used or not.
             tiles = -(-self.num_queries // max(rows, _MIN_ROWS))
             rows = max(_MIN_ROWS, -(-self.num_queries // tiles))
             return rows, self.num_columns
-        columns = spare // _MIN_ROWS - 2 * values
+        columns = spare // _MIN_ROWS - with_row
         return _MIN_ROWS, int(max(_MIN_COLUMNS, columns))
 
 
-def _squared_norms(features: np.ndarray) -> np.ndarray:
-    return np.einsum("nd,nd->n", features, features, dtype=np.float64)
+class _Float32Values:
+    """Values without what is the same for all of a query's, by one product of each."""
+
+    dtype = np.float32
+    columns_at_once = _PRODUCT_COLUMNS
+
+    def __init__(self, query, gallery, query_squares, gallery_squares, metric, kept):
+        self._query, self._gallery, self._kept = query, gallery, kept
+        self._is_cosine = metric == "cosine"
+        if self._is_cosine:
+            self._query_factors = -(query_squares**-0.5).astype(np.float32)
+            self._gallery_terms = (gallery_squares**-0.5).astype(np.float32)
+            self.largest = 2.0
+        else:
+            self._query_factors = np.full(len(query), -2, np.float32)
+            self._query_squares = query_squares.astype(np.float32)
+            self._gallery_terms = gallery_squares.astype(np.float32)
+            self.largest = query_squares.max() ** 0.5 + gallery_squares.max() ** 0.5
+
+    def prepared(self, rows):
+        """Return what `fill` takes of queries."""
+        return self._query[rows] * self._query_factors[rows, None]
+
+    def fill(self, out, queries, columns):
+        """Write the values of queries at columns, a slice."""
+        rows = columns if self._kept is None else self._kept[columns]
+        np.matmul(queries, self._gallery[rows].T, out=out)
+        if self._is_cosine:
+            out *= self._gallery_terms[columns]
+        else:
+            out += self._gallery_terms[columns]
+
+    def to_distance(self, query_index, values):
+        if self._is_cosine:
+            return np.clip(1 + values, 0, 2)
+        return np.sqrt(np.maximum(values + self._query_squares[query_index], 0))
+
+    def numbers_held(self, num_columns):
+        """Return how many are held at a time beside values: in all, and by each row."""
+        values = self._query.shape[1]
+        copied = 0 if self._kept is None else min(self.columns_at_once, num_columns)
+        return copied * values, 2 * values
+
+
+class _Float64Values:
+    """Squared distances as they are."""
+
+    dtype = np.float64
+    columns_at_once = COLUMNS
+
+    def __init__(self, query, gallery, metric, kept):
+        self._query, self._gallery = exact_rows(query, gallery, metric, kept)
+        self._is_cosine = metric == "cosine"
+        self._num_values = query.shape[1]
+        self.largest = self._query.usual_length() + self._gallery.usual_length()
+        if self._is_cosine:
+            self.largest = min(self.largest**2 / 2, 2.0)
+
+    def prepared(self, rows):
+        return rows
+
+    def fill(self, out, queries, columns):
+        out[:] = squared_distances(self._query, queries, self._gallery, columns)
+
+    def to_distance(self, query_index, values):
+        # Half the squared distance between directions is 1 - their cosine.
+        return np.minimum(values / 2, 2) if self._is_cosine else np.sqrt(values)
+
+    def numbers_held(self, num_columns):
+        at_once = min(self.columns_at_once, num_columns)
+        return at_once * self._num_values, 2 * at_once + self._num_values
 
 
 def _require_direction(name, squares, kept):

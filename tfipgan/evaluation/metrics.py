@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from tfipgan.errors import InputError
+from tfipgan.evaluation.copies import Copies, EqualRows
 from tfipgan.evaluation.detail import DetailCollector, RankingDetail
 from tfipgan.evaluation.distances import Distances, Tile
 from tfipgan.evaluation.feature_set import FeatureSet
@@ -44,25 +45,30 @@ def evaluate_ranking(
     The rank of a match is one more than the number of valid gallery images nearer to
     the query, or as near and earlier in the gallery.
 
-    metric: "euclidean", or "cosine" (1 - the cosine of the angle); float32.
+    metric: "euclidean", or "cosine" (1 - the cosine of the angle). Ranks are those of
+      float32 products where these tell the distances apart (`fits_float32` says when;
+      they do for L2-normalised features), else of float64.
     ap: "standard" (mean of the precision at each match), or "trapezoid" (Market-1501
       evaluation code: mean of the precision just before and at each match, where
       "before" is 1 at rank 1).
     protocol: "market1501" leaves out the gallery images of the query's own person under
-      the query's own camera; "cross-camera-off" keeps them, and leaves out only the
-      query image itself: the gallery rows with the very same path, where both sets have
-      paths. "cuhk03" is "market1501" but for the CMC, which is that of one gallery
-      image of each identity, drawn 10 times for each query and averaged (single gallery
-      shot). All leave out junk (person id -1). Person id 0, a distractor in
-      Market-1501, is an identity like any other.
+      the query's own camera; "cross-camera-off" keeps them. "cuhk03" is "market1501"
+      but for the CMC, which is that of one gallery image of each identity, drawn 10
+      times for each query and averaged (single gallery shot). All leave out junk
+      (person id -1), and the query image itself where the gallery has it again
+      (`Copies`): the same file, or one of the same bytes, even as another person or
+      camera. Where files aren't there, "cross-camera-off" takes for the same image what
+      has its path, or its person, its camera and its features to the bit (with
+      `distances`, a distance of 0). Person id 0, a distractor in Market-1501, is an
+      identity like any other.
     memory_bytes: for the distances held at a time and what else a block of them takes
       beside the features; a block is of 16 x 64 at least, and under "cuhk03" and with
       `rerank` of one query's whole row.
     rerank: whether to rank by k-reciprocal re-ranked distances (`reranked_rows`, Zhong
       et al. 2017); euclidean only.
     seed: of the draws under "cuhk03".
-    distances: float32 (queries, gallery), of your own, to rank by instead of the
-      features' (`metric` and `rerank` then say nothing).
+    distances: float32 or float64 (queries, gallery), of your own, to rank by instead of
+      the features' (`metric` and `rerank` then say nothing).
 
     Queries without a match among their valid gallery images, junk queries among them,
     are left out of the means and counted.
@@ -73,13 +79,14 @@ def evaluate_ranking(
     (all), "num_queries_evaluated", "num_queries_without_match" and what it is made of:
     "num_queries_junk", "num_queries_not_in_gallery" (no image of the person there) and
     "num_queries_own_camera_only" (none that the protocol leaves in); "num_gallery"
-    (all), "num_gallery_junk". Rank-k of a gallery smaller than k is the CMC's last
-    value.
+    (all), "num_gallery_junk", "num_gallery_copies": pairs of a query and the same image
+    in the gallery, which the protocol would have left in. Rank-k of a gallery smaller
+    than k is the CMC's last value.
 
     Raises InputError for unknown options, features of different lengths, unlabelled
     images (person id below -1, or, where the protocol looks at cameras, camera id below
-    0), a gallery of junk only, features too large for float32 distances, zero features
-    under "cosine", and if no query at all has a match.
+    0), a gallery of junk only, zero features under "cosine", and if no query at all has
+    a match.
     """
     return _evaluate(
         query,
@@ -123,24 +130,25 @@ def _evaluate(
     check_sets(query, gallery, protocol)
     kept = np.flatnonzero(gallery.person_ids != JUNK)
     persons, cameras = gallery.person_ids[kept], gallery.camera_ids[kept]
-    query_paths, gallery_paths = None, None
-    if protocol == "cross-camera-off":
-        query_paths, gallery_paths = _path_numbers(query, gallery, kept)
+    if matrix is not None:
+        matrix = _matrix(matrix, len(query), len(gallery))
+        is_equal = _zeros_of(matrix, kept)
+    else:
+        is_equal = EqualRows(query.features, gallery.features, kept)
     candidates = Protocol(
         protocol,
         query.person_ids,
         query.camera_ids,
         persons,
         cameras,
-        query_paths,
-        gallery_paths,
+        Copies(query, gallery, kept, is_equal),
     )
     reasons = _left_out(query, persons, candidates)
     evaluated = np.flatnonzero(reasons == _EVALUATED)
     if not len(evaluated):
         raise InputError(why_no_match(query, persons, protocol))
 
-    tiles, to_distance, largest = _tiles(
+    tiles, *of_values = _tiles(
         query, gallery, kept, metric, protocol, memory_bytes, rerank, matrix
     )
     ranks = Ranks(candidates)
@@ -153,8 +161,7 @@ def _evaluate(
             query.camera_ids,
             cameras,
             kept,
-            to_distance,
-            largest,
+            *of_values,
             top,
         )
     shots = SingleShot(persons, seed) if protocol == "cuhk03" else None
@@ -187,17 +194,19 @@ def _evaluate(
         **{name: int((reasons == reason).sum()) for reason, name in _REASONS.items()},
         "num_gallery": len(gallery),
         "num_gallery_junk": len(gallery) - len(kept),
+        "num_gallery_copies": sum(candidates(i).num_copies for i in range(len(query))),
     }
     detail = None if collector is None else collector.detail(evaluated, precisions)
     return metrics, detail
 
 
 def _tiles(query, gallery, kept, metric, protocol, memory_bytes, rerank, matrix):
-    """Return tiles to rank by, what makes distances of their values, the largest."""
+    """Return tiles to rank by; what makes distances of values, the largest, a dtype."""
+    as_they_are = _as_it_is, 1.0, np.float32
     if matrix is not None:
-        return _of_matrix(matrix, len(query), len(gallery), kept), _as_it_is, 1.0
+        return _of_matrix(matrix, kept), *as_they_are
     if rerank:
-        return _reranked(query, gallery, kept, memory_bytes), _as_it_is, 1.0
+        return _reranked(query, gallery, kept, memory_bytes), *as_they_are
     tiles = Distances(
         query.features,
         gallery.features,
@@ -206,7 +215,7 @@ def _tiles(query, gallery, kept, metric, protocol, memory_bytes, rerank, matrix)
         kept if len(kept) < len(gallery) else None,
         whole_rows=protocol == "cuhk03",
     )
-    return tiles, tiles.to_distance, tiles.largest
+    return tiles, tiles.to_distance, tiles.largest, tiles.dtype
 
 
 def _reranked(query, gallery, kept, memory_bytes) -> Iterable[Tile]:
@@ -217,23 +226,29 @@ def _reranked(query, gallery, kept, memory_bytes) -> Iterable[Tile]:
     return (Tile(i, 0, True, True, row[None]) for i, row in enumerate(rows))
 
 
-def _of_matrix(matrix, num_queries, num_gallery, kept) -> Iterable[Tile]:
-    matrix = np.asarray(matrix, np.float32)
+def _matrix(matrix, num_queries, num_gallery):
+    """Return distances of one's own as float32 or float64."""
+    matrix = np.asarray(matrix)
+    matrix = matrix.astype(np.result_type(matrix, np.float32), copy=False)
     if matrix.shape != (num_queries, num_gallery):
         raise InputError(
             f"distances have shape {matrix.shape}, expected (queries, gallery), "
             f"({num_queries}, {num_gallery})"
         )
+    return matrix
 
-    def tiles():
-        for i, row in enumerate(matrix):
-            # A copy, because what is left out is overwritten.
-            values = row[kept] if len(kept) < num_gallery else row.copy()
-            if np.isnan(values.min()):
-                raise InputError(f"distances row {i} has a NaN")
-            yield Tile(i, 0, True, True, values[None])
 
-    return tiles()
+def _zeros_of(matrix, kept):
+    return lambda query, columns: matrix[query, kept[columns]] == 0
+
+
+def _of_matrix(matrix, kept) -> Iterable[Tile]:
+    for i, row in enumerate(matrix):
+        # A copy, because what is left out is overwritten.
+        values = row[kept] if len(kept) < len(row) else row.copy()
+        if np.isnan(values.min()):
+            raise InputError(f"distances row {i} has a NaN")
+        yield Tile(i, 0, True, True, values[None])
 
 
 def _as_it_is(query_index, values):
@@ -245,10 +260,10 @@ def _shot_ranks(shots, tile, query_persons, candidates):
     found = []
     for row, values in enumerate(tile.block):
         query = tile.query_start + row
-        matches = candidates(query).matches
-        if len(matches):
+        counted = candidates(query)
+        if len(counted.matches):
             person = int(query_persons[query])
-            found += shots.ranks(query, person, values, matches).tolist()
+            found += shots.ranks(query, person, values, counted).tolist()
     return found
 
 
@@ -267,12 +282,3 @@ def _left_out(query, gallery_persons, candidates):
     reasons[~np.isin(query.person_ids, gallery_persons)] = 2
     reasons[query.person_ids == JUNK] = 1
     return reasons
-
-
-def _path_numbers(query: FeatureSet, gallery: FeatureSet, kept: np.ndarray):
-    """Numbers that are equal where paths are, int64; (None, None) without paths."""
-    if query.paths is None or gallery.paths is None:
-        return None, None
-    both = np.concatenate([query.paths, gallery.paths[kept]])
-    numbers = np.unique(both, return_inverse=True)[1]
-    return numbers[: len(query)], numbers[len(query) :]

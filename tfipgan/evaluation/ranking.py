@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tfipgan.evaluation.copies import Copies
 from tfipgan.evaluation.distances import Tile
 
 # From so many matches on, looking up each value among the matches is faster than a pass
@@ -25,10 +26,12 @@ class Candidates:
     Attributes:
         matches: int64, columns of the query's person that count, rising.
         left_out: int64, columns that the protocol leaves out, rising.
+        num_copies: of them, those left out for being the query image and nothing else.
     """
 
     matches: np.ndarray
     left_out: np.ndarray
+    num_copies: int = 0
 
 
 class Protocol:
@@ -38,7 +41,7 @@ class Protocol:
         name: "market1501", "cross-camera-off" or "cuhk03".
         query_persons, query_cameras: int64 (queries).
         gallery_persons, gallery_cameras: int64 (columns), without junk.
-        query_paths, gallery_paths: numbers that are equal where paths are, or None.
+        copies: which columns are the query image itself.
     """
 
     def __init__(
@@ -48,16 +51,14 @@ class Protocol:
         query_cameras,
         gallery_persons,
         gallery_cameras,
-        query_paths=None,
-        gallery_paths=None,
+        copies: Copies,
     ):
         self._drops_own_camera = name != "cross-camera-off"
         self._query_persons, self._query_cameras = query_persons, query_cameras
         self._gallery_cameras = gallery_cameras
         self._of_person = _positions(gallery_persons)
-        self._query_paths = query_paths
+        self._copies = copies
         self._known: dict[int, Candidates] = {}
-        self._of_path = None if gallery_paths is None else _positions(gallery_paths)
 
     def __call__(self, query: int) -> Candidates:
         """Return what counts for the query of this number."""
@@ -67,13 +68,19 @@ class Protocol:
 
     def _find(self, query):
         own = self._of_person.get(int(self._query_persons[query]), _NONE)
+        same = self._gallery_cameras[own] == self._query_cameras[query]
+        copies = self._copies.by_file(query)
+        left_out = _NONE
         if self._drops_own_camera:
-            same = self._gallery_cameras[own] == self._query_cameras[query]
-            return Candidates(own[~same], own[same])
-        if self._of_path is None:
-            return Candidates(own, _NONE)
-        itself = self._of_path.get(int(self._query_paths[query]), _NONE)
-        return Candidates(np.setdiff1d(own, itself, assume_unique=True), itself)
+            left_out = own[same]
+        else:
+            alike = self._copies.by_features(query, own[same])
+            copies = np.union1d(copies, self._copies.by_path(query))
+            copies = np.union1d(copies, alike)
+        copies = np.setdiff1d(copies, left_out, assume_unique=True)
+        left_out = np.union1d(left_out, copies)
+        matches = np.setdiff1d(own, left_out, assume_unique=True)
+        return Candidates(matches, left_out, len(copies))
 
 
 class Ranks:
@@ -99,7 +106,9 @@ class Ranks:
             places = candidates.matches - tile.column_start
             if tile.is_first_pass:
                 inside = (places >= 0) & (places < len(values))
-                own = self._values.setdefault(query, np.empty(len(places), np.float32))
+                own = self._values.setdefault(
+                    query, np.empty(len(places), values.dtype)
+                )
                 own[inside] = values[places[inside]]
             if tile.is_last_pass:
                 counted = count_nearer(values, self._values[query], places)
@@ -111,7 +120,7 @@ class Ranks:
         return _NONE if nearer is None else np.sort(nearer) + 1
 
     def values_of(self, query: int) -> np.ndarray:
-        """Return the tile's values at the query's matches, float32."""
+        """Return the tile's values at the query's matches, of its dtype."""
         return self._values[query]
 
 
@@ -134,8 +143,8 @@ def count_nearer(values, of, places) -> np.ndarray:
     """Count the values below each of `of`, and those that equal it at earlier places.
 
     Args:
-        values: float32 (n), a part of a row.
-        of: float32 (m), values of the row.
+        values: float (n), a part of a row.
+        of: of the same dtype (m), values of the row.
         places: int64 (m), where they stand in the part; below 0 if before it, n or more
             if after.
 

@@ -74,7 +74,8 @@ def why_no_match(query: FeatureSet, gallery_persons: np.ndarray, protocol: str) 
         )
     if protocol != "cross-camera-off":
         return found + (
-            "all images of a query's person are of the query's own camera "
+            "all images of a query's person are of the query's own camera, or the same "
+            "image "
             f"(query cameras: {_short_list(np.unique(query.camera_ids))}); a dataset "
             "of one camera needs the protocol 'cross-camera-off'"
         )

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tfipgan.errors import InputError
+from tfipgan.evaluation.conditioning import fits_float32, squared_norms
+from tfipgan.evaluation.exact_distances import exact_rows, squared_distances
 
 _MIN_SIDE = 64
 # Pairs whose features are compared at a time: few enough to stay in the cache.
@@ -32,7 +34,8 @@ def reranked_rows(
     Args:
         query: float32 (Q, D).
         gallery: float32 (G, D). Distances are Euclidean; rows of length 1 give the
-            order of the cosine.
+            order of the cosine. They are of float32 products, or of float64 where
+            `fits_float32` says that those would not tell the images apart.
         k1: neighbours in which two images must find each other, 1 or more.
         k2: neighbours, itself included, over which an image's code is averaged, 1
             (which changes nothing) to k1.
@@ -48,7 +51,7 @@ def reranked_rows(
 
     Raises:
         InputError: at once, for options out of their range, an empty set, features of
-            different lengths, and features that are too large or not finite.
+            different lengths, and features that are not finite.
     """
     _check_options(k1, k2, lambda_value, memory_bytes)
     images = _Images(np.asarray(query, np.float32), np.asarray(gallery, np.float32))
@@ -67,19 +70,24 @@ def _rows(images, k1, k2, lambda_value, memory_bytes):
     num_queries = len(images.query)
     holders = _transposed(codes.starts[num_queries:], codes, len(images))
     # Twice: the caller may still hold a row of the last block.
-    bytes_per_row = 2 * images.gallery.itemsize * len(images.gallery)
+    bytes_per_row = 2 * images.squares.itemsize * len(images.gallery)
     for rows in _slices(num_queries, memory_bytes // bytes_per_row):
         block = images.squared_distances(rows, slice(num_queries, len(images)))
         for index, row in enumerate(block, rows.start):
             overlap = _overlap(codes, index, holders, len(images.gallery))
             row *= lambda_value / farthest[index]
             row += (1 - lambda_value) * (1 - overlap / (2 - overlap))
-            yield row
+            yield row.astype(np.float32, copy=False)
         del block
 
 
 class _Images:
-    """Query and gallery as one list of images, without a copy of them."""
+    """Query and gallery as one list of images, without a copy of them.
+
+    Attributes:
+        query, gallery: as given.
+        squares: (N), of float32, or of float64 where distances are.
+    """
 
     def __init__(self, query: np.ndarray, gallery: np.ndarray):
         for name, features in (("query", query), ("gallery", gallery)):
@@ -94,23 +102,22 @@ class _Images:
                 f"{gallery.shape[1]}; extract both with the same network"
             )
         self.query, self.gallery = query, gallery
-        norms = np.concatenate(
-            [
-                np.einsum("nd,nd->n", part, part, dtype=np.float64)
-                for part in (query, gallery)
-            ]
-        )
-        # Bounds every term of a squared distance.
-        largest = 4 * norms.max()
-        if not largest <= np.finfo(np.float32).max:
-            raise InputError(
-                "features are not finite or too large: squared distances of up to "
-                f"{largest:.1e} don't fit float32; scale or normalise the features"
-            )
-        self.norms = norms.astype(np.float32)
+        norms = squared_norms(query), squared_norms(gallery)
+        if not np.isfinite(norms[0].sum() + norms[1].sum()):
+            raise InputError("features are not finite; look for a diverged network")
+        # Each set is searched for the neighbours of both.
+        pairs = (query, gallery, *norms), (gallery, query, *norms[::-1])
+        self._exact = None
+        if all(fits_float32(*pair, "euclidean") for pair in pairs):
+            self.squares = np.concatenate(norms).astype(np.float32)
+        else:
+            self._exact = exact_rows(query, gallery, "euclidean")
+            self.squares = np.concatenate([part.squares for part in self._exact])
+            # No distance is more than twice as long as the longest row.
+            self._unit = 2.0 ** np.ceil(np.log2(self.squares.max() or 1) / 2 + 1)
 
     def __len__(self) -> int:
-        return len(self.norms)
+        return len(self.squares)
 
     def slices(self, most: int) -> list[slice]:
         """Runs of `most` images at most, each of queries alone or of the gallery."""
@@ -121,17 +128,30 @@ class _Images:
         ]
 
     def squared_distances(self, rows: slice, columns: slice) -> np.ndarray:
-        """float32 (rows, columns) for two runs as `slices` gives them."""
+        """(rows, columns), as `squares`, for two runs as `slices` gives them."""
+        if self._exact is not None:
+            pair = (self._exact_run(run) for run in (rows, columns))
+            (first, its_rows), (second, its_columns) = pair
+            its_rows = np.arange(its_rows.start, its_rows.stop)
+            return squared_distances(first, its_rows, second, its_columns)
         block = self._run(rows) @ self._run(columns).T
         block *= -2
-        block += self.norms[rows, None]
-        block += self.norms[columns]
+        block += self.squares[rows, None]
+        block += self.squares[columns]
         return np.maximum(block, 0, out=block)
 
+    def order_bits(self, block: np.ndarray) -> np.ndarray:
+        """Whole numbers, int32, in the order of squared distances."""
+        if self._exact is not None:
+            # Roots, as squares take twice the exponents that float32 has.
+            block = (np.sqrt(block) / self._unit).astype(np.float32)
+        # The bits of floats of 0 and more are in the floats' order.
+        return block.view(np.int32)
+
     def take(self, indices: np.ndarray) -> np.ndarray:
-        """A copy of the features of these images, float32 (indices, D)."""
+        """A copy of the features of these images, as `squares`, (indices, D)."""
         queries = indices < len(self.query)
-        features = np.empty((len(indices), self.query.shape[1]), np.float32)
+        features = np.empty((len(indices), self.query.shape[1]), self.squares.dtype)
         features[queries] = self.query[indices[queries]]
         features[~queries] = self.gallery[indices[~queries] - len(self.query)]
         return features
@@ -141,6 +161,12 @@ class _Images:
         if run.start < first:
             return self.query[run]
         return self.gallery[run.start - first : run.stop - first]
+
+    def _exact_run(self, run: slice):
+        first = len(self.query)
+        if run.start < first:
+            return self._exact[0], run
+        return self._exact[1], slice(run.start - first, run.stop - first)
 
 
 class _SparseRows(NamedTuple):
@@ -154,29 +180,33 @@ class _SparseRows(NamedTuple):
 def _nearest(images, k, memory_bytes):
     """Returns each image's k nearest, itself first, and its largest squared distance.
 
-    int32 (N, k) and float32 (N).
+    int32 (N, k) and, as `images.squares`, (N).
     """
     best = np.full((len(images), k), np.iinfo(np.int64).max)
-    farthest = np.zeros(len(images), np.float32)
-    # A pair of images has 4 bytes of distance and 8 of key.
-    runs = images.slices(max(_MIN_SIDE, isqrt(memory_bytes // 16)))
+    farthest = np.zeros(len(images), images.squares.dtype)
+    # A pair of images has 4 bytes of distance and 8 of key. Of float64 it has three
+    # times 8, and rows are copied.
+    bytes_of_pair = 16 if farthest.dtype == np.float32 else 64
+    runs = images.slices(max(_MIN_SIDE, isqrt(memory_bytes // bytes_of_pair)))
     for number, rows in enumerate(runs):
         for columns in runs[number:]:
             block = images.squared_distances(rows, columns)
-            _update_nearest(best[rows], farthest[rows], block, columns, rows == columns)
+            for run, across in ((rows, 1), (columns, 0)):
+                np.maximum(farthest[run], block.max(axis=across), out=farthest[run])
+            bits = images.order_bits(block)
+            _update_nearest(best[rows], bits, columns, rows == columns)
             if rows != columns:
-                _update_nearest(best[columns], farthest[columns], block.T, rows, False)
+                _update_nearest(best[columns], bits.T, rows, False)
     best.sort(axis=1)
     neighbours = best.astype(np.uint32).astype(np.int32)
     neighbours[:, 0] = np.arange(len(images))
     return neighbours, farthest
 
 
-def _update_nearest(best, farthest, block, columns, diagonal):
-    np.maximum(farthest, block.max(axis=1), out=farthest)
-    # The bits of floats of 0 and more are in the floats' order. With the index below
-    # them no two keys are equal, so that ties have one answer.
-    keys = block.view(np.int32).astype(np.int64, order="C")
+def _update_nearest(best, bits, columns, diagonal):
+    # With the index below the distance's bits no two keys are equal, so that ties have
+    # one answer.
+    keys = bits.astype(np.int64, order="C")
     keys <<= _INDEX_BITS
     keys |= np.arange(columns.start, columns.stop)
     if diagonal:
@@ -241,8 +271,8 @@ def _codes(images, sets, farthest):
     for pairs in _slices(len(owners), _PAIR_VALUES // images.query.shape[1]):
         difference = images.take(owners[pairs])
         difference -= images.take(sets.columns[pairs])
-        values[pairs] = np.einsum("nd,nd->n", difference, difference)
-    values /= farthest[owners]
+        squares = np.einsum("nd,nd->n", difference, difference)
+        values[pairs] = squares / farthest[owners[pairs]]
     np.exp(-values, out=values)
     # No set is empty: every image is its own mutual neighbour.
     values /= np.add.reduceat(values, sets.starts[:-1])[owners]

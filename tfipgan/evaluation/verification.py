@@ -51,25 +51,26 @@ class HistogramCounter:
     def __init__(self, largest_distance: float, bins: int = 2**16):
         if not 1 <= bins <= _MOST_BINS:
             raise InputError(f"bins is {bins}, expected 1 to {_MOST_BINS}")
-        # Further out the width of a bin, or one over it, would not fit float32.
-        if not 1e-30 <= largest_distance <= 1e38:
+        if not 1e-300 <= largest_distance <= 1e300:
             raise InputError(
-                f"largest_distance is {largest_distance}, expected 1e-30 to 1e38"
+                f"largest_distance is {largest_distance}, expected 1e-300 to 1e300"
             )
+        # Further out the width of a bin, or one over it, would not fit float32.
+        dtype = np.float32 if 1e-30 <= largest_distance <= 1e38 else np.float64
         # frexp: x = mantissa * 2**exponent with a mantissa of 0.5 to below 1.
         mantissa, exponent = frexp(largest_distance / bins)
         self._width = 2.0 ** (exponent - (mantissa == 0.5))
         count = ceil(largest_distance / self._width)
-        self._scale = np.float32(1 / self._width)
+        self._scale = dtype(1 / self._width)
         # In the last bin; what is above it is lowered to it.
-        self._highest = np.float32((count - 0.5) * self._width)
+        self._highest = dtype((count - 0.5) * self._width)
         self._positives = np.zeros(count, np.int64)
         self._negatives = np.zeros(count, np.int64)
 
     def add(
         self, positive_distances: np.ndarray, negative_distances: np.ndarray
     ) -> None:
-        """Counts pairs of the same person and of two persons, float32 (any number).
+        """Counts pairs of the same person and of two persons, float (any number).
 
         Distances above the last edge, infinite ones too, go to the last bin; those
         below 0, which rounding may leave, to the first.

@@ -40,6 +40,7 @@ _COUNTS = {
     "num_queries_without_match": "of them left out: without a match",
     "num_gallery": "gallery images",
     "num_gallery_junk": "of them junk (person id -1), left out",
+    "num_gallery_copies": "times left out: the query image itself",
 }
 _SETTINGS = {"metric": "distance", "ap": "average precision", "rerank": "re-ranking"}
 _ORDER = {
@@ -216,7 +217,9 @@ def _tables(metrics, detail, point) -> list[dict]:
             "title": "Images",
             "columns": ["what", "number"],
             "rows": [
-                [text, metrics[key]] for key, text in _COUNTS.items() if key in metrics
+                [text, metrics[key]]
+                for key, text in _COUNTS.items()
+                if key in metrics and (metrics[key] or key != "num_gallery_copies")
             ],
         },
     ]

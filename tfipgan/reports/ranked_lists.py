@@ -313,7 +313,8 @@ def _camera(camera: int) -> str:
 
 
 def _short(distance: float) -> str:
-    return f"{distance:.3f}" if abs(distance) < 100 else f"{distance:.4g}"
+    is_usual = distance == 0 or 0.01 <= abs(distance) < 100
+    return f"{distance:.3f}" if is_usual else f"{distance:.4g}"
 
 
 def _check(query, gallery, detail, rows, count, cell_size) -> None:
