@@ -56,7 +56,7 @@ def train_gan(
     from tfipgan.data.output_place import require_outside
     from tfipgan.files.output_file import require_new_folder
     from tfipgan.runs.run import RESUME, open_run
-    from tfipgan.training.gan_run import train_gan as train
+    from tfipgan.training.ipgan import train_gan as train
     from tfipgan.translation.manifest_check import readable_as_listed
 
     # The others write nothing; what they find there is the chief's.

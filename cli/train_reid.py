@@ -68,8 +68,8 @@ def train_reid(
     from tfipgan.errors import InputError
     from tfipgan.files.output_file import require_new_folder
     from tfipgan.runs.run import RESUME
-    from tfipgan.training.reid_run import ONLY_REAL
-    from tfipgan.training.reid_run import train_reid as train
+    from tfipgan.training.reid import ONLY_REAL
+    from tfipgan.training.reid import train_reid as train
     from tfipgan.translation.manifest import read_manifest
     from tfipgan.translation.manifest_check import readable_as_listed
 

@@ -179,12 +179,11 @@ def tiny_reid_run(tiny_samples, tiny_config, tmp_path_factory):
     On one device, with a line of numbers for every step and a checkpoint for every
     epoch; not to be changed.
     """
-    from tfipgan.training import reid_run
+    from tfipgan.training import reid, runner
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reid_run, "METRICS_EVERY", 1)
-        patch.setattr(reid_run, "CHECKPOINT_EVERY_EPOCHS", 1)
-        return reid_run.train_reid(
+        patch.setattr(runner, "METRICS_EVERY", 1)
+        return reid.train_reid(
             tiny_config,
             tiny_samples[0],
             tmp_path_factory.mktemp("runs") / "reid",
@@ -204,11 +203,11 @@ def tiny_network(tiny_reid_run):
 @pytest.fixture(scope="session")
 def tiny_gan_run(tiny_samples, tiny_config, tiny_reid_run, tmp_path_factory):
     """`Run` of IPGAN on the tiny world, two epochs of seven steps; as tiny_reid_run."""
-    from tfipgan.training import gan_run
+    from tfipgan.training import ipgan, runner
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gan_run, "METRICS_EVERY", 1)
-        return gan_run.train_gan(
+        patch.setattr(runner, "METRICS_EVERY", 1)
+        return ipgan.train_gan(
             tiny_config,
             *tiny_samples,
             tiny_reid_run,

@@ -9,12 +9,12 @@ from PIL import Image
 from tfipgan.config import load_config
 from tfipgan.data.datasets import read_images
 from tfipgan.data.filenames import Sample
-from tfipgan.training import gan_run
+from tfipgan.training import ipgan
 
 
 @pytest.fixture
 def called(monkeypatch):
-    """The arguments that `gan_run.train_gan` was called with, and not run."""
+    """The arguments that `ipgan.train_gan` was called with, and not run."""
     calls = SimpleNamespace()
 
     def note(config, source, target, semantic, out, **options):
@@ -22,7 +22,7 @@ def called(monkeypatch):
         calls.semantic, calls.options = semantic, options
         return SimpleNamespace(path=out)
 
-    monkeypatch.setattr(gan_run, "train_gan", note)
+    monkeypatch.setattr(ipgan, "train_gan", note)
     return calls
 
 

@@ -12,7 +12,7 @@ from tfipgan.data.datasets import read_images
 from tfipgan.data.filenames import translated_name
 from tfipgan.runs.metrics_log import read_metrics
 from tfipgan.runs.run import load_reid_network, open_run
-from tfipgan.training import reid_run
+from tfipgan.training import reid
 from tfipgan.translation.manifest import (
     TranslatedImage,
     file_digest,
@@ -38,14 +38,14 @@ def translated(tiny_world, tmp_path):
 
 @pytest.fixture
 def called(monkeypatch):
-    """The arguments that `reid_run.train_reid` was called with, and not run."""
+    """The arguments that `reid.train_reid` was called with, and not run."""
     calls = SimpleNamespace()
 
     def note(config, samples, out, **options):
         calls.config, calls.samples, calls.options = config, samples, options
         return SimpleNamespace(path=out)
 
-    monkeypatch.setattr(reid_run, "train_reid", note)
+    monkeypatch.setattr(reid, "train_reid", note)
     return calls
 
 
@@ -68,7 +68,7 @@ def test_held_out_identities_choose_the_best_checkpoint(
         assert {s.source_camera_id for s in validation} == {None}
         return next(scores)
 
-    monkeypatch.setattr(reid_run, "_held_out_map", score)
+    monkeypatch.setattr(reid, "held_out_map", score)
     settings += ["--set", "reid.held_out_identities=2"]
     out = tmp_path / "runs" / "reid"
     result = tfipgan(

@@ -13,7 +13,7 @@ from tfipgan.data.pipelines import gan_batches, reid_batches
 from tfipgan.errors import InputError
 from tfipgan.files.worker import Worker
 from tfipgan.runs.metrics_log import read_metrics
-from tfipgan.training import reid_run
+from tfipgan.training import reid, runner
 
 SIZE = (40, 24)  # not the files', so that pixels are fractions
 
@@ -107,12 +107,12 @@ def test_what_is_taken_is_told(caplog):
 def test_a_training_with_a_cache_is_the_one_without(
     tiny_reid_run, tiny_config, tiny_samples, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(reid_run, "METRICS_EVERY", 1)
+    monkeypatch.setattr(runner, "METRICS_EVERY", 1)
     options = {"devices": ["CPU:0"], "progress": False}
     arguments = tiny_config, tiny_samples[0], tmp_path / "run"
     with pytest.raises(InputError, match="--cache-images allows 1e-05"):
-        reid_run.train_reid(*arguments, cache_gib=1e-5, **options)
+        reid.train_reid(*arguments, cache_gib=1e-5, **options)
     assert not (tmp_path / "run").exists()
-    run = reid_run.train_reid(*arguments, cache_gib=0.1, **options)
+    run = reid.train_reid(*arguments, cache_gib=0.1, **options)
     own, other = (read_metrics(r.path / "metrics.jsonl") for r in (run, tiny_reid_run))
     assert own == other

@@ -22,7 +22,7 @@ from tfipgan.models import ReidNetwork, ResNet
 from tfipgan.models.from_config import build_reid_network
 from tfipgan.runs.pretrained import KERAS_MEAN, load_pretrained_backbone, resolve_weights
 from tfipgan.runs.run import create_run, load_reid_network, open_run
-from tfipgan.training import reid_run
+from tfipgan.training.reid import ReidMethod, train_reid
 
 IMAGENET = BackboneConfig(weights="imagenet", std=(0.2, 0.3, 0.4))
 SMALL = BackboneConfig(depth=18, width=2)
@@ -186,7 +186,7 @@ def test_a_failed_download_leaves_no_run_folder(
     config = replace(tiny_config, backbone=BackboneConfig(weights="imagenet"))
     out = tmp_path / "run"
     with pytest.raises(InputError, match="can't be fetched"):
-        reid_run.train_reid(config, tiny_samples[0], out, devices=["CPU:0"])
+        train_reid(config, tiny_samples[0], out, devices=["CPU:0"])
     assert not out.exists()
 
 
@@ -237,7 +237,10 @@ def test_training_starts_from_a_runs_backbone(trained, two_devices):
     images = np.random.default_rng(0).random((2, 32, 16, 3), np.float32)
     for devices in (two_devices[:1], two_devices):
         with tf.distribute.MirroredStrategy(devices).scope():
-            network = reid_run._build(config, 7, 3).network
+            method = ReidMethod(config, [])
+            method.labels, method.epoch_steps = LabelMap(tuple(range(7))), 3
+            method.build()
+        network = method.networks["network"]
         pairs = zip(network.backbone.variables, source.backbone.variables, strict=True)
         for ours, theirs in pairs:
             np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
@@ -260,10 +263,10 @@ def test_the_new_run_needs_no_other(trained, tiny_samples, tmp_path):
     out = tmp_path / "new"
     options = {"devices": ["CPU:0"], "progress": False}
     keras.backend.clear_session()
-    reid_run.train_reid(config, tiny_samples[0], out, **options)
+    train_reid(config, tiny_samples[0], out, **options)
     # The config that was given is still the run's: a finished run goes on, and ends.
     keras.backend.clear_session()
-    reid_run.train_reid(config, tiny_samples[0], out, resume=True, **options)
+    train_reid(config, tiny_samples[0], out, resume=True, **options)
     shutil.rmtree(tmp_path / "old")
     run = open_run(out, "reid")
     assert run.config.backbone == replace(backbone, **INPUT)
@@ -316,7 +319,7 @@ def test_not_a_run(trained, tiny_gan_run, tmp_path):
         assert str(path) in str(error.value) and "\n" not in str(error.value)
     config = replace(trained.config, backbone=replace(SMALL, weights="Imagenet"))
     with pytest.raises(InputError, match="Imagenet is not a run folder"):
-        reid_run.train_reid(config, [], tmp_path / "run")
+        train_reid(config, [], tmp_path / "run")
     assert not list(tmp_path.iterdir())
 
 

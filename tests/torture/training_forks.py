@@ -22,7 +22,7 @@ import tensorflow as tf
 
 from tfipgan.config import load_config
 from tfipgan.data.datasets import read_dataset
-from tfipgan.training import gan_run, reid_run, resumable
+from tfipgan.training import ipgan, reid, runner
 
 EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir"}
 
@@ -31,7 +31,7 @@ def train(job):
     """Run or go on with a training, as `--resume` does."""
     # Steps of nets as small as these take less time than tracing them.
     tf.config.run_functions_eagerly(True)
-    resumable.SAVE_SECONDS = job["save_seconds"]
+    runner.SAVE_SECONDS = job["save_seconds"]
     config = load_config("synthetic/ipgan", job["settings"])
     source, target = (
         read_dataset(Path(job["data"], name), splits=("train",)).train
@@ -39,11 +39,11 @@ def train(job):
     )
     options = {"devices": ["CPU:0"], "resume": True, "progress": False}
     if job["kind"] == "gan":
-        gan_run.METRICS_EVERY = job["metrics_every"]
-        gan_run.train_gan(config, source, target, None, job["out"], **options)
+        runner.METRICS_EVERY = job["metrics_every"]
+        ipgan.train_gan(config, source, target, None, job["out"], **options)
     else:
-        reid_run.METRICS_EVERY = job["metrics_every"]
-        reid_run.train_reid(config, source, job["out"], **options)
+        runner.METRICS_EVERY = job["metrics_every"]
+        reid.train_reid(config, source, job["out"], **options)
 
 
 def kill_at(number, folder):

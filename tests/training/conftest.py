@@ -1,5 +1,6 @@
 """A training of no time at all, with all that surrounds one."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,11 +9,17 @@ import pytest
 EPOCH_STEPS, EPOCHS, METRICS_EVERY = 5, 2, 4
 
 
-def make_line():
-    """Return a model that learns the sum of three numbers, as a training step."""
+def line_method(config, rows, epoch):
+    """Return a method that learns the sum of three numbers.
+
+    rows, epoch: the hooks of `line_training`.
+    """
     # Not above: TensorFlow's import waits for tests/conftest.py.
     import keras
     import tensorflow as tf
+
+    from tfipgan.data.labels import LabelMap
+    from tfipgan.training.method import Method
 
     class Line(keras.Model):
         def __init__(self):
@@ -22,24 +29,45 @@ def make_line():
         def call(self, inputs):
             return self.dense(inputs)
 
-    class LineTraining:
-        def __init__(self):
-            keras.utils.set_random_seed(1)
-            self.network = Line()
-            self.network(tf.zeros((1, 3)))
-            self.optimizer = keras.optimizers.SGD(0.1, momentum=0.9, name="sgd")
-            self.optimizer.build(self.network.trainable_variables)
+    class LineMethod(Method):
+        kind, title, remedy = "reid", "train-line", "learn slower"
+        epoch_steps, batch_size = EPOCH_STEPS, 2
+        extendable = ("reid.epochs",)
 
-        def train_step(self, rows):
-            variables = self.network.trainable_variables
+        def prepare(self):
+            self.labels = LabelMap((1, 2))
+            self.epochs = self.config.reid.epochs
+
+        def build(self):
+            self.line = Line()
+            self.line(tf.zeros((1, 3)))
+            optimizer = keras.optimizers.SGD(0.1, momentum=0.9, name="sgd")
+            optimizer.build(self.line.trainable_variables)
+            self.networks, self.optimizers = {"line": self.line}, {"sgd": optimizer}
+
+        def train_step(self, batch):
+            variables = self.line.trainable_variables
             with tf.GradientTape() as tape:
-                right = tf.reduce_sum(rows, axis=1, keepdims=True)
-                loss = tf.reduce_mean((self.network(rows) - right) ** 2)
+                right = tf.reduce_sum(batch, axis=1, keepdims=True)
+                loss = tf.reduce_mean((self.line(batch) - right) ** 2)
             gradients = tape.gradient(loss, variables)
-            self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+            self.optimizers["sgd"].apply_gradients(
+                zip(gradients, variables, strict=True)
+            )
             return {"loss": loss, "gradient_norm": tf.linalg.global_norm(gradients)}
 
-    return LineTraining()
+        def batches(self, start_step, end_step, worker):
+            steps = range(start_step + 1, end_step + 1)
+            batches = [rows(step, rows_of_step(step)) for step in steps]
+            return tf.data.Dataset.from_tensor_slices(np.reshape(batches, (-1, 2, 3)))
+
+        def learning_rates(self, step):
+            return {"rate": 0.1}
+
+        def on_epoch_end(self, run, step, log):
+            epoch(step, log)
+
+    return LineMethod(config, {})
 
 
 def rows_of_step(step):
@@ -47,74 +75,43 @@ def rows_of_step(step):
 
 
 @pytest.fixture
-def line_training(tiny_config, tmp_path):
+def line_training(tiny_config, tmp_path, monkeypatch):
     """Trains a toy model in a run folder, from where it is to its end.
 
     Function of the run's name and of hooks {what: function}: "rows" (step, rows) ->
-    rows of a step, "epoch" (step, log) at an epoch's end. Gives what the run is like
-    then: path, weights, state (all arrays of the last checkpoint), records, steps
-    (saved ones).
+    rows of a step, "epoch" (step, log) at an epoch's end; and of options for
+    `run_training`. Gives what the run is like then: path, weights, state (all arrays of
+    the last checkpoint), records, steps (saved ones).
     """
-    import tensorflow as tf
+    from tfipgan.training import runner
 
-    from tfipgan.data.labels import LabelMap
-    from tfipgan.runs.run import create_run, open_run
-    from tfipgan.training.checkpoints import Checkpoints
-    from tfipgan.training.resumable import Plan, train_resumably
-    from tfipgan.training.strategy import make_strategy
-    from tfipgan.training.team import Team
+    monkeypatch.setattr(runner, "METRICS_EVERY", METRICS_EVERY)
 
-    def train(name="run", rows=lambda step, rows: rows, epoch=lambda step, log: None):
-        path = tmp_path / name
-        if path.exists():
-            run = open_run(path, "reid")
-        else:
-            run = create_run(path, "reid", tiny_config, labels=LabelMap((1, 2)))
-        team = Team(make_strategy(["CPU:0"]))
-        with team.strategy.scope():
-            model = make_line()
-        checkpoints = Checkpoints(
-            run.checkpoints, {"line": model.network}, {"sgd": model.optimizer}
+    def train(
+        name="run",
+        rows=lambda step, rows: rows,
+        epoch=lambda step, log: None,
+        progress=False,
+        epochs=EPOCHS,
+    ):
+        reid = replace(tiny_config.reid, epochs=epochs)
+        method = line_method(replace(tiny_config, reid=reid), rows, epoch)
+        run = runner.run_training(
+            method, tmp_path / name, devices=["CPU:0"], resume=True, progress=progress
         )
-        plan = Plan(
-            "train-line",
-            EPOCH_STEPS,
-            EPOCHS,
-            METRICS_EVERY,
-            checkpoint_every=1,
-            learning_rates=lambda step: {"rate": 0.1},
-            on_epoch=epoch,
-            remedy="learn slower",
-        )
-
-        def make_batches(start_step):
-            steps = range(start_step + 1, plan.num_steps + 1)
-            batches = [rows(step, rows_of_step(step)) for step in steps]
-            return tf.data.Dataset.from_tensor_slices(np.reshape(batches, (-1, 2, 3)))
-
-        train_resumably(
-            run,
-            plan,
-            model,
-            team,
-            checkpoints,
-            make_batches,
-            checkpoints.restore_latest(),
-            progress=False,
-        )
-        return state_of(path, model)
+        return state_of(run.path, method.line)
 
     return train
 
 
-def state_of(path, model=None):
+def state_of(path, network=None):
     """Return what a run is like; also one that has not come to its end."""
     from tfipgan.files.tensor_file import load_arrays
     from tfipgan.runs.metrics_log import read_metrics
     from tfipgan.weights.variables import named_weights
 
     saved = sorted((path / "checkpoints").glob("step-*"))
-    weights = named_weights(model.network) if model else {}
+    weights = named_weights(network) if network else {}
     return SimpleNamespace(
         path=path,
         weights={name: variable.numpy() for name, variable in weights.items()},

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfipgan.training.loop import training_steps
+from tfipgan.training.loop import StepLoop
 from tfipgan.training.replicas import gradient_norm, sum_over_replicas
 from tfipgan.training.strategy import make_strategy
 
@@ -30,15 +30,12 @@ def eagerly(request):
     tf.config.run_functions_eagerly(False)
 
 
-def run(devices, start, stop, model=None, **options):
-    steps = training_steps(
-        model or Adding(),
-        batches(start, stop),
-        make_strategy(devices),
-        start_step=start,
-        num_steps=stop,
-        **{"progress": False, **options},
-    )
+def run(devices, start, stop, model=None):
+    loop = StepLoop((model or Adding()).train_step, make_strategy(devices))
+    return read(loop.steps(batches(start, stop), start, stop))
+
+
+def read(steps):
     return [
         (step, {name: float(x) for name, x in terms.items()}) for step, terms in steps
     ]
@@ -65,11 +62,15 @@ def test_nothing_left_to_do():
     assert run(["CPU:0"], 4, 4) == []
 
 
-def test_progress_is_shown_on_stderr_only(capsys):
-    run(["CPU:0"], 0, 2, progress=True, title="train-x")
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert "train-x: 100%" in err and "2/2" in err
+@pytest.mark.parametrize("devices", [["CPU:0"], ["CPU:0", "CPU:1"]])
+def test_the_step_is_traced_once_for_all_datasets(two_devices, devices):
+    loop = StepLoop(Adding().train_step, make_strategy(devices))
+    for start, stop in ((0, 2), (2, 3), (3, 5)):
+        assert read(loop.steps(batches(start, stop), start, stop)) == [
+            (step, {"sum": 4.0 * (step - 1), "rows": 4.0})
+            for step in range(start + 1, stop + 1)
+        ]
+    assert loop.traces == 1
 
 
 class Norm:

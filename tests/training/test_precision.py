@@ -19,8 +19,8 @@ from tfipgan.evaluation.features import extract_features
 from tfipgan.models.from_config import build_reid_network
 from tfipgan.runs.metrics_log import read_metrics
 from tfipgan.runs.run import load_generator, load_reid_network, open_run
-from tfipgan.training import gan_run, reid_run
-from tfipgan.training.loop import training_steps
+from tfipgan.training import ipgan, reid, runner
+from tfipgan.training.loop import StepLoop
 from tfipgan.training.strategy import make_strategy
 from tfipgan.weights.variables import named_weights
 
@@ -89,18 +89,16 @@ def trained(tiny_samples, tiny_overrides, tiny_reid_run, tmp_path_factory):
             out = tmp_path_factory.mktemp("precision") / "run"
             options = {"devices": ["CPU:0"], "progress": False}
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(gan_run, "METRICS_EVERY", 1)
-                patch.setattr(reid_run, "METRICS_EVERY", 1)
+                patch.setattr(runner, "METRICS_EVERY", 1)
+                patch.setattr(runner, "METRICS_EVERY", 1)
                 if kind == "gan":
-                    runs[key] = gan_run.train_gan(
+                    runs[key] = ipgan.train_gan(
                         config, *tiny_samples, tiny_reid_run, out, **options
                     )
                 else:
                     if REID_STEPS[0] in overrides:  # a step is an epoch
-                        patch.setattr(reid_run, "CHECKPOINT_EVERY_EPOCHS", 100)
-                    runs[key] = reid_run.train_reid(
-                        config, tiny_samples[0], out, **options
-                    )
+                        patch.setattr(reid.ReidMethod, "checkpoint_every", 100)
+                    runs[key] = reid.train_reid(config, tiny_samples[0], out, **options)
         return runs[key]
 
     return train
@@ -215,7 +213,7 @@ def test_a_run_goes_on_in_its_own_precision_only(
 ):
     line = "another config .gan.precision is bfloat16 there, float32 here"
     with pytest.raises(InputError, match=line):
-        gan_run.train_gan(
+        ipgan.train_gan(
             tiny_config, *tiny_samples, tiny_reid_run, bfloat16_gan_run.path,
             devices=["CPU:0"], resume=True, progress=False,
         )  # fmt: skip
@@ -224,7 +222,7 @@ def test_a_run_goes_on_in_its_own_precision_only(
 def test_a_resumed_bfloat16_run_ends_where_the_other_ended(
     bfloat16_reid_run, tiny_samples, killed_after, checkpoint_values
 ):
-    again = reid_run.train_reid(
+    again = reid.train_reid(
         bfloat16_reid_run.config, tiny_samples[0], killed_after(bfloat16_reid_run, 3),
         devices=["CPU:0"], resume=True, progress=False,
     )  # fmt: skip
@@ -249,14 +247,15 @@ def test_two_devices_in_bfloat16_take_the_step_of_one(
         strategy = make_strategy(devices)
         keras.utils.set_random_seed(1)
         with strategy.scope():
-            model = gan_run._build(config, domains, None, 10)
+            method = ipgan.IPGANMethod(config, *tiny_samples, None)
+            method.prepare()
+            method.build()
         batches = gan_batches(
             *tiny_samples, None, domains, image_size=gan.image_size,
             batch_size=gan.batch_size, n_critic=gan.n_critic, seed=1, end_step=1,
         )  # fmt: skip
-        ((_, terms),) = training_steps(
-            model, batches, strategy, start_step=0, num_steps=1, progress=False
-        )
+        loop = StepLoop(method.train_step, strategy)
+        ((_, terms),) = loop.steps(batches, 0, 1)
         return {name: float(value) for name, value in terms.items()}
 
     one, two = step(["CPU:0"]), step(["CPU:0", "CPU:1"])
@@ -282,10 +281,8 @@ class Summing:
 def test_xla_compiles_the_step_if_it_is_asked_to(model, jit_compile):
     def terms():
         batches = tf.data.Dataset.from_tensors(np.ones(4, np.float32))
-        ((_, terms),) = training_steps(
-            model(), batches, make_strategy(["CPU:0"]), start_step=0, num_steps=1,
-            jit_compile=jit_compile, progress=False,
-        )  # fmt: skip
+        loop = StepLoop(model().train_step, make_strategy(["CPU:0"]), jit_compile)
+        ((_, terms),) = loop.steps(batches, 0, 1)
         return float(terms["sum"])
 
     if jit_compile and model is Calling:
@@ -303,10 +300,10 @@ def test_xla_on_several_devices_is_refused_before_the_folder_is_made(
     config = replace(tiny_config, **{kind: section})
     out = tmp_path / "run"
     train = {
-        "gan": lambda: gan_run.train_gan(
+        "gan": lambda: ipgan.train_gan(
             config, *tiny_samples, tiny_reid_run, out, devices=["CPU:0", "CPU:1"]
         ),
-        "reid": lambda: reid_run.train_reid(
+        "reid": lambda: reid.train_reid(
             config, tiny_samples[0], out, devices=["CPU:0", "CPU:1"]
         ),
     }
@@ -316,10 +313,15 @@ def test_xla_on_several_devices_is_refused_before_the_folder_is_made(
     assert not out.exists()
 
 
-def test_all_parts_of_a_gan_compute_in_its_precision(tiny_config, tiny_reid_run):
-    domains = DomainMap((1, 2, 3))
+def test_all_parts_of_a_gan_compute_in_its_precision(
+    tiny_config, tiny_samples, tiny_reid_run
+):
     gan = replace(tiny_config.gan, precision="bfloat16")
-    model = gan_run._build(replace(tiny_config, gan=gan), domains, tiny_reid_run, 10)
+    config = replace(tiny_config, gan=gan)
+    method = ipgan.IPGANMethod(config, *tiny_samples, tiny_reid_run)
+    method.prepare()
+    method.build()
+    model = method.model
     loaded = load_reid_network(tiny_reid_run)
     # By name: Keras 2 puts a frozen network's weights in another order.
     own, right = named_weights(model.semantic), named_weights(loaded)

@@ -16,8 +16,8 @@ from tfipgan.evaluation.features import identity_accuracy
 from tfipgan.reports.sample_sheet import write_sample_sheet
 from tfipgan.runs.metrics_log import read_metrics
 from tfipgan.runs.run import create_run
-from tfipgan.training import gan_run
-from tfipgan.training.gan_run import train_gan
+from tfipgan.training import runner
+from tfipgan.training.ipgan import train_gan
 from tfipgan.weights.checkpoints import latest_checkpoint
 
 EPOCH_STEPS = 7
@@ -90,7 +90,7 @@ def test_the_numbers_of_a_run(tiny_gan_run, tiny_config):
 def test_a_resumed_run_is_the_uninterrupted_one(
     train, tiny_gan_run, killed_after, checkpoint_values, monkeypatch
 ):
-    monkeypatch.setattr(gan_run, "METRICS_EVERY", 1)
+    monkeypatch.setattr(runner, "METRICS_EVERY", 1)
     killed_after(tiny_gan_run, EPOCH_STEPS)
     run = train(resume=True)
     got, expected = map(checkpoint_values, (run.checkpoints, tiny_gan_run.checkpoints))

@@ -14,8 +14,9 @@ from tfipgan.data.filenames import Sample
 from tfipgan.errors import ConfigError, InputError
 from tfipgan.runs.metrics_log import read_metrics
 from tfipgan.runs.run import create_run
-from tfipgan.training import reid_run
-from tfipgan.training.reid_run import train_reid
+from tfipgan.training import reid, runner
+from tfipgan.training.held_out import draw_held_out, held_out_map
+from tfipgan.training.reid import train_reid
 from tfipgan.weights.checkpoints import latest_checkpoint
 
 EPOCH_STEPS = 3
@@ -49,15 +50,13 @@ def trained_on(monkeypatch):
     The model is left out, because it takes a second to make.
     """
     seen = []
-    part = SimpleNamespace(variables=[])
-    model = SimpleNamespace(network=part, backbone_optimizer=part, head_optimizer=part)
-    monkeypatch.setattr(reid_run, "_build", lambda *arguments: model)
+    monkeypatch.setattr(reid.ReidMethod, "build", lambda method: None)
 
     def note(samples, labels, **options):
         seen.append((samples, labels))
         raise Reached
 
-    monkeypatch.setattr(reid_run, "reid_batches", note)
+    monkeypatch.setattr(reid, "reid_batches", note)
     return seen
 
 
@@ -103,7 +102,7 @@ def test_the_numbers_of_a_run(tiny_reid_run, tiny_config):
 def test_a_resumed_run_is_the_uninterrupted_one(
     train, tiny_reid_run, killed_after, checkpoint_values, monkeypatch
 ):
-    monkeypatch.setattr(reid_run, "METRICS_EVERY", 1)
+    monkeypatch.setattr(runner, "METRICS_EVERY", 1)
     killed_after(tiny_reid_run, EPOCH_STEPS)
     run = train(resume=True)
     got, expected = map(checkpoint_values, (run.checkpoints, tiny_reid_run.checkpoints))
@@ -118,17 +117,17 @@ def test_a_resumed_run_is_the_uninterrupted_one(
 
 
 def test_the_score_of_held_out_images(tiny_network, tiny_samples, tiny_config):
-    score = reid_run._held_out_map(tiny_network, tiny_samples[0], tiny_config)
+    score = held_out_map(tiny_network, tiny_samples[0], tiny_config)
     assert 0 < score <= 1
 
 
 def test_the_seed_draws_who_is_held_out(tiny_samples):
     draws = {
-        tuple(sorted(reid_run._held_out_identities(tiny_samples[0], 2, seed)))
+        tuple(sorted(draw_held_out(tiny_samples[0], 2, seed)))
         for seed in (0, 0, 1, 2, 3)
     }
     assert 1 < len(draws) <= 4
-    assert reid_run._held_out_identities(tiny_samples[0], 0, 0) == set()
+    assert draw_held_out(tiny_samples[0], 0, 0) == set()
 
 
 def test_translated_images_are_trained_on_alone(
@@ -244,7 +243,7 @@ def test_resuming_where_nothing_is_begins_anew(train, trained_on, tmp_path):
 def test_held_out_people_of_one_camera_are_refused_before_training(tiny_samples):
     one_camera = [s for s in tiny_samples[0] if s.camera_id == 1]
     with pytest.raises(InputError, match="none of the 2 held-out .* two cameras"):
-        reid_run._held_out_identities(one_camera, 2, 0)
+        draw_held_out(one_camera, 2, 0)
 
 
 def test_what_was_left_out_is_in_the_run(train, trained_on, tmp_path):
@@ -257,8 +256,8 @@ def test_the_best_score_so_far_is_that_of_the_best_that_is_there(tmp_path):
     lines = ('{"step": 3, "reid/loss": 1.0}', '{"step": 3, "held_out/mAP": 0.5}')
     (tmp_path / "metrics.jsonl").write_text("\n".join([*lines, ""]))
     run = SimpleNamespace(path=tmp_path)
-    assert reid_run._score_at(run, 3) == 0.5
-    assert reid_run._score_at(run, None) == reid_run._score_at(run, 6) == -1
+    assert reid._score_at(run, 3) == 0.5
+    assert reid._score_at(run, None) == reid._score_at(run, 6) == -1
 
 
 def test_a_better_epoch_after_the_checkpoint_is_found_again(
@@ -273,20 +272,20 @@ def test_a_better_epoch_after_the_checkpoint_is_found_again(
         validated.append(len(validated))
         return scores[validated[-1]]
 
-    monkeypatch.setattr(reid_run, "_held_out_map", score)
+    monkeypatch.setattr(reid, "held_out_map", score)
 
     def steps():
         return [p.name[-1] for p in sorted((tmp_path / "run" / "best").iterdir())]
 
     with monkeypatch.context() as patch:
-        save = reid_run.BestCheckpoints.save
+        save = reid.BestCheckpoints.save
 
         def killed(self, step):
             save(self, step)
             if step == 4:
                 raise Reached
 
-        patch.setattr(reid_run.BestCheckpoints, "save", killed)
+        patch.setattr(reid.BestCheckpoints, "save", killed)
         with pytest.raises(Reached):
             train(config)
     assert steps() == ["2", "4"]

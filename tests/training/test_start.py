@@ -114,6 +114,31 @@ def test_another_run_is_refused_with_the_difference(begin, tiny_config, tmp_path
     assert "of kind 'reid', expected 'gan'" in line
 
 
+def test_a_run_may_become_longer_and_nothing_else(begin, tiny_config, caplog):
+    caplog.set_level("INFO")
+    with begin():
+        pass
+
+    def changed(**values):
+        return replace(tiny_config, reid=replace(tiny_config.reid, **values))
+
+    options = {"resume": True, "extendable": ("reid.epochs",)}
+    with begin(config=changed(epochs=7), **options) as run:
+        assert run.config.reid.epochs == 7
+    assert caplog.messages == [f"{run.path} goes on with reid.epochs 7, 2 before"]
+    assert open_run(run.path, "reid").config == run.config
+    caplog.clear()
+    with begin(config=changed(epochs=7), **options):
+        assert not caplog.messages
+    line = refusal(begin(config=changed(epochs=6), **options))
+    assert "another config (reid.epochs is 7 there, 6 here)" in line
+    line = refusal(begin(config=changed(epochs=8, dropout=0.1), **options))
+    assert "another config (reid.dropout is 0.5 there, 0.1 here)" in line
+    assert open_run(run.path, "reid").config.reid.epochs == 7
+    line = refusal(begin(config=changed(epochs=8), resume=True))
+    assert "another config (reid.epochs is 7 there, 8 here)" in line
+
+
 def test_other_cameras_are_refused(begin):
     with begin("gan"):
         pass
@@ -160,35 +185,37 @@ def test_damaged_names_of_images(begin, content):
 
 
 def test_another_semantic_discriminator_is_refused(begin):
-    with begin("gan", semantic="a" * 64) as run:
+    with begin("gan", digests={"semantic": "a" * 64}) as run:
         pass
-    line = refusal(begin("gan", semantic="b" * 64))
+    line = refusal(begin("gan", digests={"semantic": "b" * 64}))
     assert (
         "another semantic discriminator (its weights have the digest aaaaaaaaaaaa "
         in (line)
     )
-    with begin("gan", semantic="a" * 64):
+    with begin("gan", digests={"semantic": "a" * 64}):
         pass
     # Of an earlier version.
     (run.path / "semantic.json").unlink()
-    with begin("gan", semantic="b" * 64):
+    with begin("gan", digests={"semantic": "b" * 64}):
         pass
 
 
 @pytest.mark.parametrize("content", ["", "[", "[1]", "{}", '{"weights_sha256": 3}'])
 def test_a_damaged_digest(begin, content):
-    with begin("gan", semantic="a" * 64) as run:
+    with begin("gan", digests={"semantic": "a" * 64}) as run:
         pass
     (run.path / "semantic.json").write_text(content)
-    line = refusal(begin("gan", semantic="a" * 64))
+    line = refusal(begin("gan", digests={"semantic": "a" * 64}))
     assert "semantic.json is damaged (" in line
 
 
 def test_run_identity_is_told_apart(tiny_config):
-    told = run_identity(tiny_config, {"data": samples()}, "a")
+    told = run_identity(tiny_config, {"data": samples()}, {"semantic": "a"})
     assert list(told) == ["config", "list of data images", "semantic discriminator"]
     other = run_identity(
-        replace(tiny_config, seed=99), {"data": samples(people=(2, 5, 5))}, "b"
+        replace(tiny_config, seed=99),
+        {"data": samples(people=(2, 5, 5))},
+        {"semantic": "b"},
     )
     assert not set(told.values()) & set(other.values())
     moved = run_identity(tiny_config, {"data": samples("/else/where")})

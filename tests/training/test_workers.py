@@ -185,3 +185,19 @@ def test_a_chief_that_fails_ends_the_others(works):
     (line,) = (line for line in two.log(1).splitlines() if "TrainingError" in line)
     assert "TrainingError: worker 0 (localhost:" in line
     assert "so worker 1 of 2 stops too; the checkpoints are the chief's" in line
+
+
+@pytest.mark.parametrize("method", ["Clustering", "Pair"])
+def test_a_methods_own_state_is_the_chiefs(works, method):
+    """Its arrays come to the other worker, of whatever shapes they are."""
+    one, two = works
+    training = {"kind": method, "out": f"toy_{method}"}
+    assert one.train(training, workers=1) == [0], one.log(0)
+    assert two.train(training) == [0, 0], two.log(0) + two.log(1)
+    right = one.weights(0, training["out"])
+    assert right
+    for worker in (0, 1):
+        got = two.weights(worker, training["out"])
+        assert got.keys() == right.keys()
+        for name, array in right.items():
+            np.testing.assert_allclose(got[name], array, atol=1e-5, err_msg=name)

@@ -5,11 +5,11 @@ stdout. It only imports before it forks: TensorFlow starts its threads at the fi
 operation. What worker k logs and fails with is appended to WORK/k.log.
 
 job: work (folder), data (folder of the two datasets), ports (of each worker), trainings
-(list, one after the other in each process). A training: kind ("gan" or "reid"),
-settings (of the config), out (name of the run folder; each worker has its own in
-WORK/k); and what it may have: semantic (run folder), resume, send {worker, step,
-signal}, which that worker sends itself after that step. After a training that is whole
-worker k writes its weights as WORK/k/NAME.npz.
+(list, one after the other in each process). A training: kind ("gan", "reid", or a class
+of toy_methods), settings (of the config), out (name of the run folder; each worker has
+its own in WORK/k); and what it may have: semantic (run folder), resume, send {worker,
+step, signal}, which that worker sends itself after that step. After a training that is
+whole worker k writes its weights as WORK/k/NAME.npz.
 """
 
 import json
@@ -25,12 +25,17 @@ from tfipgan.data.datasets import read_dataset
 from tfipgan.errors import InputError, TrainingError
 from tfipgan.models.resnet import BLOCK_COUNTS
 from tfipgan.runs.run import open_run
-from tfipgan.training import gan_run, reid_run, resumable
+from tfipgan.training import ipgan, reid, runner
 from tfipgan.training.checkpoints import Checkpoints
+from tfipgan.training.loop import StepLoop
 from tfipgan.weights.local_copies import local_copies
 from tfipgan.weights.variables import named_weights
 
-training_steps = resumable.training_steps
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+
+import toy_methods
+
+every_step = StepLoop.steps
 
 
 def train(training, data, folder, index):
@@ -42,8 +47,8 @@ def train(training, data, folder, index):
     )
     send = training.get("send") or {}
 
-    def watched(*arguments, **options):
-        for step, terms in training_steps(*arguments, **options):
+    def watched(*arguments):
+        for step, terms in every_step(*arguments):
             if send.get("worker") == index and step == send["step"]:
                 os.kill(os.getpid(), send["signal"])
             yield step, terms
@@ -55,10 +60,9 @@ def train(training, data, folder, index):
             super().__init__(folder, of_run, optimizers)
             networks.update(of_run)
 
-    for module in (gan_run, reid_run):
-        module.Checkpoints = Noted
-        module.METRICS_EVERY = 1
-    resumable.training_steps = watched
+    runner.Checkpoints = Noted
+    runner.METRICS_EVERY = 1
+    StepLoop.steps = watched
     out = folder / training["out"]
     options = {"resume": training.get("resume", False), "progress": False}
     try:
@@ -66,9 +70,12 @@ def train(training, data, folder, index):
             semantic = training.get("semantic") and open_run(
                 training["semantic"], "reid"
             )
-            gan_run.train_gan(config, source, target, semantic, out, **options)
+            ipgan.train_gan(config, source, target, semantic, out, **options)
+        elif training["kind"] != "reid":
+            method = getattr(toy_methods, training["kind"])(config, {})
+            runner.run_training(method, out, **options)
         else:
-            reid_run.train_reid(config, source, out, **options)
+            reid.train_reid(config, source, out, **options)
     except (InputError, TrainingError) as error:
         logging.error("%s: %s", type(error).__name__, error)
         return 1

@@ -62,7 +62,7 @@ def test_nothing_to_restore_is_step_0(tmp_path):
     model, optimizer = make()
     before = values(model, optimizer)
     checkpoints = Checkpoints(tmp_path / "none", {"m": model}, {"o": optimizer})
-    assert checkpoints.restore_latest() == (0, [])
+    assert checkpoints.restore_latest() == (0, {}, [])
     assert (checkpoints.last(), checkpoints.oldest_step()) == (None, 0)
     assert latest_checkpoint(tmp_path / "none") is None
     assert_equal(before, values(model, optimizer))
@@ -72,14 +72,20 @@ def test_nothing_to_restore_is_step_0(tmp_path):
 def test_all_variables_and_the_step_come_back(tmp_path):
     model, optimizer = make()
     change(model, optimizer, 1)
-    unlogged = [{"D/loss": 0.1}, {"D/loss": float(np.float32(0.1))}]
-    Checkpoints(tmp_path, {"m": model}, {"o": optimizer}).save(17, unlogged)
+    pending = [{"D/loss": 0.1}, {"D/loss": float(np.float32(0.1))}]
+    arrays = {"labels": np.arange(3), "pool": np.zeros((0, 2), np.float32)}
+    Checkpoints(tmp_path, {"m": model}, {"o": optimizer}).save(17, arrays, pending)
     saved = values(model, optimizer)
     assert len(saved) >= 2 + 2 + 1
     other_model, other_optimizer = make()
     change(other_model, other_optimizer, 3)
     checkpoints = Checkpoints(tmp_path, {"m": other_model}, {"o": other_optimizer})
-    assert checkpoints.restore_latest() == (17, unlogged)
+    step, found, losses = checkpoints.restore_latest()
+    assert (step, losses) == (17, pending)
+    assert found.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert found[name].dtype == array.dtype
+        np.testing.assert_array_equal(found[name], array)
     assert_equal(saved, values(other_model, other_optimizer))
 
 
@@ -119,7 +125,7 @@ def test_the_last_three_are_kept_and_the_last_is_restored(tmp_path):
     last = values(model, optimizer)
     change(model, optimizer, 1)
     assert checkpoints.oldest_step() == 9
-    assert checkpoints.restore_latest() == (100_000_000, [])
+    assert checkpoints.restore_latest() == (100_000_000, {}, [])
     assert_equal(last, values(model, optimizer))
 
 
@@ -267,7 +273,7 @@ def test_a_damaged_checkpoint_is_set_aside_for_the_one_before(
     damage(tmp_path / "step-00000003")
     checkpoints = Checkpoints(tmp_path, {"m": model}, {"o": optimizer})
     with caplog.at_level(logging.WARNING):
-        assert checkpoints.restore_latest() == (2, [])
+        assert checkpoints.restore_latest() == (2, {}, [])
     assert_equal(saved[2], values(model, optimizer))
     (line,) = (record.getMessage() for record in caplog.records)
     assert DAMAGES[damage] in line and str(tmp_path / "step-00000003") in line
@@ -357,10 +363,10 @@ def test_checkpoints_without_digests_are_read_as_they_are(three, tmp_path):
             save_arrays(file, arrays, {"step": "1", "keras": about["keras"]})
     model, optimizer, saved = three
     checkpoints = Checkpoints(tmp_path, {"m": model}, {"o": optimizer})
-    assert checkpoints.restore_latest() == (3, [])
+    assert checkpoints.restore_latest() == (3, {}, [])
     assert_equal(saved[3], values(model, optimizer))
     cut(tmp_path / "step-00000003")
-    assert checkpoints.restore_latest() == (2, [])
+    assert checkpoints.restore_latest() == (2, {}, [])
 
 
 def test_loading_notices_damage_too(three, tmp_path):

@@ -5,7 +5,11 @@ All of it is read and written by one process alone: other workers need not take 
 
 import json
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 
 from tfipgan.errors import InputError
 from tfipgan.files.output_file import remove_folder
@@ -14,12 +18,27 @@ from tfipgan.weights.checkpoints import (
     intact_checkpoint,
     latest_checkpoint,
     list_checkpoints,
+    load_checkpoint_arrays,
     load_network,
     load_optimizers,
     save_checkpoint,
 )
 
 logger = logging.getLogger(__name__)
+
+
+class Restored(NamedTuple):
+    """What a checkpoint holds beside networks and optimisers, as `save` was given it.
+
+    Attributes:
+        step: int, the steps done.
+        arrays: the method's own state, by name.
+        pending: loss terms of the last steps, which no line of numbers has yet.
+    """
+
+    step: int
+    arrays: dict[str, np.ndarray]
+    pending: list[dict[str, float]]
 
 
 class Checkpoints:
@@ -44,18 +63,31 @@ class Checkpoints:
         owners = [*self._networks.values(), *self._optimizers.values()]
         return [variable for owner in owners for variable in owner.variables]
 
-    def save(self, step: int, unlogged: list[dict[str, float]] | None = None) -> Path:
+    def save(
+        self,
+        step: int,
+        arrays: Mapping[str, np.ndarray] | None = None,
+        pending: Sequence[Mapping[str, float]] = (),
+    ) -> Path:
         """Save everything as it is after `step` steps; return the checkpoint.
 
-        unlogged: the loss terms of the last steps, which no line of numbers has yet.
+        Args:
+            step: int.
+            arrays: the method's own state, of any shapes.
+            pending: loss terms of the last steps, which no line of numbers has yet.
         """
-        notes = json.dumps({"unlogged": unlogged}) if unlogged else ""
+        notes = json.dumps({"unlogged": list(pending)}) if pending else ""
         return save_checkpoint(
-            self._folder, step, self._networks, self._optimizers, notes=notes
+            self._folder,
+            step,
+            self._networks,
+            self._optimizers,
+            arrays=arrays,
+            notes=notes,
         )
 
-    def restore_latest(self) -> tuple[int, list[dict[str, float]]]:
-        """Restore the last checkpoint; return its step and what `save` was given.
+    def restore_latest(self) -> Restored:
+        """Restore the last checkpoint; return what else it holds.
 
         A damaged one gets another name, with a warning, and the one before is taken.
         If there is none, that is step 0.
@@ -66,11 +98,15 @@ class Checkpoints:
         """
         checkpoint = intact_checkpoint(self._folder, set_aside=True)
         if checkpoint is None:
-            return 0, []
+            return Restored(0, {}, [])
         notes = load_optimizers(checkpoint, self._optimizers)
         for name, network in self._networks.items():
             load_network(checkpoint, name, network)
-        return checkpoint_step(checkpoint), _unlogged(notes, checkpoint)
+        return Restored(
+            checkpoint_step(checkpoint),
+            load_checkpoint_arrays(checkpoint),
+            _pending(notes, checkpoint),
+        )
 
     def last(self) -> Path | None:
         """Return the last checkpoint's folder."""
@@ -129,7 +165,7 @@ class BestCheckpoints:
                 remove_folder(path)
 
 
-def _unlogged(notes, checkpoint) -> list[dict[str, float]]:
+def _pending(notes, checkpoint) -> list[dict[str, float]]:
     """Return the loss terms of a checkpoint's notes."""
     try:
         steps = json.loads(notes)["unlogged"] if notes else []

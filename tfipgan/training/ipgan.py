@@ -1,16 +1,36 @@
-"""The IPGAN training step: updates of D_dom, then one of G (paper section 3.3)."""
+"""IPGAN: updates of D_dom, then one of G (paper sections 3.3 and 4.2).
+
+`IPGAN` is the training step, `IPGANMethod` all else of a run, `train_gan` the run.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
 
 import keras
 import tensorflow as tf
 
 from tfipgan import losses
+from tfipgan.config import Config
+from tfipgan.config.training_checks import check_gan_training
+from tfipgan.data.filenames import Sample
+from tfipgan.data.image_cache import check_cache
 from tfipgan.data.images import signed_to_unit
+from tfipgan.data.pipelines import gan_batches, steps_per_epoch
 from tfipgan.errors import InputError
+from tfipgan.models.from_config import build_discriminator, build_generator
+from tfipgan.reports.sample_sheet import sheet_images, write_sample_sheet
+from tfipgan.runs.pretrained import load_pretrained_gan
+from tfipgan.runs.run import Run, load_reid_network
+from tfipgan.training.gan_inputs import semantic_labels, target_domains
+from tfipgan.training.method import Method
 from tfipgan.training.replicas import (
     gradient_norm,
     mean_over_replicas,
     sum_over_replicas,
 )
+from tfipgan.training.runner import run_training
+from tfipgan.training.schedules import LinearDecay
+from tfipgan.weights.fingerprint import weights_digest
 
 
 class IPGAN(keras.Model):
@@ -205,3 +225,176 @@ class IPGAN(keras.Model):
             )
             terms["G/loss"] += self.lambda_semantic * terms["G/loss_sem"]
         return terms
+
+
+class IPGANMethod(Method):
+    """A GAN run on the source and the target's cameras; see `train_gan`."""
+
+    kind, title = "gan", "train-gan"
+    remedy = (
+        "start a new one with a lower gan.learning_rate, if you like from this one's "
+        "weights, by gan.generator_weights and gan.discriminator_weights"
+    )
+    extendable = ("gan.constant_epochs", "gan.decay_epochs")
+
+    def __init__(
+        self,
+        config: Config,
+        source: Sequence[Sample],
+        target: Sequence[Sample],
+        semantic: Run | None,
+        cache_gib: float | None = None,
+    ):
+        super().__init__(config, {"source": source, "target": target})
+        self._source, self._target = source, target
+        self._semantic = semantic
+        self._cache_gib = cache_gib
+        gan = config.gan
+        self.epochs = gan.constant_epochs + gan.decay_epochs
+        self.checkpoint_every = gan.checkpoint_every_epochs
+        self.batch_size = gan.batch_size
+        self.jit_compile = gan.jit_compile
+
+    def prepare(self):
+        self.warnings = check_gan_training(self.config)
+        gan = self.config.gan
+        self._target, self.domains = target_domains(gan.target_domains, self._target)
+        self.images["target"] = self._target
+        self._identities = semantic_labels(self.config, self._semantic, self._source)
+        num_images = len(self._source) + len(self._target)
+        check_cache(num_images, gan.image_size, self._cache_gib)
+        self.epoch_steps = steps_per_epoch(num_images, gan.batch_size * gan.n_critic)
+        if self._identities:
+            # Outside of the strategy, where it does not depend on the devices.
+            digest = weights_digest(load_reid_network(self._semantic))
+            self.digests["semantic"] = digest
+        self._shown = sheet_images(self._source, gan.image_size)
+
+    def build(self):
+        gan = self.config.gan
+        sizes = gan, self.domains.num_domains, gan.precision
+        generator, discriminator = build_generator(*sizes), build_discriminator(*sizes)
+        load_pretrained_gan(generator, discriminator, gan)
+        semantic = None
+        if gan.lambda_semantic:
+            # In the GAN's precision, not in that of its own training.
+            semantic = load_reid_network(self._semantic, gan.precision)
+        self.model = IPGAN(
+            generator,
+            discriminator,
+            semantic,
+            adversarial=gan.adversarial,
+            n_critic=gan.n_critic,
+            lambda_domain=gan.lambda_domain,
+            lambda_reconstruction=gan.lambda_reconstruction,
+            lambda_semantic=gan.lambda_semantic,
+            lambda_gradient_penalty=gan.lambda_gradient_penalty,
+        )
+        self.networks = {"generator": generator, "discriminator": discriminator}
+        # Named, because checkpoints know optimisers' variables by names.
+        self.optimizers = {
+            name: keras.optimizers.Adam(
+                self._rates(updates_per_step),
+                beta_1=gan.beta_1,
+                beta_2=gan.beta_2,
+                epsilon=gan.epsilon,
+                name=name,
+            )
+            for name, updates_per_step in (
+                ("generator_optimizer", 1),
+                ("discriminator_optimizer", gan.n_critic),
+            )
+        }
+        self.model.compile(**self.optimizers)
+
+    def train_step(self, batch):
+        return self.model.train_step(batch)
+
+    def batches(self, start_step, end_step, worker):
+        gan = self.config.gan
+        return gan_batches(
+            self._source,
+            self._target,
+            self._identities,
+            self.domains,
+            image_size=gan.image_size,
+            batch_size=gan.batch_size,
+            n_critic=gan.n_critic,
+            seed=self.config.seed,
+            flip=gan.random_flip,
+            start_step=start_step,
+            end_step=end_step,
+            worker=worker,
+            cache=self._cache_gib is not None,
+        )
+
+    def learning_rates(self, step):
+        # Asked of the schedule: of the optimiser Keras 2 and 3 tell different steps'.
+        return {"G/learning_rate": float(self._rates(1)(step))}
+
+    def summary(self):
+        return (
+            f"{len(self._source)} source and {len(self._target)} target images, "
+            f"{self.domains.num_domains} domains, {self.num_steps} steps of "
+            f"{self.epoch_steps} in each epoch"
+        )
+
+    def on_epoch_end(self, run, step, log):
+        epoch = step // self.epoch_steps
+        if epoch % self.config.gan.sample_every_epochs == 0 or step == self.num_steps:
+            path = run.path / "samples" / f"epoch_{epoch:04d}.png"
+            write_sample_sheet(self.model.generator, self._shown, self.domains, path)
+
+    def _rates(self, updates_per_step):
+        """Return the learning rate's schedule, by updates."""
+        gan = self.config.gan
+        return LinearDecay(
+            gan.learning_rate,
+            gan.constant_epochs * self.epoch_steps,
+            gan.decay_epochs * self.epoch_steps,
+            updates_per_step,
+        )
+
+
+def train_gan(
+    config: Config,
+    source: Sequence[Sample],
+    target: Sequence[Sample],
+    semantic: Run | None,
+    out: str | os.PathLike,
+    *,
+    devices: Sequence[str] | None = None,
+    cache_gib: float | None = None,
+    resume: bool = False,
+    progress: bool = True,
+    left_out: Mapping[str, str] | None = None,
+) -> Run:
+    """Train G and D_dom on the source and the target's cameras (paper section 3.3).
+
+    Args:
+        config: of the run; with gan.lambda_semantic 0 it trains StarGAN, with
+            gan.target_domains one it makes one domain of the whole target.
+        source: training samples with identities.
+        target: training samples with cameras; their identities are not looked at.
+        semantic: run of D_sem; not needed if gan.lambda_semantic is 0.
+        out: the run folder to make.
+        devices, resume, progress, left_out: as for `run_training`.
+        cache_gib: memory to keep the decoded images in; None keeps none.
+
+    Returns:
+        The run, as `run_training`.
+
+    Raises:
+        InputError: D_sem is missing, of another image size or of other identities;
+            weights to start from that can't be had or don't fit; too few images; more
+            images than `cache_gib` holds; or as `run_training`.
+        ConfigError, TrainingError, SystemExit: as `run_training`.
+    """
+    return run_training(
+        IPGANMethod(config, source, target, semantic, cache_gib),
+        out,
+        devices=devices,
+        resume=resume,
+        progress=progress,
+        left_out=left_out,
+    )

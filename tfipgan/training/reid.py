@@ -1,14 +1,47 @@
-"""The re-ID training step: cross-entropy over identities (paper section 3.1)."""
+"""Re-ID: cross-entropy over identities (paper sections 3.1 and 3.4).
+
+`ReidTraining` is the training step, `ReidMethod` all else of a run, `train_reid` the
+run. The semantic discriminator and classifiers of cameras are trained by it too.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import keras
 import tensorflow as tf
 
 from tfipgan import losses
+from tfipgan.config import Config
+from tfipgan.config.training_checks import check_reid_training
+from tfipgan.data.filenames import Sample
+from tfipgan.data.image_cache import check_cache
+from tfipgan.data.labels import LabelMap, camera_classes
+from tfipgan.data.pipelines import reid_batches, steps_per_epoch
+from tfipgan.errors import InputError
+from tfipgan.models.from_config import build_reid_network
+from tfipgan.runs.metrics_log import read_metrics
+from tfipgan.runs.pretrained import load_pretrained_backbone, resolve_weights
+from tfipgan.runs.run import Run
+from tfipgan.training.checkpoints import BestCheckpoints
+from tfipgan.training.held_out import draw_held_out, held_out_map
+from tfipgan.training.method import Method
 from tfipgan.training.replicas import (
     gradient_norm,
     mean_over_replicas,
     num_replicas,
     sum_over_replicas,
+)
+from tfipgan.training.runner import run_training
+from tfipgan.training.schedules import StepDecay
+from tfipgan.weights.local_copies import copy_weights
+
+_HELD_OUT = "held_out/mAP"
+_CLASSES = {"person": ("identity", "identities"), "camera": ("camera", "cameras")}
+ONLY_REAL = (
+    "translated images are given, but a classifier of cameras (reid.labels camera) is "
+    "trained on real ones, or it could not judge them: leave out --translated, or set "
+    "reid.labels=person"
 )
 
 
@@ -81,3 +114,196 @@ class ReidTraining(keras.Model):
             **sum_over_replicas({"reid/loss": loss, "reid/accuracy": accuracy}),
             "reid/gradient_norm": gradient_norm([*gradients[0], *gradients[1]]),
         }
+
+
+class ReidMethod(Method):
+    """A re-ID run on identities, or on cameras; see `train_reid`."""
+
+    kind, title = "reid", "train-reid"
+    remedy = (
+        "start a new one with lower reid.learning_rate and reid.backbone_learning_rate"
+    )
+    extendable = ("reid.epochs",)
+    # A checkpoint each epoch: the best weights since the oldest one are kept too.
+
+    def __init__(
+        self,
+        config: Config,
+        samples: Sequence[Sample],
+        translated: Sequence[Sample] | None = None,
+        cache_gib: float | None = None,
+    ):
+        super().__init__(config, {})
+        self._samples, self._translated = samples, translated
+        self._cache_gib = cache_gib
+        self.epochs = config.reid.epochs
+        self.batch_size = config.reid.batch_size
+        self.jit_compile = config.reid.jit_compile
+
+    def prepare(self):
+        backbone = resolve_weights(self.config.backbone)
+        self.config = replace(self.config, backbone=backbone)
+        self.warnings = check_reid_training(self.config)
+        reid, samples = self.config.reid, self._samples
+        if reid.labels == "camera":
+            if self._translated is not None:
+                raise InputError(ONLY_REAL)
+            samples = camera_classes(samples)
+        self.images = {"data": samples}
+        if self._translated is not None:
+            self.images["translated"] = self._translated
+        held_out = draw_held_out(samples, reid.held_out_identities, self.config.seed)
+        self._validation = [s for s in samples if s.person_id in held_out]
+        self.labels = LabelMap.from_samples(
+            s for s in samples if s.person_id not in held_out
+        )
+        if len(self.labels) < 2:
+            one_class, _ = _CLASSES[reid.labels]
+            raise InputError(
+                f"{len(self.labels)} training {one_class}, expected at least 2 to tell "
+                "apart"
+            )
+        self._training = [
+            s
+            for s in (samples if self._translated is None else self._translated)
+            if s.person_id not in held_out
+        ]
+        check_cache(len(self._training), reid.image_size, self._cache_gib)
+        self.epoch_steps = steps_per_epoch(len(self._training), reid.batch_size)
+        # Before the folder is made: an identity that the dataset lacks is an error.
+        for sample in self._training:
+            self.labels.index(sample.person_id)
+
+    def build(self):
+        reid = self.config.reid
+        network = self._network(reid.precision)
+        load_pretrained_backbone(network, self.config.backbone)
+        self.networks = {"network": network}
+        # Named, because checkpoints know optimisers' variables by names.
+        self.optimizers = {
+            name: keras.optimizers.SGD(
+                self._rates(learning_rate),
+                momentum=reid.momentum,
+                nesterov=True,
+                name=name,
+            )
+            for name, learning_rate in (
+                ("backbone_optimizer", reid.backbone_learning_rate),
+                ("head_optimizer", reid.learning_rate),
+            )
+        }
+        self.model = ReidTraining(network, reid.weight_decay)
+        self.model.compile(**self.optimizers)
+
+    def train_step(self, batch):
+        return self.model.train_step(batch)
+
+    def batches(self, start_step, end_step, worker):
+        reid = self.config.reid
+        return reid_batches(
+            self._training,
+            self.labels,
+            image_size=reid.image_size,
+            batch_size=reid.batch_size,
+            seed=self.config.seed,
+            crop=reid.random_sized_crop,
+            flip=reid.random_flip,
+            dropout_units=reid.fc_units,
+            start_step=start_step,
+            end_step=end_step,
+            worker=worker,
+            cache=self._cache_gib is not None,
+        )
+
+    def learning_rates(self, step):
+        # Asked of the schedule: of the optimiser Keras 2 and 3 tell different steps'.
+        rates = self._rates(self.config.reid.learning_rate)
+        return {"reid/learning_rate": float(rates(step))}
+
+    def summary(self):
+        _, classes = _CLASSES[self.config.reid.labels]
+        return (
+            f"{len(self._training)} images of {len(self.labels)} {classes}, "
+            f"{self.num_steps} steps of {self.epoch_steps} in each epoch"
+        )
+
+    def on_train_begin(self, run, checkpoints, step):
+        self._best = BestCheckpoints(run.best, self.networks, checkpoints)
+        self._best_map = _score_at(run, self._best.go_back(step))
+
+    def on_epoch_end(self, run, step, log):
+        if not self._validation:
+            return
+        # Not the trained network itself, which all workers would have to run.
+        plain = self._network()
+        copy_weights(self.networks["network"], plain)
+        score = held_out_map(plain, self._validation, self.config)
+        log.write(step, {_HELD_OUT: score})
+        if score > self._best_map:
+            self._best_map = score
+            self._best.save(step)
+
+    def _network(self, precision="float32"):
+        config = self.config
+        return build_reid_network(
+            config.backbone, config.reid, len(self.labels), precision
+        )
+
+    def _rates(self, learning_rate):
+        """Return the learning rate's schedule, by updates."""
+        reid = self.config.reid
+        return StepDecay(
+            learning_rate, reid.decay_epoch * self.epoch_steps, reid.decay_factor
+        )
+
+
+def train_reid(
+    config: Config,
+    samples: Sequence[Sample],
+    out: str | os.PathLike,
+    *,
+    translated: Sequence[Sample] | None = None,
+    devices: Sequence[str] | None = None,
+    cache_gib: float | None = None,
+    resume: bool = False,
+    progress: bool = True,
+    left_out: Mapping[str, str] | None = None,
+) -> Run:
+    """Train a re-ID network, or the semantic discriminator (paper section 3.1 and 3.4).
+
+    With reid.labels camera it is a classifier of cameras, by the same recipe.
+
+    Args:
+        config: of the run; the run keeps it with what `backbone.weights` asks for.
+        samples: the dataset's training samples; they give the label map and the
+            held-out images. With reid.labels camera their identities are not looked at.
+        out: the run folder to make.
+        translated: train on these instead; their identities are the dataset's.
+        devices, resume, progress, left_out: as for `run_training`.
+        cache_gib: memory to keep the decoded images in; None keeps none.
+
+    Returns:
+        The run, as `run_training`.
+
+    Raises:
+        InputError: too few images or identities (or cameras); translated identities
+            that the dataset lacks; translated images for a classifier of cameras; more
+            images than `cache_gib` holds; weights that can't be had or don't fit; or as
+            `run_training`.
+        ConfigError, TrainingError, SystemExit: as `run_training`.
+    """
+    return run_training(
+        ReidMethod(config, samples, translated, cache_gib),
+        out,
+        devices=devices,
+        resume=resume,
+        progress=progress,
+        left_out=left_out,
+    )
+
+
+def _score_at(run, step):
+    """Return the held-out mAP that was logged at a step; below all others without."""
+    records = read_metrics(run.path / "metrics.jsonl")
+    scores = [r[_HELD_OUT] for r in records if r["step"] == step and _HELD_OUT in r]
+    return scores[0] if scores else -1.0

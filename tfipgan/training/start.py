@@ -1,13 +1,15 @@
 """The start of a training run: its folder made or found again, and held alone."""
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from tfipgan.config import Config, to_dict
+from tfipgan.config import Config, save_config, to_dict
 from tfipgan.data.filenames import Sample
 from tfipgan.data.labels import DomainMap, LabelMap
 from tfipgan.errors import InputError
@@ -16,9 +18,12 @@ from tfipgan.files.output_file import clear_leftovers
 from tfipgan.runs.run import Run, create_run, open_run
 
 LOCK, IMAGES, LEFT_OUT = ".lock", "images.json", "left_out.json"
-SEMANTIC = "semantic.json"
 SHOWN = 5
 _WEIGHTS = "weights_sha256"
+# What a message calls a digest's owner.
+_DECIDES = {"semantic": "semantic discriminator"}
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -30,9 +35,10 @@ def start_run(
     images: Mapping[str, Sequence[Sample]],
     labels: LabelMap | None = None,
     domains: DomainMap | None = None,
-    semantic: str | None = None,
+    digests: Mapping[str, str] | None = None,
     left_out: Mapping[str, str] | None = None,
     resume: bool = False,
+    extendable: Sequence[str] = (),
 ) -> Iterator[Run]:
     """Gives a new run folder, or the one to go on with, to this process alone.
 
@@ -42,11 +48,15 @@ def start_run(
         path, kind, config, labels, domains: as for `create_run`.
         images: what it is trained on, by what they are; the run remembers the names,
             identities and cameras. Their folder may move.
-        semantic: digest of the semantic discriminator's weights, if there is one.
+        digests: of what else decides the training, by what it is: of the weights of
+            "semantic", the semantic discriminator. Each is kept as NAME.json.
         left_out: why each image that isn't used could not be read, by path.
         resume: whether a run may be there; it must be of the same config, labels,
-            images and semantic discriminator. One of an earlier version may not know
-            its images, or its semantic discriminator.
+            images and digests. One of an earlier version may not know its images, or
+            its semantic discriminator.
+        extendable: names of config values that may be higher than the run's, such as
+            "reid.epochs": then the run's config is changed, and a line in the log says
+            so.
 
     Raises:
         InputError: something is there and `resume` is off; or it is another run, with
@@ -57,7 +67,12 @@ def start_run(
         if resume and (path / "run.json").exists():
             held.enter_context(locked(path / LOCK, str(path)))
             run = open_run(path, kind)
-            _require_same(run, config, labels, domains, images, semantic)
+            longer = _raised(to_dict(run.config), to_dict(config), extendable)
+            _require_same(run, config, labels, domains, images, digests or {}, longer)
+            if longer:
+                save_config(config, path / "config.yaml")
+                run = replace(run, config=config)
+                logger.info("%s goes on with %s", path, ", ".join(longer.values()))
             for folder in (path, run.checkpoints, run.best, path / "samples"):
                 clear_leftovers(folder)
             yield run
@@ -67,8 +82,8 @@ def start_run(
             # Held from before the folder has its name.
             held.enter_context(locked(aside / LOCK, str(path)))
             _write(aside / IMAGES, {name: _rows(s) for name, s in images.items()})
-            if semantic:
-                _write(aside / SEMANTIC, {_WEIGHTS: semantic})
+            for name, digest in (digests or {}).items():
+                _write(aside / f"{name}.json", {_WEIGHTS: digest})
             if left_out:
                 _write(aside / LEFT_OUT, dict(left_out))
 
@@ -77,7 +92,9 @@ def start_run(
 
 
 def run_identity(
-    config: Config, images: Mapping[str, Sequence[Sample]], semantic: str | None = None
+    config: Config,
+    images: Mapping[str, Sequence[Sample]],
+    digests: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Return what must be the same on all workers of a run, by what it is of.
 
@@ -86,8 +103,17 @@ def run_identity(
     rows = {
         f"list of {name} images": json.dumps(_rows(s)) for name, s in images.items()
     }
-    more = {"semantic discriminator": semantic} if semantic else {}
+    more = {_DECIDES.get(name, name): text for name, text in (digests or {}).items()}
     return {"config": json.dumps(to_dict(config)), **rows, **more}
+
+
+def _raised(there, here, extendable):
+    """Return {name: words} of the config values that may be higher, and are."""
+    return {
+        key: f"{key} {new}, {old} before"
+        for key, old, new in _pairs(there, here)
+        if key in extendable and new > old
+    }
 
 
 def _clear_beginnings(path):
@@ -100,14 +126,14 @@ def _clear_beginnings(path):
             pass  # not killed: it is at it
 
 
-def _require_same(run, config, labels, domains, images, semantic):
+def _require_same(run, config, labels, domains, images, digests, longer):
     if run.imported is not None:
         raise InputError(
             f"{run.path} was imported from {run.imported} and not trained, so there is "
             "no training to go on with: start a new run from its weights"
         )
     differences = {
-        "config": _config_difference(to_dict(run.config), to_dict(config)),
+        "config": _config_difference(to_dict(run.config), to_dict(config), longer),
         "identities": _numbers_difference(run.labels, labels, "person_ids"),
         "cameras": _numbers_difference(run.domains, domains, "cameras"),
     }
@@ -119,11 +145,12 @@ def _require_same(run, config, labels, domains, images, semantic):
             differences[f"{name} images"] = found
         for name in there.keys() - images.keys():
             differences[f"{name} images"] = f"{len(there[name])} there, none here"
-    there = _read_semantic(run.path / SEMANTIC)
-    if there and semantic and there != semantic:
-        differences["semantic discriminator"] = (
-            f"its weights have the digest {there[:12]} there, {semantic[:12]} here"
-        )
+    for name, here in digests.items():
+        there = _read_digest(run.path / f"{name}.json")
+        if there and there != here:
+            differences[_DECIDES.get(name, name)] = (
+                f"its weights have the digest {there[:12]} there, {here[:12]} here"
+            )
     for what, difference in differences.items():
         if difference:
             raise InputError(
@@ -132,11 +159,11 @@ def _require_same(run, config, labels, domains, images, semantic):
             )
 
 
-def _config_difference(there, here):
+def _config_difference(there, here, longer):
     told = [
         f"{key} is {old} there, {new} here"
         for key, old, new in _pairs(there, here)
-        if old != new
+        if old != new and key not in longer
     ]
     more = f" and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
     return ", ".join(told[:SHOWN]) + more
@@ -209,7 +236,7 @@ def _read(path):
         ) from error
 
 
-def _read_semantic(path):
+def _read_digest(path):
     """Return the digest that a run was started with; None if it knows none."""
     if not path.exists():
         return None

@@ -4,7 +4,7 @@ import functools
 
 import tensorflow as tf
 
-from tfipgan.config.workers import VARIABLE, worker_share
+from tfipgan.config.workers import VARIABLE, worker_addresses, worker_share
 from tfipgan.errors import InputError
 from tfipgan.training.rendezvous import check_addresses, wait_for_others
 
@@ -28,29 +28,15 @@ def make_strategy(devices=None):
     worker = worker_share()
     devices = None if devices is None else tuple(devices)
     if worker.count > 1:
-        return _multi_worker(devices, worker, worker_addresses())
+        addresses = worker_addresses()
+        check_addresses(addresses)
+        return _multi_worker(devices, worker, addresses)
     there = _names(tf.config.list_logical_devices)
     if devices is None:
         gpus = [name for name in there if name.startswith("GPU")]
         devices = tuple(gpus or there)
     _require_there(devices, there)
     return _mirrored(tuple(f"/{name}" for name in devices))
-
-
-def worker_addresses() -> tuple[str, ...]:
-    """Return the addresses of TF_CONFIG's workers; InputError for what is none.
-
-    Only where `worker_share` finds several.
-    """
-    resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
-    try:
-        addresses = tuple(resolver.cluster_spec().as_dict()["worker"])
-    except TypeError as error:
-        raise InputError(
-            f"{VARIABLE} has addresses that are no text ({error}); expected host:port"
-        ) from error
-    check_addresses(addresses)
-    return addresses
 
 
 @functools.cache

@@ -4,6 +4,7 @@ The chief, worker 0, alone writes. Nothing here but `agree` is done at every ste
 """
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,12 +13,11 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfipgan.config.workers import worker_share
+from tfipgan.config.workers import worker_addresses, worker_share
 from tfipgan.errors import InputError, TrainingError
 from tfipgan.files.worker import ALONE
 from tfipgan.training.rendezvous import named, unreachable_workers
 from tfipgan.training.replicas import sum_over_replicas
-from tfipgan.training.strategy import worker_addresses
 from tfipgan.weights.checkpoints import latest_checkpoint
 from tfipgan.weights.local_copies import LocalCopies
 
@@ -90,6 +90,39 @@ class Team:
         for copy, value in zip(copies, values, strict=True):
             copy.assign(value)
         return int(step)
+
+    def arrays_from_chief(
+        self, arrays: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """Return the chief's arrays, of whatever names and shapes, on all workers.
+
+        arrays: what the chief has; of the others they are not looked at. Numbers only:
+            whole ones come as int64, others as float32 or float64.
+        """
+        if self.is_alone:
+            return dict(arrays)
+        own = {}
+        if self.is_chief:
+            for name, array in arrays.items():
+                whole = np.asarray(array).dtype.kind in "biu"
+                own[name] = np.asarray(array, np.int64 if whole else None)
+        # Names and shapes first, as bytes: the others know none of them.
+        told = [[name, a.dtype.str, a.shape] for name, a in own.items()]
+        text = np.frombuffer(json.dumps(told).encode(), np.uint8).astype(np.int64)
+        (length,) = self._sum([np.int64(len(text) if self.is_chief else 0)])
+        if not self.is_chief:
+            text = np.zeros(length, np.int64)
+        (text,) = self._sum([text])
+        told = json.loads(text.astype(np.uint8).tobytes())
+        if not told:
+            return {}
+        found = {
+            name: own.get(name, np.zeros(shape, kind)) for name, kind, shape in told
+        }
+        # The sum of nothing over workers ends TensorFlow's process.
+        names = [name for name, array in found.items() if array.size]
+        sums = self._sum([found[name] for name in names]) if names else []
+        return {**found, **dict(zip(names, sums, strict=True))}
 
     def agree(self, wishes: Sequence[bool]) -> list[bool]:
         """Return what any worker wished at the step before; alone, what it wishes now.

@@ -2,6 +2,7 @@
 
 RUN/checkpoints/step-00000140/generator.safetensors    a file for each network
 RUN/checkpoints/step-00000140/optimizers.safetensors   what only training needs
+RUN/checkpoints/step-00000140/arrays.safetensors       state of the training's method
 
 Each file holds a digest of its contents and the names of all files of its checkpoint,
 so that damage is found before anything is loaded. Networks load in every Keras that the
@@ -11,7 +12,7 @@ project runs with. Optimisers don't: Keras 2 and 3 keep other variables.
 import hashlib
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import keras
@@ -27,7 +28,7 @@ from tfipgan.weights.variables import assign_all, named_weights, numbered_variab
 KEPT = 3
 
 _NAME = re.compile(r"step-(\d{8,})")
-_OPTIMIZERS = "optimizers"
+_OPTIMIZERS, _ARRAYS = "optimizers", "arrays"
 _DIGEST, _FILES, _NOTES = "sha256", "files", "notes"
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ def save_checkpoint(
     networks: dict,
     optimizers: dict | None = None,
     *,
+    arrays: Mapping[str, np.ndarray] | None = None,
     notes: str = "",
     kept: int | None = KEPT,
 ) -> Path:
@@ -52,13 +54,15 @@ def save_checkpoint(
         folder: of the run's checkpoints.
         step: int, steps done.
         networks, optimizers: what to save, by name.
+        arrays: more of the training's state, of any shapes.
         notes: more of the training's state, kept with the optimisers'.
         kept: how many to keep; None keeps all.
 
     Returns:
         The checkpoint's own folder.
     """
-    names = sorted([*networks, *([_OPTIMIZERS] if optimizers else [])])
+    kinds = {_OPTIMIZERS: optimizers, _ARRAYS: arrays}
+    names = sorted([*networks, *(name for name, there in kinds.items() if there)])
     about = {
         "step": str(step),
         "keras": keras.__version__,
@@ -68,10 +72,13 @@ def save_checkpoint(
     path = folder / f"step-{step:08d}"
     with folder_written_aside(path) as aside:
         for name, network in networks.items():
-            _write(_file(aside, name), named_weights(network), about)
+            _write(_file(aside, name), _values(named_weights(network)), about)
         if optimizers:
             more = {_NOTES: notes} if notes else {}
-            _write(_file(aside, _OPTIMIZERS), _state(optimizers), about | more)
+            state = _values(_state(optimizers))
+            _write(_file(aside, _OPTIMIZERS), state, about | more)
+        if arrays:
+            _write(_file(aside, _ARRAYS), arrays, about)
     if kept is not None:
         for old in list_checkpoints(folder)[:-kept]:
             remove_folder(old)
@@ -166,6 +173,16 @@ def load_optimizers(checkpoint: Path, optimizers: dict) -> str:
     return about.get(_NOTES, "")
 
 
+def load_checkpoint_arrays(checkpoint: Path) -> dict[str, np.ndarray]:
+    """Return the arrays that were saved beside networks and optimisers; {} if none.
+
+    Raises:
+        DamagedCheckpoint: the file is damaged.
+    """
+    path = _file(checkpoint, _ARRAYS)
+    return _read(path)[0] if path.is_file() else {}
+
+
 def _check(checkpoint):
     """Raise DamagedCheckpoint unless every file is there and as it was saved."""
     files = sorted(checkpoint.glob("*.safetensors"))
@@ -192,9 +209,11 @@ def _set_aside(checkpoint):
         number += 1
 
 
-def _write(path, variables, about):
-    copies = local_copies(variables)
-    arrays = {name: copy.numpy() for name, copy in copies.items()}
+def _values(variables):
+    return {name: copy.numpy() for name, copy in local_copies(variables).items()}
+
+
+def _write(path, arrays, about):
     save_arrays(path, arrays, {**about, _DIGEST: _digest(arrays, about)})
 
 

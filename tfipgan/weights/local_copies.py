@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from tfipgan.weights.variables import named_weights
+
 
 class LocalCopies:
     """The copies of a variable that lie on this process's devices, as one variable.
@@ -37,3 +39,15 @@ class LocalCopies:
 def local_copies(variables: dict) -> dict[str, LocalCopies]:
     """Return `LocalCopies` of variables by name."""
     return {name: LocalCopies(variable) for name, variable in variables.items()}
+
+
+def copy_weights(network, other) -> None:
+    """Give a network the weights of another of its kind, which other workers share.
+
+    Args:
+        network: whose weights to read, without running anything.
+        other: a network of this process alone.
+    """
+    own = local_copies(named_weights(network))
+    for name, variable in named_weights(other).items():
+        variable.assign(own[name].numpy())

@@ -15,7 +15,8 @@ from tfipgan.errors import TrainingError
 from tfipgan.files.output_file import clear_leftovers
 from tfipgan.runs import metrics_log as log
 from tfipgan.runs.metrics_log import read_metrics
-from tfipgan.training import resumable
+from tfipgan.training import runner
+from tfipgan.training.loop import StepLoop
 from tfipgan.weights import checkpoints as checkpoint_files
 
 STEPS = 10
@@ -35,16 +36,16 @@ def assert_same():
 @pytest.fixture
 def at_step(monkeypatch):
     """Function of (step, act): has `act` done after that step, before all else."""
-    steps = resumable.training_steps
+    steps = StepLoop.steps
 
     def arrange(when, act):
-        def watched(*arguments, **options):
-            for step, terms in steps(*arguments, **options):
+        def watched(*arguments):
+            for step, terms in steps(*arguments):
                 if step == when:
                     act()
                 yield step, terms
 
-        monkeypatch.setattr(resumable, "training_steps", watched)
+        monkeypatch.setattr(StepLoop, "steps", watched)
 
     yield arrange
     monkeypatch.undo()
@@ -151,7 +152,7 @@ def test_long_epochs_are_saved_by_time(
     line_training, line_state, assert_same, monkeypatch
 ):
     whole = line_training("whole")
-    monkeypatch.setattr(resumable, "SAVE_SECONDS", -1)
+    monkeypatch.setattr(runner, "SAVE_SECONDS", -1)
 
     class Killed(Exception):
         pass
@@ -171,7 +172,7 @@ def test_long_epochs_are_saved_by_time(
 def test_divergence_is_told_and_not_saved(
     line_training, line_state, monkeypatch, value, save_seconds
 ):
-    monkeypatch.setattr(resumable, "SAVE_SECONDS", save_seconds)
+    monkeypatch.setattr(runner, "SAVE_SECONDS", save_seconds)
 
     def spoil(step, rows):
         return rows * value if step == 7 else rows
@@ -273,6 +274,21 @@ def test_a_disk_that_is_really_full(line_training, small_disk, assert_same):
         line_training("disk/run", epoch=fill)
     ballast.unlink()
     assert_same(line_training("disk/run"), line_training("whole"))
+
+
+def test_a_run_goes_on_to_more_epochs(line_training):
+    line_training(epochs=1)
+    longer, whole = line_training(epochs=3), line_training("whole", epochs=3)
+    assert longer.steps == whole.steps == [5, 10, 15]
+    for name, array in whole.state.items():
+        np.testing.assert_array_equal(longer.state[name], array, err_msg=name)
+
+
+def test_progress_is_shown_on_stderr_only(line_training, capsys):
+    line_training(progress=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "train-line: 100%" in err and "10/10" in err
 
 
 def test_leftovers_of_killed_processes(tmp_path):

@@ -1,0 +1,45 @@
+"""Identities of the source that choose a checkpoint instead of being trained on."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfipgan.config import Config
+from tfipgan.data.filenames import Sample
+from tfipgan.errors import InputError
+from tfipgan.evaluation import evaluate_ranking
+from tfipgan.evaluation.features import extract_features
+
+
+def draw_held_out(samples: Sequence[Sample], count: int, seed: int) -> set[int]:
+    """Return `count` identities of the samples, drawn from the seed.
+
+    Raises:
+        InputError: fewer than two would be left, or none was seen by two cameras.
+    """
+    people = sorted({s.person_id for s in samples})
+    if count and count > len(people) - 2:
+        raise InputError(
+            f"reid.held_out_identities is {count}, but the dataset has {len(people)} "
+            "identities and training needs at least 2 of them"
+        )
+    drawn = np.random.default_rng(seed).choice(people, size=count, replace=False)
+    held_out = set(drawn.tolist())
+    cameras = {}
+    for sample in samples:
+        if sample.person_id in held_out:
+            cameras.setdefault(sample.person_id, set()).add(sample.camera_id)
+    if held_out and all(len(seen) < 2 for seen in cameras.values()):
+        raise InputError(
+            f"none of the {count} held-out identities was seen by two cameras, so they "
+            "can't be ranked: set reid.held_out_identities higher, or to 0"
+        )
+    return held_out
+
+
+def held_out_map(network, validation: Sequence[Sample], config: Config) -> float:
+    """Return the mAP of the held-out images, each a query against all others."""
+    features = extract_features(
+        network, validation, config.reid.image_size, config.evaluation.batch_size
+    )
+    return evaluate_ranking(features, features)["mAP"]
