@@ -7,6 +7,7 @@ import pytest
 
 from tfipgan.evaluation import FeatureSet, evaluate_ranking
 from tfipgan.evaluation.distances import Distances
+from tfipgan.evaluation.exact_distances import ExactRows
 from tfipgan.evaluation.metrics import evaluate_in_detail
 from tfipgan.evaluation.verification import operating_point
 
@@ -181,6 +182,11 @@ def test_float32_is_kept_for_descriptors_of_length_1(metric, length):
     products = rows[:100].astype(float) @ rows[100:].astype(float).T
     expected = 1 - products if metric == "cosine" else np.sqrt(2 - 2 * products)
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_outliers_do_not_move_the_middle():
+    _, gallery = make(one_outlier, 0, 16)
+    assert abs(ExactRows(gallery, "euclidean").middle() - 3000).max() < 1.1
 
 
 def test_an_offset_of_the_gallery_alone():

@@ -12,11 +12,12 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 
 import numpy as np
 
-from tfipgan.data.local_images import MAX_BYTES
 from tfipgan.evaluation.feature_set import FeatureSet
 from tfipgan.files.threads import map_in_threads
 
 _NONE = np.empty(0, np.int64)
+# Larger files are no images: `data.local_images` reads none.
+_LARGEST_FILE = 2**28
 # Files, and bytes of one, at a time.
 _FILES, _BYTES = 256, 2**16
 _THREADS = 8
@@ -180,7 +181,7 @@ def _look(path: str) -> tuple[int, int, int] | None:
         found = os.stat(path)
     except (OSError, ValueError):
         return None
-    if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_BYTES:
+    if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST_FILE:
         return None
     return found.st_dev, found.st_ino, found.st_size
 

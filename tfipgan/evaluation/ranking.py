@@ -69,17 +69,18 @@ class Protocol:
     def _find(self, query):
         own = self._of_person.get(int(self._query_persons[query]), _NONE)
         same = self._gallery_cameras[own] == self._query_cameras[query]
-        copies = self._copies.by_file(query)
-        left_out = _NONE
+        parts = [self._copies.by_file(query)]
         if self._drops_own_camera:
-            left_out = own[same]
+            matches, left_out = own[~same], own[same]
         else:
-            alike = self._copies.by_features(query, own[same])
-            copies = np.union1d(copies, self._copies.by_path(query))
-            copies = np.union1d(copies, alike)
-        copies = np.setdiff1d(copies, left_out, assume_unique=True)
+            matches, left_out = own, _NONE
+            parts.append(self._copies.by_path(query))
+            parts.append(self._copies.by_features(query, own[same]))
+        if not any(map(len, parts)):
+            return Candidates(matches, left_out)
+        copies = np.setdiff1d(np.concatenate(parts), left_out)
         left_out = np.union1d(left_out, copies)
-        matches = np.setdiff1d(own, left_out, assume_unique=True)
+        matches = np.setdiff1d(matches, copies, assume_unique=True)
         return Candidates(matches, left_out, len(copies))
 
 
