@@ -247,16 +247,16 @@ class IPGANMethod(Method):
     ):
         super().__init__(config, {"source": source, "target": target})
         self._source, self._target = source, target
-        self._semantic = semantic
-        self._cache_gib = cache_gib
+        self._semantic, self._cache_gib = semantic, cache_gib
         gan = config.gan
         self.epochs = gan.constant_epochs + gan.decay_epochs
         self.checkpoint_every = gan.checkpoint_every_epochs
-        self.batch_size = gan.batch_size
-        self.jit_compile = gan.jit_compile
+        self.batch_size, self.jit_compile = gan.batch_size, gan.jit_compile
+
+    def check_config(self):
+        return check_gan_training(self.config)
 
     def prepare(self):
-        self.warnings = check_gan_training(self.config)
         gan = self.config.gan
         self._target, self.domains = target_domains(gan.target_domains, self._target)
         self.images["target"] = self._target

@@ -17,9 +17,10 @@ from tfipgan.training.checkpoints import Checkpoints
 class Method:
     """One way to train: its networks, its batches, its step, and its own state.
 
-    A method is a subclass in a file of its own. The runner calls `prepare`, `build`
-    and then, of one process alone or of the chief of several workers, the hooks:
-    `on_train_begin`, at each epoch's start `on_epoch_begin`, at its end `on_epoch_end`.
+    A method is a subclass in a file of its own. The runner calls `check_config`,
+    `prepare` and `build`; and then, of one process alone or of the chief of several
+    workers, the hooks: `on_train_begin`, at each epoch's start `on_epoch_begin`, at its
+    end `on_epoch_end`.
 
     State beside networks and optimisers (labels by clustering, a memory, a pool of
     earlier images) is kept in every checkpoint as named arrays, see `arrays`. So a run
@@ -43,7 +44,6 @@ class Method:
 
     Attributes:
         labels, domains: as of a `Run`; set by `prepare` where there are any.
-        warnings: lines on values that are likely slips, set by `prepare`.
         digests: {name: SHA-256} of what else decides the training, such as the weights
             of "semantic"; --resume compares them too.
         networks, optimizers: {name: object} of all that is trained; set by `build`.
@@ -62,7 +62,6 @@ class Method:
         self.images = images
         self.labels: LabelMap | None = None
         self.domains: DomainMap | None = None
-        self.warnings: list[str] = []
         self.digests: dict[str, str] = {}
         self.networks: dict = {}
         self.optimizers: dict = {}
@@ -78,11 +77,19 @@ class Method:
         """Steps of the whole run."""
         return self.epochs * self.epoch_steps
 
+    def check_config(self) -> list[str]:
+        """Return a line for each value that is likely a slip, for the log.
+
+        Raises:
+            ConfigError: with these values nothing is learnt.
+        """
+        return []
+
     def prepare(self) -> None:
         """Check what it was given, and set what is said before any network is made.
 
         Raises:
-            InputError, ConfigError: no run can be made of it; no folder is made then.
+            InputError: no run can be made of it; no folder is made then.
         """
         raise NotImplementedError
 

@@ -140,10 +140,12 @@ class ReidMethod(Method):
         self.batch_size = config.reid.batch_size
         self.jit_compile = config.reid.jit_compile
 
-    def prepare(self):
+    def check_config(self):
         backbone = resolve_weights(self.config.backbone)
         self.config = replace(self.config, backbone=backbone)
-        self.warnings = check_reid_training(self.config)
+        return check_reid_training(self.config)
+
+    def prepare(self):
         reid, samples = self.config.reid, self._samples
         if reid.labels == "camera":
             if self._translated is not None:

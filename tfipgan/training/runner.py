@@ -79,10 +79,10 @@ def run_training(
     """
     # Before anything that may be an error here: so the other workers see that we end.
     team = Team(make_strategy(devices))
-    method.prepare()
-    if team.is_chief:
-        for line in method.warnings:
+    for line in method.check_config():
+        if team.is_chief:
             logger.warning(line)
+    method.prepare()
     check_batch_size(team.strategy, method.batch_size)
     check_compiler(team.strategy, method.jit_compile, method.kind)
     keras.utils.set_random_seed(method.config.seed)
