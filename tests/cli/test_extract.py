@@ -75,7 +75,9 @@ def test_a_wrong_tf_config(refused, tiny_world, tmp_path, monkeypatch, command):
     source = "--images" if command == "extract" else "--source"
     words = [source, tiny_world, "--out", tmp_path / "out"]
     line = refused(1, command, "--model", tiny_world, *words)
-    assert line.startswith("TF_CONFIG has the index 2 in a cluster of 2; expected")
+    assert line.startswith(
+        "TF_CONFIG has the index 2 of a worker in a cluster with 2; "
+    )
     assert not [*tmp_path.iterdir()]
 
 
