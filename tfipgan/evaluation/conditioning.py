@@ -29,7 +29,9 @@ def fits_float32(
     every query that no more than a sixteenth of its squared distances is below 2**-6 of
     |a|^2 + |b|^2 (the others are so within 2**-16 of themselves), and that the median
     gap between two of them, times 64, is at least 2**-11 of it (2,000 times the
-    rounding). All lengths must be 0 or from 2**-30 to 2**50.
+    rounding). All lengths must be 0 or from 2**-30 to 2**50. The few near ones that
+    this allows are told apart down to about a thousandth of their length, and below
+    that ordered by rounding.
 
     Args:
         query, gallery: float32 (n, D), finite.

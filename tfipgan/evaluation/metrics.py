@@ -47,7 +47,8 @@ def evaluate_ranking(
 
     metric: "euclidean", or "cosine" (1 - the cosine of the angle). Ranks are those of
       float32 products where these tell the distances apart (`fits_float32` says when;
-      they do for L2-normalised features), else of float64.
+      they do for L2-normalised features, but for pairs closer than about a thousandth
+      of their length), else of float64.
     ap: "standard" (mean of the precision at each match), or "trapezoid" (Market-1501
       evaluation code: mean of the precision just before and at each match, where
       "before" is 1 at rank 1).
