@@ -29,23 +29,20 @@ def demo(out, quick, full, seed):
     """
     from tfipgan.data.output_place import require_outside
     from tfipgan.experiments.chain import CommandFailed, available_cores
-    from tfipgan.experiments.demo import SIZES, Demo
-    from tfipgan.experiments.demo_report import results_table, write_demo_report
+    from tfipgan.experiments.demo import SIZES, plan_demo, results_table, run_demo
 
     if quick and full:
         raise click.UsageError("expected one of --quick and --full, got both")
     require_outside(out)
     size = SIZES["quick" if quick else "full" if full else "default"]
-    run = Demo(
-        out, size, seed, available_cores(), lambda line: click.echo(line, err=True)
-    )
+    jobs = min(2, available_cores())
+    run = plan_demo(out, size, seed, threads=available_cores() // jobs)
     try:
-        results = run.run()
+        results = run_demo(run, jobs, lambda line: click.echo(line, err=True))
     except CommandFailed as error:
         raise click.ClickException(str(error)) from error
-    report = write_demo_report(run, results)
     click.echo(results_table(results))
-    click.echo(f"\nReport: {report}")
+    click.echo(f"\nReport: {out / 'report.html'}")
     serve, *queries = run.serving_commands()
     click.echo(f"\nBoth networks are exported. To serve them:\n  {serve}")
     click.echo("and, once it answers, from another terminal:")

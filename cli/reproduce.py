@@ -1,4 +1,4 @@
-"""tfipgan reproduce: every row of the paper's tables that a folder of configs names."""
+"""tfipgan reproduce: every row of the paper's tables that an experiment.yaml describes."""
 
 import json
 import shutil
@@ -14,14 +14,27 @@ LOCK, MARK = ".lock", "reproduce.json"
 
 
 @click.command("reproduce")
-@click.argument("config_folder", metavar="CONFIG_FOLDER")
-@click.option("--out", type=FOLDER, required=True, help="Folder of all that is made.")
+@click.argument("config_folder", metavar="[CONFIG_FOLDER]", required=False)
+@click.option("--out", type=FOLDER, help="Folder of all that is made.")
+@click.option(
+    "--collect",
+    type=FOLDER,
+    help="Run nothing: print the tables of the results in this folder, such as "
+    "OUT/results.",
+)
 @click.option(
     "--seeds",
     type=click.IntRange(1, 100),
     default=3,
     show_default=True,
-    help="Run each row so many times, with the seeds 0, 1, ..",
+    help="Run each row so many times, each with a seed, and a world, of its own.",
+)
+@click.option(
+    "--first-seed",
+    type=click.IntRange(0, 2**31 - 10_000),
+    default=0,
+    show_default=True,
+    help="The first of them; the others follow it.",
 )
 @click.option(
     "--data",
@@ -33,7 +46,7 @@ LOCK, MARK = ".lock", "reproduce.json"
     "--row",
     "rows",
     multiple=True,
-    help="Only the row of this config, such as ipgan or ipgan_ibn. May be repeated.",
+    help="Only this one of experiment.yaml's, such as ipgan_ibn. May be repeated.",
 )
 @click.option(
     "--set",
@@ -56,8 +69,10 @@ LOCK, MARK = ".lock", "reproduce.json"
 @click.option("--no-progress", is_flag=True, help="Show no progress bar.")
 def reproduce(
     config_folder,
-    out: Path,
+    out: Path | None,
+    collect: Path | None,
     seeds,
+    first_seed,
     data: Path | None,
     directions,
     rows,
@@ -72,8 +87,17 @@ def reproduce(
     CONFIG_FOLDER is a folder of configs with an experiment.yaml, or the name of a
     packaged one: synthetic (the built-in world) or market_duke. The same command goes
     on where an earlier one ended. OUT/report.html shows it all, OUT/results.json has
-    the numbers.
+    the numbers, OUT/results a file of each row and seed, which `--collect` makes tables
+    of, also together with those of other calls.
     """
+    if collect is not None:
+        _collect(config_folder, collect)
+        return
+    if config_folder is None or out is None:
+        raise click.UsageError(
+            f"expected {'CONFIG_FOLDER' if config_folder is None else '--out'}, or "
+            "--collect with a folder of results"
+        )
     from tfipgan.data.output_place import require_outside
     from tfipgan.errors import InputError
     from tfipgan.experiments.chain import available_cores
@@ -103,29 +127,30 @@ def reproduce(
         experiment,
         out,
         data,
-        range(seeds),
+        range(first_seed, first_seed + seeds),
         directions=directions,
         rows=rows,
         overrides=overrides,
         threads=threads or max(1, available_cores() // jobs),
     )
+    _require_valid(plan)
     if dry_run:
         for command in plan.commands:
             click.echo(str(command))
         return
     require_outside(out, datasets=read)
     _require_weights(plan)
-    click.echo(_run(experiment, plan, out, data, seeds, jobs, not no_progress))
+    click.echo(_run(experiment, plan, out, jobs, not no_progress))
     click.echo(f"Report: {out / 'report.html'}")
 
 
-def _run(experiment, plan, out, data, seeds, jobs, progress):
+def _run(experiment, plan, out, jobs, progress):
     """Run the plan; return the tables as text."""
     from tqdm import tqdm
 
     from tfipgan.experiments.chain import Chain, CommandFailed
     from tfipgan.experiments.output import write_output
-    from tfipgan.experiments.results import collect_details, collect_results
+    from tfipgan.experiments.results import collect_results
     from tfipgan.files.lock import locked
 
     _require_ours(out)
@@ -155,9 +180,51 @@ def _run(experiment, plan, out, data, seeds, jobs, progress):
             raise click.ClickException(str(error)) from error
         finally:
             signal.signal(signal.SIGTERM, before)
-        results = collect_results(plan, chain)
-        details = collect_details(plan, chain, experiment, range(seeds))
-        return write_output(out, data, results, details, experiment, plan)
+        results = collect_results(plan, chain, experiment)
+        return write_output(out, results, experiment, plan)
+
+
+def _collect(config_folder, folder):
+    """Print the tables of the results in a folder."""
+    from tfipgan.errors import InputError
+    from tfipgan.experiments.experiment import load_experiment
+    from tfipgan.experiments.output import collect_folder
+    from tfipgan.experiments.result_files import read_results
+
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        name = parameter.name
+        source = context.get_parameter_source(name)
+        if name not in ("config_folder", "collect") and source.name == "COMMANDLINE":
+            raise click.UsageError(
+                f"{parameter.opts[0]} has no meaning with --collect, which runs "
+                "nothing; leave it out"
+            )
+    if config_folder is None:
+        names = sorted({result["experiment"] for result in read_results(folder)})
+        if len(names) > 1:
+            raise InputError(
+                f"{folder} has results of {shorten_name(', '.join(names))}, expected "
+                "of one experiment: give CONFIG_FOLDER, whose tables they are for"
+            )
+        (config_folder,) = names
+    click.echo(collect_folder(folder, load_experiment(config_folder)), nl=False)
+
+
+def _require_valid(plan):
+    """See that every command line is one, before the first is run."""
+    from tfipgan.errors import ConfigError
+
+    known = click.get_current_context().find_root().command.commands
+    for command in plan.commands:
+        name, *words = (*command.arguments, *command.runtime)
+        try:
+            known[name].make_context(name, words)
+        except click.UsageError as error:
+            raise ConfigError(
+                f"{command.name}: `{shorten_name(str(command))}`: "
+                f"{error.format_message()}; change its step in experiment.yaml"
+            ) from None
 
 
 def _require_weights(plan):

@@ -190,10 +190,8 @@ def test_the_whole_chain(installed, outside):
     assert results["source_test"].keys() == {"rank-1", "mAP"}
     figures = {path.name for path in (outside / "demo" / "figures").iterdir()}
     assert figures == {
-        "cmc.png",
-        "losses.png",
-        "translated_ipgan.png",
-        "translated_stargan.png",
+        f"source_to_target_{name}.png"
+        for name in ("cmc", "losses", "ipgan_translated", "stargan_translated")
     }
     report = outside / "demo" / "report.html"
     assert "<img" in report.read_text() and f"Report: {report}" in told

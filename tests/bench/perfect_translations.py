@@ -24,8 +24,8 @@ from world import tfipgan, write_colour_mapped
 from tfipgan.world import datasets as synthetic
 from tfipgan.world.people import draw_people, draw_pose
 
-# What `tfipgan synthesize --seed 0` draws, and `reproduce synthetic` with it.
-SEED, PEOPLE, TEST_PEOPLE, CAMERAS, IMAGES = 0, 60, 30, 4, 4
+# What `tfipgan synthesize` draws, and `reproduce synthetic` with it.
+PEOPLE, TEST_PEOPLE, CAMERAS, IMAGES = 60, 30, 4, 4
 SIZE, STRENGTH = (128, 64), 1.0
 DIRECTIONS = {
     "source_to_target": ("source", "target"),
@@ -38,18 +38,18 @@ COLUMNS = [
 ]  # fmt: skip
 
 
-def write_perfect(data, source, target, folder):
+def write_perfect(data, source, target, folder, seed):
     """Draw `source`'s training images as each camera of `target` would show them.
 
     data: the folder of both datasets, for a check that the same light is drawn.
     """
     number = synthetic.DATASETS.index(source)
     world, other = (
-        synthetic._World(SEED, synthetic.DATASETS.index(name), CAMERAS, SIZE, STRENGTH)
+        synthetic._World(seed, synthetic.DATASETS.index(name), CAMERAS, SIZE, STRENGTH)
         for name in (source, target)
     )
     count = (PEOPLE + TEST_PEOPLE) * len(synthetic.DATASETS)
-    key = SEED, len(synthetic.DATASETS), synthetic._PEOPLE
+    key = seed, len(synthetic.DATASETS), synthetic._PEOPLE
     people = draw_people(key, count)[number :: len(synthetic.DATASETS)][:PEOPLE]
     own_looks = world.looks
 
@@ -87,18 +87,18 @@ def measure(run, out, direction, kind, seed):
     if path.exists():
         return json.loads(path.read_text())
     source, target = DIRECTIONS[direction]
-    data, images = run / "data", out / direction / kind
+    data, images = run / "data" / f"world_{seed}", out / direction / f"{kind}_{seed}"
     if not images.exists():
         if kind == "perfect":
-            write_perfect(data, source, target, images)
+            write_perfect(data, source, target, images, seed)
         else:
             write_colour_mapped(data / source, data / target, images)
-    classifiers = run / direction / f"seed_{seed}" / "runs"
+    classifiers = run / direction / f"seed_{seed}" / "shared"
     # D_sem is the source's own re-ID network, which `reproduce` trains once: the other
     # way round it is the supervised one.
     d_sem = "direct_transfer" if source == "source" else "supervised"
-    first = run / "source_to_target" / f"seed_{seed}" / "runs"
-    folders = {"independent": classifiers / "independent", "d_sem": first / d_sem}
+    first = run / "source_to_target" / f"seed_{seed}" / d_sem / "reid"
+    folders = {"independent": classifiers / "independent", "d_sem": first}
     numbers = {
         name: float(
             printed(
@@ -136,19 +136,19 @@ def measure(run, out, direction, kind, seed):
 
 def of_generator(run, direction, row, seed):
     """Return the same numbers of a generator's images, from what `reproduce` wrote."""
-    key = {"direction": direction, "row": row, "seed": seed}
-
-    def is_it(found):
-        return all(found[name] == value for name, value in key.items())
-
-    results = filter(is_it, json.loads((run / "results.json").read_text()))
-    details = json.loads((run / "details.json").read_text())
-    (translation,) = filter(is_it, details["translations"])
-    numbers = {name: translation[name] for name in ("independent", "d_sem")}
-    numbers["distance"] = translation["quality"]["distance"]
-    for found in results:
-        numbers[found["network"]] = found
-    return numbers
+    first, *others = (
+        json.loads(path.read_text())
+        for path in (
+            run / "results" / direction / f"{row}_{network}_seed{seed}.json"
+            for network in NETWORKS
+        )
+    )
+    numbers = {
+        "independent": first["identity_accuracy"],
+        "d_sem": first["measured"]["semantic_accuracy"],
+        "distance": first["measured"]["quality"]["distance"],
+    }
+    return numbers | {found["network"]: found for found in (first, *others)}
 
 
 def spread(values, percent=True):

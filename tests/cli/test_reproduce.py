@@ -80,11 +80,8 @@ def test_what_it_leaves(tfipgan, pretended, tmp_path):
     plain = ("supervised", "direct transfer")
     for run in results:
         assert run["identity_accuracy"] == (None if run["row"] in plain else 0.875)
-    measured = json.loads(
-        (
-            out / "target_to_source" / "seed_1" / "measured" / "ipgan_ibn.json"
-        ).read_text()
-    )
+    folder = out / "target_to_source" / "seed_1" / "ipgan_ibn"
+    measured = json.loads((folder / "metrics.json").read_text())
     (ipgan,) = (
         run
         for run in results
@@ -93,14 +90,34 @@ def test_what_it_leaves(tfipgan, pretended, tmp_path):
     )
     assert ipgan["mAP"] == measured["mAP"] and ipgan["rank-10"] == measured["rank-10"]
     assert len((out / "results.csv").read_text().splitlines()) == 1 + len(results)
-    details = json.loads((out / "details.json").read_text())
-    assert details["seconds"] == 2.0 * len(pretended)
-    assert details["seeds"] == [0, 1]
-    assert {t["quality"]["accuracy"] for t in details["translations"]} == {0.9}
-    assert {c["d_sem"] for c in details["classifiers"]} == {0.875}
     tables = (out / "tables.md").read_text()
     assert result.stdout == f"{tables}\nReport: {out / 'report.html'}\n"
     assert "data:image/png" in (out / "report.html").read_text()
+    # Each row has a file of its own, of which the same tables are made.
+    files = sorted((out / "results").glob("*/*.json"))
+    assert len(files) == len(results)
+    kept = json.loads(
+        (out / "results" / "source_to_target" / "ipgan_baseline_seed1.json").read_text()
+    )
+    assert kept["measured"]["semantic_real_accuracy"] == 0.875
+    assert kept["measured"]["quality"] == QUALITY
+    assert kept["experiment"] == "synthetic"
+    config = kept["config"]["source_to_target-ipgan-gan"]
+    assert config["seed"] == 1 and config["gan"]["width"] == 16
+    assert "lambda_semantic" not in config["gan"]  # as by default
+    other = json.loads(
+        (out / "results" / "target_to_source" / "stargan_ibn_seed0.json").read_text()
+    )
+    # Also of what the row goes on from.
+    config = other["config"]["target_to_source-stargan-gan"]
+    assert config["gan"]["lambda_semantic"] == 0
+    lines = [command["command"] for command in kept["commands"]]
+    assert lines[0].startswith("tfipgan synthesize ") and "--seed=1" in lines[0]
+    assert {command["seconds"] for command in kept["commands"]} == {2.0}
+    assert lines[-1].startswith("tfipgan evaluate ") and "supervised" not in str(lines)
+    collected = tfipgan("reproduce", "--collect", out / "results")
+    assert collected.exit_code == 0, collected.output
+    assert collected.stdout == tables
 
 
 def test_a_dry_run_prints_the_commands(tfipgan, tmp_path):
@@ -123,6 +140,9 @@ def test_what_is_refused(tfipgan, refused, pretended, tmp_path):
     assert f"{tmp_path / 'market1501'} not found; expected a dataset" in line
     line = refused(2, "reproduce", "synthetic", "--out", out, "--row", "star")
     assert "--row star: expected one of supervised, " in line
+    for words, missing in ((["synthetic"], "--out"), (["--out", out], "CONFIG_FOLDER")):
+        result = tfipgan("reproduce", *words)
+        assert result.exit_code == 2 and f"expected {missing}, or" in result.stderr
     result = tfipgan("reproduce", "synthetic", "--out", out, "--data", tmp_path)
     assert result.exit_code == 2 and "drawn, not read" in result.stderr
     out.mkdir()
@@ -130,6 +150,40 @@ def test_what_is_refused(tfipgan, refused, pretended, tmp_path):
     line = refused(1, "reproduce", "synthetic", "--out", out)
     assert "exists and is not empty" in line
     assert pretended == [] and [p.name for p in out.iterdir()] == ["mine"]
+
+
+def test_a_step_that_the_command_does_not_take(refused, pretended, tmp_path):
+    (tmp_path / "experiment.yaml").write_text(
+        "title: Mine\ndirections: {there: {source: source, target: target}}\n"
+        "world: {}\nrows: {a: {steps: {metrics: evaluate --modle x}}}\n"
+    )
+    line = refused(2, "reproduce", tmp_path, "--out", tmp_path / "out")
+    assert line.startswith("there-seed_0-a-metrics: `tfipgan evaluate --modle x ")
+    assert "No such option" in line
+    assert line.endswith("change its step in experiment.yaml") and not pretended
+
+
+def test_what_can_be_collected(tfipgan, refused, pretended, tmp_path):
+    out, kept = tmp_path / "out", tmp_path / "out" / "results"
+    words = ["--out", out, "--seeds", 1, "--row", "direct_transfer", "--no-progress"]
+    assert tfipgan("reproduce", "synthetic", *words).exit_code == 0
+    result = tfipgan("reproduce", "--collect", kept, "--seeds", 2)
+    assert result.exit_code == 2 and "--seeds has no meaning with" in result.stderr
+    line = refused(1, "reproduce", "--collect", tmp_path / "no")
+    assert "has no results; expected files such as" in line
+    # Rows of another experiment on the same world stand in the tables that are asked.
+    path = kept / "source_to_target" / "direct_transfer_baseline_seed0.json"
+    record = json.loads(path.read_text()) | {"row": "mine", "experiment": "other"}
+    (path.parent / "mine_baseline_seed0.json").write_text(json.dumps(record))
+    line = refused(1, "reproduce", "--collect", kept)
+    assert "has results of other, synthetic, expected of one experiment: give" in line
+    (kept / "introduction.md").write_text("What came out.\n")
+    result = tfipgan("reproduce", "synthetic", "--collect", kept)
+    assert result.exit_code == 0, result.output
+    assert "\n\nWhat came out.\n\n" in result.stdout
+    assert "| mine | baseline | 1 |" in result.stdout
+    line = refused(1, "reproduce", "demo", "--collect", kept)
+    assert "is of the direction 'target_to_source', expected one of demo's" in line
 
 
 def test_weights_that_are_not_there(refused, pretended, tmp_path):
@@ -176,7 +230,6 @@ def test_a_failed_command_is_one_line(refused, monkeypatch, tmp_path):
 
 TINY = """title: Tiny
 world:
-  seed: 3
   identities: 4
   test_identities: 3
   cameras: 2
@@ -184,6 +237,28 @@ world:
   size: 32x16
 directions:
   there: {source: source, target: target}
+steps:
+  semantic: train-reid --config base --data $source
+  camera: train-reid --config camera --data $target
+rows:
+  features:
+    network: ibn
+    steps:
+      reid: train-reid --config base --set backbone.ibn=b --data $source
+      query: extract --model $reid --images $target/query
+      gallery: extract --model $reid --images $target/bounding_box_test
+      metrics: evaluate --query $query --gallery $gallery
+  ipgan:
+    steps:
+      gan: >-
+        train-gan --config ipgan --source $source --target $target --semantic $semantic
+      images: translate --model $gan --source $source
+      identity_accuracy: identity-accuracy --classifier $semantic --images $images
+      quality: >-
+        translation-quality --translated $images --target $target --source $source
+        --classifier $camera
+      reid: train-reid --config ipgan --data $source --translated $images
+      metrics: evaluate --model $reid --data $target
 """
 
 
@@ -206,12 +281,7 @@ def tiny_experiment(tmp_path, tiny_overrides):
         for line in (f"{section}:", *(f"  {k}: {v}" for k, v in values.items()))
     ]
     (folder / "base.yaml").write_text("\n".join(["base: synthetic/base", *lines]))
-    for name, text in (
-        ("direct_transfer", ""),
-        ("semantic", ""),
-        ("ipgan", ""),
-        ("camera", "reid:\n  labels: camera\n"),
-    ):
+    for name, text in (("ipgan", ""), ("camera", "reid:\n  labels: camera\n")):
         (folder / f"{name}.yaml").write_text(f"base: base.yaml\n{text}")
     return folder
 
@@ -220,8 +290,10 @@ def test_the_real_commands_killed_and_gone_on_with(tiny_experiment, tmp_path):
     """SIGTERM in the middle of the GAN's training; the same command ends it."""
     out = tmp_path / "out"
     command = [sys.executable, "-m", "tfipgan.cli", "reproduce", str(tiny_experiment)]
-    command += ["--out", str(out), "--seeds", "1", "--no-progress"]
-    steps = out / "there" / "seed_0" / "runs" / "ipgan_gan" / "metrics.jsonl"
+    command += ["--out", str(out), "--seeds", "1", "--first-seed", "3"]
+    command += ["--no-progress"]
+    folder = out / "there" / "seed_3"
+    steps = folder / "ipgan" / "gan" / "metrics.jsonl"
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     end = time.monotonic() + 300
     while not steps.exists() and process.poll() is None and time.monotonic() < end:
@@ -233,8 +305,8 @@ def test_the_real_commands_killed_and_gone_on_with(tiny_experiment, tmp_path):
     done = {n for n, path in records.items() if json.loads(path.read_text())["done"]}
     # Which other command ran beside it, and whether that one was done, is chance.
     ended = records.keys() - done
-    assert "there-seed_0-train-gan-ipgan" in ended and len(ended) <= 2, ended
-    assert "there-seed_0-train-reid-direct_transfer" in done
+    assert "there-seed_3-ipgan-gan" in ended and len(ended) <= 2, ended
+    assert "there-seed_3-shared-semantic" in done
     before = {name: (out / "logs" / f"{name}.json").stat().st_mtime_ns for name in done}
     again = subprocess.run(command, capture_output=True, text=True, timeout=540)
     assert again.returncode == 0, again.stderr
@@ -242,11 +314,29 @@ def test_the_real_commands_killed_and_gone_on_with(tiny_experiment, tmp_path):
         assert (out / "logs" / f"{name}.json").stat().st_mtime_ns == changed
         assert f"{name}: starts" not in again.stderr
     results = json.loads((out / "results.json").read_text())
-    assert [run["row"] for run in results] == ["direct transfer", "ipgan"]
+    assert [(run["row"], run["seed"]) for run in results] == [
+        ("features", 3),
+        ("ipgan", 3),
+    ]
+    # A chain of four steps that no packaged row has: both files are of one network.
+    measured = json.loads((folder / "features" / "metrics.json").read_text())
+    assert results[0]["mAP"] == measured["mAP"]
+    for name in ("query", "gallery"):
+        assert (folder / "features" / f"{name}.npz").is_file()
+    collected = subprocess.run(
+        [*command[:4], str(tiny_experiment), "--collect", str(out / "results")],
+        capture_output=True,
+        text=True,
+    )
+    assert collected.returncode == 0, collected.stderr
+    assert collected.stdout == (out / "tables.md").read_text()
+    assert "| features | ibn | 1 |" in collected.stdout
     assert 0 <= results[1]["identity_accuracy"] <= 1
-    details = json.loads((out / "details.json").read_text())
-    (translation,) = details["translations"]
-    assert [c["camera"] for c in translation["quality"]["cameras"]] == [1, 2]
+    kept = json.loads(
+        (out / "results" / "there" / "ipgan_baseline_seed3.json").read_text()
+    )
+    assert [c["camera"] for c in kept["measured"]["quality"]["cameras"]] == [1, 2]
+    assert kept["datasets"].keys() == {"source", "target"}
     assert os.path.getsize(out / "report.html") > 10_000
 
 

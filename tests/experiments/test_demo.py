@@ -3,9 +3,9 @@
 import json
 import shutil
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
-import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -17,11 +17,7 @@ from tfipgan.data.filenames import translated_name
 from tfipgan.errors import InputError
 from tfipgan.evaluation import FeatureSet, evaluate_ranking
 from tfipgan.experiments.chain import Chain, Command, CommandFailed
-from tfipgan.experiments.demo import SIZES, Demo
-from tfipgan.experiments.demo_report import results_table, write_demo_report
-
-READ = ("data", "source", "target", "semantic", "model", "translated", "images")
-READ += ("classifier",)
+from tfipgan.experiments.demo import SIZES, plan_demo, results_table, run_demo
 
 
 class Recorder:
@@ -34,14 +30,15 @@ class Recorder:
     def __call__(self, chain, commands, at_once):
         self.commands += commands
         for number, command in enumerate(commands):
-            output = "0.25\n" if command.name.startswith("identity") else "\n"
+            kind = command.arguments[0]
+            output = "0.25\n" if kind == "identity-accuracy" else "\n"
             (chain.logs / f"{command.name}.out").write_text(output)
             arguments = list(command.arguments)
-            if arguments[0] == "evaluate":
+            if kind == "evaluate":
                 path = Path(arguments[arguments.index("--json") + 1])
-                path.parent.mkdir(exist_ok=True)
+                path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(json.dumps(self.metrics(number)))
-                self.files[path.stem] = self.metrics(number)
+                self.files[path.parent.name, path.stem] = self.metrics(number)
 
     @staticmethod
     def metrics(seed):
@@ -68,72 +65,82 @@ def parsed(command):
     return context.params
 
 
+@pytest.fixture
+def measured(recorder, tiny_world, monkeypatch):
+    """Makes every recorded demo look as if it had run, on the tiny world."""
+    record = recorder.__class__.__call__
+
+    def leave_files(self, chain, commands, at_once):
+        record(self, chain, commands, at_once)
+        for command in commands:
+            kind, values = command.arguments[0], parsed(command)
+            if kind == "synthesize" and not values["out"].exists():
+                shutil.copytree(tiny_world, values["out"])
+                source = read_dataset(values["out"] / "source", splits=("train",)).train
+            elif kind == "train-gan":
+                values["out"].mkdir(parents=True)
+                lines = [{"step": s, "D/loss": 1.0 / s, "G/loss": 2.0} for s in (1, 2)]
+                text = "".join(json.dumps(line) + "\n" for line in lines)
+                (values["out"] / "metrics.jsonl").write_text(text)
+            elif kind == "translate":
+                values["out"].mkdir(parents=True)
+                for sample in source:
+                    for camera in (1, 2, 3):
+                        name = translated_name(Path(sample.path).name, camera)
+                        shutil.copy(sample.path, values["out"] / name)
+
+    monkeypatch.setattr(Recorder, "__call__", leave_files)
+    return recorder
+
+
+def planned(tmp_path, size, seed=0, threads=1):
+    return plan_demo(tmp_path / "out", SIZES[size], seed, threads)
+
+
 @pytest.mark.parametrize("name", SIZES)
-@pytest.mark.parametrize("cores", [1, 2, 8])
-def test_every_planned_command_is_a_valid_one(recorder, tmp_path, name, cores):
-    demo = Demo(tmp_path / "out", SIZES[name], 5, cores, lambda line: None)
-    demo.run()
-    commands = recorder.commands
-    assert demo.commands == commands
-    assert len({command.name for command in commands}) == len(commands)
-    for command in commands:
+def test_every_planned_command_is_a_valid_one(tmp_path, name):
+    demo = planned(tmp_path, name, seed=5, threads=4)
+    assert len({command.name for command in demo.commands}) == len(demo.commands)
+    made = {parsed(c).get("out") for c in demo.plan.commands}
+    for command in demo.commands:
         values = parsed(command)
         if "config_path" in values:
             config = load_config(values["config_path"], values["overrides"])
             # The classifier that measures G is not the one that G was trained with.
-            learns_with_g = command.name.startswith(("train-gan-", "train-reid-sem"))
+            learns_with_g = command.name.endswith(("-gan", "-semantic"))
             assert config.seed == (5 if learns_with_g else 6)
         if command.arguments[0] not in ("synthesize", "export"):
-            assert values["threads"] == (4 if cores == 8 else 1)
+            assert "--threads=4" in command.runtime
+    translator, extractor = demo.exports
+    for export, step in ((translator, "gan"), (extractor, "reid")):
+        (before,) = export.after
+        assert before == f"source_to_target-seed_5-ipgan-{step}"
+        assert parsed(export)["model"] in made
+        assert parsed(export)["out"] == tmp_path / "out" / "models"
 
 
 @pytest.mark.parametrize("name", SIZES)
-def test_what_a_command_reads_was_made_before(recorder, tmp_path, name):
-    demo = Demo(tmp_path / "out", SIZES[name], 0, 2, lambda line: None)
-    demo.run()
-    makes = {}
-    before = {}
-    for command in demo.commands:
-        values = parsed(command)
-        # What it waits for, and what that waits for; a KeyError if it comes later.
-        before[command.name] = set(command.after).union(
-            *(before[name] for name in command.after)
-        )
-        there = set().union(*(makes[name] for name in before[command.name]))
-        for key in READ:
-            path = values.get(key)
-            assert path is None or path in there, (command, key)
-        out = values.get("out")
-        if command.arguments[0] == "synthesize":
-            made = {out / "source", out / "target"}
-        elif command.arguments[0] == "export":
-            made = {out / values["network"]}
-        else:
-            made = set() if out is None else {out}
-        assert not made & set().union(*makes.values())
-        makes[command.name] = made
-
-
-@pytest.mark.parametrize("name", SIZES)
-def test_the_networks_fit_together(recorder, tmp_path, name):
+def test_the_networks_fit_together(tmp_path, name):
     """D_sem has the GAN's size; the rows of a network are tested alike."""
-    demo = Demo(tmp_path / "out", SIZES[name], 0, 2, lambda line: None)
-    demo.run()
+    demo = planned(tmp_path, name)
     configs = {}
     for command in demo.commands:
         values = parsed(command)
         if "config_path" in values:
-            configs[command.name] = load_config(
-                values["config_path"], values["overrides"]
-            )
-    semantic = configs["train-reid-semantic"]
-    ipgan, stargan = (configs[f"train-gan-{m}"] for m in ("ipgan", "stargan"))
+            _, _, short = command.name.partition("-seed_0-")
+            configs[short] = load_config(values["config_path"], values["overrides"])
+    semantic = configs["shared-semantic"]
+    ipgan, stargan = (configs[f"{method}-gan"] for method in ("ipgan", "stargan"))
     assert semantic.reid.image_size == ipgan.gan.image_size == stargan.gan.image_size
     assert ipgan.gan.lambda_semantic > 0 and stargan.gan.lambda_semantic == 0
     for suffix in ("", "_ibn") if name == "full" else ("",):
         rows = [
-            configs[f"train-reid-{method}{suffix}"]
-            for method in ("direct_transfer", "stargan", "ipgan")
+            configs[step]
+            for step in (
+                "direct_transfer_ibn-reid" if suffix else "shared-baseline",
+                f"stargan{suffix}-reid",
+                f"ipgan{suffix}-reid",
+            )
         ]
         assert rows[1].reid == rows[2].reid
         # There are as many translated images more, so the epochs may be fewer.
@@ -142,11 +149,10 @@ def test_the_networks_fit_together(recorder, tmp_path, name):
         assert rows[0].backbone.ibn == ("b" if suffix else None)
 
 
-def test_results_are_what_was_measured(recorder, tmp_path):
-    out = tmp_path / "out"
-    demo = Demo(out, SIZES["full"], 0, 2, lambda line: None)
-    results = demo.run()
-    assert json.loads((out / "results.json").read_text()) == results
+def test_results_are_what_was_measured(measured, tmp_path):
+    demo = planned(tmp_path, "full")
+    results = run_demo(demo, 2, lambda line: None)
+    assert json.loads((demo.out / "results.json").read_text()) == results
     assert results.keys() == {"rows", "source_test", "seconds"}
     assert [(row["name"], row["network"]) for row in results["rows"]] == [
         (name, network)
@@ -154,16 +160,15 @@ def test_results_are_what_was_measured(recorder, tmp_path):
         for name in ("direct transfer", "stargan", "ipgan")
     ]
     for row in results["rows"]:
-        run = row["name"].replace(" ", "_") + (
+        key = row["name"].replace(" ", "_") + (
             "_ibn" if row["network"] == "ibn" else ""
         )
-        measured = recorder.files[f"{run}_on_target"]
-        assert {k: row[k] for k in ("rank-1", "rank-5", "mAP")} == {
-            k: measured[k] for k in ("rank-1", "rank-5", "mAP")
-        }
+        found = measured.files[key, "metrics"]
+        names = ("rank-1", "rank-5", "mAP")
+        assert {k: row[k] for k in names} == {k: found[k] for k in names}
         expected = None if row["name"] == "direct transfer" else 0.25
         assert row["identity_accuracy"] == expected
-    source = recorder.files["direct_transfer_on_source"]
+    source = measured.files["direct_transfer", "source_test"]
     assert results["source_test"] == {k: source[k] for k in ("rank-1", "mAP")}
     assert 0 <= results["seconds"] < 60
 
@@ -172,7 +177,7 @@ def test_only_a_new_folder_is_used(recorder, tmp_path):
     (tmp_path / "mine").write_text("x")
     for path in (tmp_path, tmp_path / "mine"):
         with pytest.raises(InputError, match="exists and is not empty; .* --out"):
-            Demo(path, SIZES["quick"], 0, 2, print).run()
+            run_demo(plan_demo(path, SIZES["quick"], 0, 1), 2, print)
     assert recorder.commands == []
     assert [p.name for p in tmp_path.iterdir()] == ["mine"]
 
@@ -180,45 +185,16 @@ def test_only_a_new_folder_is_used(recorder, tmp_path):
 # ---------------------------------------------------------- the report and the command
 
 
-@pytest.fixture
-def measured(recorder, tiny_world, monkeypatch):
-    """Makes every recorded demo look as if it had run, on the tiny world."""
-    record = recorder.__class__.__call__
-
-    def leave_files(self, chain, commands, at_once):
-        record(self, chain, commands, at_once)
-        out = chain.logs.parent
-        if not (out / "data").exists():
-            shutil.copytree(tiny_world, out / "data")
-        source = read_dataset(out / "data" / "source", splits=("train",)).train
-        for method in ("stargan", "ipgan"):
-            run = out / "runs" / f"{method}_gan"
-            run.mkdir(parents=True, exist_ok=True)
-            lines = [{"step": s, "D/loss": 1.0 / s, "G/loss": 2.0} for s in (1, 2, 3)]
-            text = "".join(json.dumps(line) + "\n" for line in lines)
-            (run / "metrics.jsonl").write_text(text)
-            folder = out / "translated" / method
-            folder.mkdir(parents=True, exist_ok=True)
-            for sample in source:
-                for camera in (1, 2, 3):
-                    name = translated_name(Path(sample.path).name, camera)
-                    shutil.copy(sample.path, folder / name)
-
-    monkeypatch.setattr(Recorder, "__call__", leave_files)
-    return recorder
-
-
 def test_the_report_shows_all(measured, tmp_path):
-    demo = Demo(tmp_path / "out", SIZES["full"], 0, 2, lambda line: None)
-    results = demo.run()
-    report = write_demo_report(demo, results)
-    assert report == tmp_path / "out" / "report.html"
+    demo = planned(tmp_path, "full")
+    results = run_demo(demo, 2, lambda line: None)
     assert sorted(p.name for p in (demo.out / "figures").iterdir()) == [
-        "cmc.png", "losses.png", "translated_ipgan.png", "translated_stargan.png",
-    ]  # fmt: skip
-    html = report.read_text()
+        f"source_to_target_{name}.png"
+        for name in ("cmc", "ipgan_translated", "losses", "stargan_translated")
+    ]
+    html = (demo.out / "report.html").read_text()
     for command in demo.commands:
-        assert click.unstyle(str(command)).split()[1] in html
+        assert str(command) in unescape(html)
     for row in results["rows"]:
         assert f"{row['mAP']:.3f}" in html
     assert "StarGAN" in html and "IPGAN" in html and "0.250" in html
@@ -226,7 +202,7 @@ def test_the_report_shows_all(measured, tmp_path):
     assert html.count("data:image/png;base64,") == 4
 
 
-def test_the_table(recorder, tmp_path):
+def test_the_table():
     rows = [
         ("direct transfer", "baseline", 0.1, 0.2, 0.05, None),
         ("ipgan", "ibn", 0.5, 0.75, 0.4, 0.9),

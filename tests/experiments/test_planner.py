@@ -1,7 +1,5 @@
 """The plan: commands that the command line takes, in order, each thing made once."""
 
-from pathlib import Path
-
 import pytest
 
 from tfipgan.cli.main import main
@@ -10,9 +8,9 @@ from tfipgan.errors import ConfigError
 from tfipgan.experiments.experiment import load_experiment
 from tfipgan.experiments.planner import make_plan
 
-EXPERIMENTS = ("synthetic", "market_duke", "synthetic_ablations")
+EXPERIMENTS = ("synthetic", "market_duke", "synthetic_ablations", "demo")
 READ = ("data", "source", "target", "semantic", "model", "translated", "images")
-READ += ("classifier",)
+READ += ("classifier", "query", "gallery")
 
 
 def planned(name, tmp_path, seeds=2, **options):
@@ -41,11 +39,10 @@ def test_every_command_is_a_valid_one_and_finds_what_it_reads(tmp_path, name):
     plan = planned(name, tmp_path)
     assert len(by_name(plan)) == len(plan.commands)
     makes, before = {}, {}
-    data = {
-        tmp_path / "data" / d for d in ("source", "target", "market1501", "dukemtmc")
-    }
+    data = {tmp_path / "data" / d for d in ("market1501", "dukemtmc")}
     for command in plan.commands:
         values = parsed(command)
+        # What it waits for, and what that waits for; a KeyError if it comes later.
         before[command.name] = set(command.after).union(
             *(before[other] for other in command.after)
         )
@@ -56,15 +53,14 @@ def test_every_command_is_a_valid_one_and_finds_what_it_reads(tmp_path, name):
         if "config_path" in values:
             load_config(values["config_path"], values["overrides"])
         out = values.get("out")
-        assert out is None or out not in set().union(*makes.values())
-        makes[command.name] = {out} - {None}
+        if command.arguments[0] == "synthesize":
+            made = {values["out"] / "source", values["out"] / "target"}
+        else:
+            made = {out} - {None}
+        assert not made & set().union(*makes.values())
+        makes[command.name] = made
         assert ("--resume" in command.runtime) == command.arguments[0].startswith(
             "train-"
-        )
-    if load_experiment(name).world is not None:
-        assert plan.commands[0].arguments[:2] == (
-            "synthesize",
-            str(tmp_path / "data"),
         )
 
 
@@ -79,13 +75,26 @@ def test_the_rows_of_the_tables(tmp_path):
     ]
     found = [(r.direction, r.row, r.network, r.seed) for r in plan.rows]
     assert found == expected
-    for row in plan.rows:
-        assert (row.translation is None) == (
-            row.row in ("supervised", "direct transfer")
-        )
-        assert row.translation is None or row.translation.row == row.row
     # Both networks are trained on one translated set.
-    assert len(plan.translations) == 2 * 2 * 2
+    kinds = [command.arguments[0] for command in plan.commands]
+    assert kinds.count("translate") == 2 * 2 * 2
+    for row in plan.rows:
+        names = [step.name for step in row.steps]
+        assert ("identity_accuracy" in names) == (row.row in ("stargan", "ipgan"))
+        assert row.metrics.name == "metrics" and row.metrics.path.suffix == ".json"
+        assert row.data == {
+            name: tmp_path / "data" / f"world_{row.seed}" / name
+            for name in ("source", "target")
+        }
+
+
+def test_seed_k_draws_world_k(tmp_path):
+    plan = make_plan(load_experiment("demo"), tmp_path, tmp_path / "d", [100, 101])
+    worlds = [c for c in plan.commands if c.arguments[0] == "synthesize"]
+    assert [(parsed(c)["seed"], parsed(c)["out"]) for c in worlds] == [
+        (100, tmp_path / "d" / "world_100"),
+        (101, tmp_path / "d" / "world_101"),
+    ]
 
 
 def test_what_rows_have_in_common_is_made_once(tmp_path):
@@ -98,24 +107,34 @@ def test_what_rows_have_in_common_is_made_once(tmp_path):
     # network on 2 x 2 translated sets; and of each direction the classifiers that
     # measure the translations.
     assert kinds.count("train-reid") == 4 + 8 + 2 + 2
-    runs = {(r.direction, r.row, r.network): r.run for r in plan.rows}
+    commands = by_name(plan)
+    tested = {
+        (r.direction, r.row, r.network): parsed(commands[r.metrics.command])["model"]
+        for r in plan.rows
+    }
     for network in ("baseline", "ibn"):
         assert (
-            runs["source_to_target", "supervised", network]
-            == runs["target_to_source", "direct transfer", network]
+            tested["source_to_target", "supervised", network]
+            == tested["target_to_source", "direct transfer", network]
         )
-    commands = by_name(plan)
-    gan = parsed(commands["source_to_target-seed_0-train-gan-ipgan"])
-    assert gan["semantic"] == runs["source_to_target", "direct transfer", "baseline"]
-    stargan = parsed(commands["source_to_target-seed_0-train-gan-stargan"])
-    assert stargan["semantic"] is None
+    gan = parsed(commands["source_to_target-seed_0-ipgan-gan"])
+    assert gan["semantic"] == tested["source_to_target", "direct transfer", "baseline"]
+    assert parsed(commands["source_to_target-seed_0-stargan-gan"])["semantic"] is None
+    # Whoever measures the same again reads the first one's number.
+    firsts, seconds = (
+        {step.name: step.command for row in plan.rows if row.key == key
+         for step in row.steps}
+        for key in ("ipgan", "ipgan_ibn")
+    )  # fmt: skip
+    assert firsts["identity_accuracy"] == seconds["identity_accuracy"]
+    assert firsts["reid"] != seconds["reid"]
 
 
 def test_the_independent_classifier_is_d_sems_recipe_with_another_seed(tmp_path):
     plan = planned("market_duke", tmp_path, seeds=1)
     commands = by_name(plan)
     d_sem, other = (
-        parsed(commands[f"market_to_duke-seed_0-train-reid-{name}"])
+        parsed(commands[f"market_to_duke-seed_0-shared-{name}"])
         for name in ("semantic", "independent")
     )
     seeds = [
@@ -124,14 +143,12 @@ def test_the_independent_classifier_is_d_sems_recipe_with_another_seed(tmp_path)
     ]
     assert seeds == [0, 1000]
     assert d_sem["data"] == other["data"] == tmp_path / "data" / "market1501"
-    for translation in plan.translations:
-        measured = parsed(commands[translation.independent])
-        assert measured["classifier"].name == "independent"
-        assert measured["images"] == translation.images
-        assert parsed(commands[translation.d_sem])["classifier"].name == "semantic"
-    for real in plan.classifiers:
-        assert parsed(commands[real.independent])["data"] is not None
-        assert real.d_sem in commands
+    for row in plan.rows:
+        made = {step.name: parsed(commands[step.command]) for step in row.steps}
+        if "images" in made:
+            assert made["identity_accuracy"]["classifier"].name == "independent"
+            assert made["semantic_accuracy"]["classifier"].name == "semantic"
+            assert made["identity_accuracy"]["images"] == made["images"]["out"]
 
 
 def test_seeds_and_values_reach_the_trainings(tmp_path):
@@ -159,14 +176,13 @@ def test_some_rows_and_directions_only(tmp_path):
         ("target_to_source", "ipgan", "ibn")
     }
     kinds = [command.arguments[0] for command in plan.commands]
-    # D_sem, the independent classifier, that of cameras, and the row.
-    assert kinds.count("train-reid") == 2 * 4
+    # D_sem, the independent classifier, and the row.
+    assert kinds.count("train-reid") == 2 * 3
     # The other networks on the target are another direction's rows, but one run.
     alone = planned("synthetic", tmp_path, rows=["supervised"], seeds=1)
     assert [command.arguments[0] for command in alone.commands] == [
         "synthesize", "train-reid", "evaluate", "train-reid", "evaluate",
     ]  # fmt: skip
-    assert alone.translations == alone.classifiers == ()
     for option, value in (("rows", "ipgann"), ("directions", "there")):
         with pytest.raises(ConfigError, match=f"--{option[:-1]} {value}: expected one"):
             planned("synthetic", tmp_path, **{option: [value]})
@@ -177,66 +193,93 @@ def test_a_part_asked_for_first_is_not_done_again(tmp_path, name):
     """Whatever is chosen, a command of a name is the same command."""
     whole = planned(name, tmp_path, seeds=3)
     commands = by_name(whole)
-    for row in {row.config for row in whole.rows}:
+    for row in {row.key for row in whole.rows}:
         for direction in {row.direction for row in whole.rows}:
             part = planned(name, tmp_path, seeds=1, rows=[row], directions=[direction])
-            assert [r.config for r in part.rows] == [row]
+            assert [r.key for r in part.rows] == [row]
             for command in part.commands:
                 assert commands[command.name] == command
                 assert set(command.after) <= set(by_name(part))
 
 
-def test_a_folder_of_ones_own(tmp_path):
+# -------------------------------------------------------------------- of one's own
+
+MINE = """title: Mine
+directions: {there: {source: a, target: b}}
+steps:
+  first: train-reid --config strong --data $source
+  second: train-reid --config strong --data $target --set seed=${seed+7}
+rows:
+  plain:
+    row: plain row
+    network: ibn_a
+    steps:
+      query: extract --model $first --images $target/query
+      gallery: extract --model $second --images $target/bounding_box_test
+      metrics: evaluate --query $query --gallery $gallery --figures $here/figures
+  more:
+    after: plain
+    steps:
+      reid: >-
+        train-reid --config strong --set reid.epochs=3 --data $source
+        --translated "$here/a b" --set reid.batch_size=5
+      self: evaluate --model $reid --data $source
+      metrics: evaluate --query $query --gallery $gallery
+"""
+
+
+@pytest.fixture
+def mine(tmp_path):
+    """The plan of an experiment of another shape, one seed, with an override."""
     folder = tmp_path / "mine"
     folder.mkdir()
-    (folder / "experiment.yaml").write_text(
-        "title: Mine\ndirections:\n  there: {source: a, target: b}\n"
-    )
-    (folder / "ipgan_ibn_a.yaml").write_text("base: synthetic/ipgan\n")
-    with pytest.raises(ConfigError, match="mine has no semantic.yaml; its rows need"):
-        planned(folder, tmp_path)
-    (folder / "semantic.yaml").write_text("base: synthetic/semantic\n")
-    plan = planned(folder, tmp_path, seeds=1)
-    (row,) = plan.rows
-    assert (row.row, row.network) == ("ipgan", "ibn_a")
-    # Without camera.yaml the cameras are not measured.
-    assert row.translation.quality is None
-    kinds = {command.arguments[0] for command in plan.commands}
-    assert not {"synthesize", "translation-quality"} & kinds
-    assert parsed(by_name(plan)["there-seed_0-train-gan-ipgan_ibn_a"])[
-        "config_path"
-    ] == str(Path(folder) / "ipgan_ibn_a.yaml")
+    (folder / "experiment.yaml").write_text(MINE)
+    (folder / "strong.yaml").write_text("base: synthetic/semantic\n")
+    return planned(folder, tmp_path, seeds=1, overrides=["reid.epochs=2"])
 
 
-@pytest.mark.parametrize(
-    ("names", "message"),
-    [
-        ((), "nothing to run: expected configs of rows, such as ipgan.yaml, in "),
-        ((".hidden", "."), "nothing to run"),
-        (("a_b", "a b"), "two configs are the row a b with the network baseline"),
-        (("independent", "ipgan"), "two different commands are both there-seed_0-"),
-    ],
-)
-def test_configs_that_make_no_plan(tmp_path, names, message):
-    (tmp_path / "experiment.yaml").write_text(
-        "title: Mine\ndirections:\n  there: {source: a, target: b}\n"
-    )
-    (tmp_path / "semantic.yaml").write_text("base: synthetic/semantic\n")
-    for number, name in enumerate(names):
-        (tmp_path / f"{name}.yaml").write_text(
-            f"base: synthetic/ipgan\nreid: {{batch_size: {number + 2}}}\n"
+def test_rows_of_any_shape(mine, tmp_path):
+    out, data = tmp_path / "out" / "there" / "seed_0", tmp_path / "data"
+    plain, more = mine.rows
+    assert (plain.row, plain.network, plain.key) == ("plain row", "ibn_a", "plain")
+    assert (more.row, more.network, more.key) == ("more", "baseline", "more")
+    commands = by_name(mine)
+    assert list(commands) == [
+        f"there-seed_0-{name}"
+        for name in (
+            "shared-first", "plain-query", "shared-second", "plain-gallery",
+            "plain-metrics", "more-reid", "more-self", "more-metrics",
         )
-    with pytest.raises(ConfigError, match=message):
+    ]  # fmt: skip
+    query = commands["there-seed_0-plain-query"]
+    assert query.after == ("there-seed_0-shared-first",)
+    assert query.makes == parsed(query)["out"] == out / "plain" / "query.npz"
+    assert parsed(query)["images"] == data / "b" / "query"
+    assert plain.metrics.figures == out / "plain" / "figures"
+    # A step of the row before is read by its name.
+    metrics = parsed(commands["there-seed_0-more-metrics"])
+    assert metrics["query"] == out / "plain" / "query.npz"
+    assert metrics["json_path"] == out / "more" / "metrics.json"
+    # The last evaluation is the row's.
+    assert more.metrics.command == "there-seed_0-more-metrics"
+
+
+def test_values_of_a_step_give_way_to_the_commands(mine, tmp_path):
+    commands = by_name(mine)
+    second = parsed(commands["there-seed_0-shared-second"])
+    assert second["overrides"] == ("reid.epochs=2", "seed=7")
+    reid = parsed(commands["there-seed_0-more-reid"])
+    assert reid["overrides"] == (
+        "reid.epochs=3", "reid.batch_size=5", "reid.epochs=2", "seed=0",
+    )  # fmt: skip
+    assert reid["translated"] == tmp_path / "out" / "there" / "seed_0" / "more" / "a b"
+    config = load_config(reid["config_path"], reid["overrides"])
+    assert (config.reid.epochs, config.reid.batch_size) == (2, 5)
+    assert commands["there-seed_0-more-reid"].settings["reid"]["batch_size"] == 5
+    assert reid["config_path"] == str(tmp_path / "mine" / "strong.yaml")
+
+
+def test_a_config_that_is_not_there(tmp_path):
+    (tmp_path / "experiment.yaml").write_text(MINE)
+    with pytest.raises(ConfigError, match=r"strong\.yaml"):
         planned(tmp_path, tmp_path)
-
-
-def test_rows_that_a_direction_lacks(tmp_path):
-    (tmp_path / "there").mkdir()
-    (tmp_path / "experiment.yaml").write_text(
-        "title: Mine\ndirections:\n"
-        "  there: {source: a, target: b, configs: there}\n"
-        "  back: {source: b, target: a}\n"
-    )
-    (tmp_path / "there" / "supervised.yaml").write_text("base: synthetic/supervised\n")
-    with pytest.raises(ConfigError, match="nothing to run"):
-        planned(tmp_path, tmp_path, rows=["supervised"], directions=["back"])

@@ -1,19 +1,17 @@
 """The tables: hand-computed numbers, the paper's beside them, and what is missing."""
 
+import copy
 import csv
 import io
-import json
 import re
 
 import pytest
 from measured import (
-    FORTH,
-    details,
     direction,
     experiment,
     run,
     runs,
-    translation,
+    translated,
 )
 
 from tfipgan.experiments.order import answers, compare, order_sentence, order_table
@@ -102,7 +100,7 @@ def test_table_1_has_the_papers_numbers_beside_the_measured_ones():
     results = runs("ipgan", "baseline", [0.2, 0.3, 0.4]) + runs(
         "supervised", "baseline", [0.9, 0.9, 0.9]
     )
-    table = table_1(results, details((0, 1, 2)), direction(paper=PAPER))
+    table = table_1(results, direction(paper=PAPER))
     assert table["columns"][1:] == [
         "rank-1", "paper", "rank-5", "paper", "rank-10", "paper", "mAP", "paper",
     ]  # fmt: skip
@@ -123,7 +121,7 @@ def test_table_1_has_the_papers_numbers_beside_the_measured_ones():
 
 
 def test_table_1_without_the_paper_is_of_the_rows_computed():
-    table = table_1([run("stargan", rank=0.125)], details(), direction())
+    table = table_1([run("stargan", rank=0.125)], direction())
     assert table["columns"][1:] == ["rank-1", "rank-5", "rank-10", "mAP"]
     assert names(table) == [
         "Supervised Learning",
@@ -138,7 +136,7 @@ def test_table_1_without_the_paper_is_of_the_rows_computed():
 
 def test_a_row_with_other_seeds_says_so():
     results = runs("ipgan", "baseline", [0.2, 0.3]) + [run("stargan", seed=2)]
-    table = table_1(results, details((0, 1, 2)), direction())
+    table = table_1(results, direction())
     assert table["note"] == (
         "Fewer seeds: Baseline+StarGAN has seed 2; Baseline+IPGAN has seeds 0, 1."
     )
@@ -146,14 +144,12 @@ def test_a_row_with_other_seeds_says_so():
 
 def test_another_directions_runs_stay_out():
     results = [run("ipgan") | {"direction": "target_to_source"}]
-    assert cells(table_1(results, details(), direction()), "Baseline+IPGAN") == (
-        ["-"] * 4
-    )
+    assert cells(table_1(results, direction()), "Baseline+IPGAN") == (["-"] * 4)
 
 
 def test_table_3():
     results = [run("ipgan", "ibn", mean_ap=0.5), run("direct transfer")]
-    table = table_3(results, details(), direction(paper=PAPER))
+    table = table_3(results, direction(paper=PAPER))
     assert names(table) == [
         f"{network}+{method}"
         for network in ("Baseline", "IBN-reID")
@@ -171,7 +167,7 @@ def test_table_3():
 
 def test_table_3_has_supervised_ibn_only_where_it_was_run():
     results = [run("supervised", "ibn", mean_ap=0.75)]
-    table = table_3(results, details(), direction(paper=PAPER))
+    table = table_3(results, direction(paper=PAPER))
     assert names(table)[-1] == "IBN-reID+Supervised Learning"
     assert cells(table, names(table)[-1])[-2:] == ["75.0", "-"]
 
@@ -180,18 +176,16 @@ def test_table_3_has_supervised_ibn_only_where_it_was_run():
 
 
 def test_table_2():
-    classifiers = [
-        {"direction": FORTH, "seed": 0, "d_sem": 0.98, "independent": 1.0},
-        {"direction": FORTH, "seed": 1, "d_sem": None, "independent": 0.9},
-        {"direction": "other", "seed": 0, "d_sem": 0.1, "independent": 0.1},
+    real = {"real_accuracy": 1.0, "semantic_real_accuracy": 0.98}
+    results = [
+        translated("ipgan", 0, 0.875, 0.96, real),
+        translated("ipgan", 1, 0.925, 0.96, {"real_accuracy": 0.9}),
+        translated("stargan", 0, 0.25, None, real),
+        translated("ipgan", 0, 0.1, 0.1) | {"direction": "other"},
+        # The other network learns on the same images.
+        run("ipgan", "ibn", identity_accuracy=0.875),
     ]
-    translations = [
-        translation("ipgan", 0, 0.875, 0.96),
-        translation("ipgan", 1, 0.925, 0.96),
-        translation("stargan", 0, 0.25, None),
-    ]
-    measured = details((0, 1), classifiers, translations)
-    table = table_2(measured, direction(identity={"ipgan": 0.99}))
+    table = table_2(results, direction(identity={"ipgan": 0.99}))
     assert table["columns"][1:] == [
         "independent: real",
         "independent: translated",
@@ -202,20 +196,21 @@ def test_table_2():
     assert cells(table, "IPGAN") == [
         "95.0 ± 7.1", "90.0 ± 3.5", "98.0", "96.0 ± 0.0", "99.0",
     ]  # fmt: skip
-    assert cells(table, "StarGAN") == ["95.0 ± 7.1", "25.0", "98.0", "-", "-"]
+    assert cells(table, "StarGAN") == ["100.0", "25.0", "98.0", "-", "-"]
     assert "paper prints 1.0" in table["note"]
-    table = table_2(details(), direction())
+    table = table_2([], direction())
     assert cells(table, "IPGAN") == ["-"] * 4
     assert "paper" not in table["note"]
 
 
 def test_quality_table():
-    translations = [
-        translation("ipgan", 0, accuracy=0.8, distance=0.02),
-        translation("ipgan", 1, accuracy=0.9, distance=0.04, floor=None),
-        translation("stargan") | {"quality": None},
+    results = [
+        translated("ipgan", 0, accuracy=0.8, distance=0.02),
+        run("ipgan", "ibn", seed=1),
+        translated("ipgan", 1, accuracy=0.9, distance=0.04, floor=None),
+        run("stargan"),
     ]
-    table = quality_table(details((0, 1), (), translations), direction())
+    table = quality_table(results, direction())
     assert cells(table, "IPGAN") == [
         "85.0 ± 7.1", "95.0 ± 0.0", "0.0300 ± 0.0141", "0.2000 ± 0.0000", "0.0000",
     ]  # fmt: skip
@@ -229,42 +224,37 @@ def test_quality_by_cameras():
             "real_accuracy": None, "source_distance": None, "floor": None,
         }  # fmt: skip
 
-    translations = [
-        translation("ipgan", 0, cameras=[camera(3, 0.5), camera(1, 1.0)]),
-        translation("ipgan", 1, cameras=[camera(3, 0.7), camera(1, 1.0)]),
-        translation("stargan"),
+    results = [
+        translated("ipgan", 0, cameras=[camera(3, 0.5), camera(1, 1.0)]),
+        translated("ipgan", 1, cameras=[camera(3, 0.7), camera(1, 1.0)]),
+        translated("stargan"),
     ]
-    measured = details((0, 1), (), translations)
-    table = camera_table(measured, direction(), "ipgan")
+    table = camera_table(results, direction(), "ipgan")
     assert table["title"] == "source to target: IPGAN by cameras"
     assert table["rows"] == [
         [1, 12, "100.0 ± 0.0", "-", "0.5000 ± 0.0000", "-", "-"],
         [3, 12, "60.0 ± 14.1", "-", "0.5000 ± 0.0000", "-", "-"],
     ]
-    assert camera_table(measured, direction(), "stargan") is None
+    assert camera_table(results, direction(), "stargan") is None
 
 
 def test_other_rows_have_a_table_of_their_own():
     results = [
-        *runs("ipgan", "baseline", [0.4, 0.6], identity_accuracy=0.9),
+        translated("ipgan", 0, 0.9, accuracy=0.8) | {"mAP": 0.4},
+        run("ipgan", seed=1, mean_ap=0.6, identity_accuracy=0.9),
         run("ipgan", "ibn"),
         run("supervised", "ibn"),
         run("ipgan", "ibn_a", mean_ap=0.3),
-        run("one domain", mean_ap=0.2, identity_accuracy=0.75),
+        translated("one domain", 0, 0.75, accuracy=None, distance=0.25) | {"mAP": 0.2},
     ]
-    translations = [
-        translation("ipgan", 0, accuracy=0.8),
-        translation("one domain", 0, accuracy=None, distance=0.25),
-    ]
-    measured = details((0, 1), (), translations)
-    table = other_rows(results, measured, direction())
+    table = other_rows(results, direction())
     assert table["rows"] == [
         ["ipgan", "baseline", 2, "50.0 ± 0.0", "50.0 ± 14.1", "90.0 ± 0.0", "80.0",
          "0.0120"],
         ["ipgan", "ibn_a", 1, "50.0", "30.0", "-", "80.0", "0.0120"],
         ["one domain", "baseline", 1, "50.0", "20.0", "75.0", "-", "0.2500"],
     ]  # fmt: skip
-    assert other_rows(results[:4], measured, direction()) is None
+    assert other_rows(results[:4], direction()) is None
 
 
 # ------------------------------------------------------------------- the paper's order
@@ -329,39 +319,38 @@ def test_compare(low, high, wanted, holds, text):
 
 
 def order_of_the_paper():
-    results, translations = [], []
+    results = []
     for network, more in (("baseline", 0), ("ibn", 0.1)):
         for row, low in (("direct transfer", 0.2), ("stargan", 0.3), ("ipgan", 0.4)):
             results += runs(
-                row, network, [low + more, low + more + 0.01], rank=0.5 + more
+                row,
+                network,
+                [low + more, low + more + 0.01],
+                rank=0.5 + more,
+                identity_accuracy={"stargan": 0.2, "ipgan": 0.95}.get(row),
             )
-    for seed in (0, 1):
-        translations += [
-            translation("stargan", seed, 0.2),
-            translation("ipgan", seed, 0.95),
-        ]
-    return results, details((0, 1), (), translations)
+    return results
 
 
 def test_the_order_comes_out():
-    results, measured = order_of_the_paper()
-    found = answers(results, measured, direction())
+    results = order_of_the_paper()
+    found = answers(results, direction())
     assert len(found) == 14
     assert all(answer.holds for answer in found.values())
-    assert order_sentence(results, measured, direction()) == (
+    assert order_sentence(results, direction()) == (
         "source to target: 14 of 14 claims about the paper's order hold."
     )
 
 
 def test_what_does_not_hold_is_said():
-    results, measured = order_of_the_paper()
+    results = order_of_the_paper()
     for record in results:
         if (record["row"], record["network"]) == ("stargan", "ibn"):
             record["mAP"] = 0.2
             record["rank-1"] = 0.4
-    for record in measured["translations"]:
-        record["independent"] = 0.899 if record["row"] == "ipgan" else None
-    found = answers(results, measured, direction())
+        accuracy = 0.899 if record["row"] == "ipgan" else None
+        record["identity_accuracy"] = accuracy
+    found = answers(results, direction())
     failed = [claim for claim, answer in found.items() if answer.holds is False]
     assert failed == [
         "IBN-reID mAP: Direct Transfer < StarGAN",
@@ -370,16 +359,16 @@ def test_what_does_not_hold_is_said():
         "identity accuracy: IPGAN >= 90%",
     ]
     assert found[failed[-1]].text == "no: 89.9 ± 0.0"
-    assert order_sentence(results, measured, direction()) == (
+    assert order_sentence(results, direction()) == (
         "source to target: 9 of 13 claims about the paper's order hold; what does not: "
         f"{'; '.join(failed)}; 1 can't be answered by these runs."
     )
 
 
 def test_the_order_has_a_column_a_direction():
-    results, measured = order_of_the_paper()
+    results = order_of_the_paper()
     other = direction("back", "target to source")
-    table = order_table(results, measured, [direction(), other])
+    table = order_table(results, [direction(), other])
     assert table["columns"][1:] == ["source to target", "target to source"]
     wanted = "Baseline mAP: Direct Transfer < IPGAN by 2 sd"
     (row,) = (r for r in table["rows"] if r[0] == wanted)
@@ -426,14 +415,16 @@ def parsed(markdown):
 
 
 def test_markdown():
-    results, measured = order_of_the_paper()
+    results = order_of_the_paper()
     results.append(run("a|b", identity_accuracy=0.5))
+    before = copy.deepcopy(results)
     text = results_markdown(
-        results, measured, experiment(direction(paper=PAPER), note="A note.")
+        results, experiment(direction(paper=PAPER), note="A note."), "\nFirst this.\n"
     )
     assert text.startswith(
-        "# A world\n\nA note.\n\nShares are in percent: mean ± sample standard "
-        "deviation over 2 seeds (0, 1).\n\n## Does the paper's order come out?\n\n"
+        "# A world\n\nFirst this.\n\nA note.\n\nShares are in percent: mean ± "
+        "sample standard deviation over 2 seeds (0, 1).\n\n"
+        "## Does the paper's order come out?\n\n"
         "- source to target: 14 of 14 claims about the paper's order hold.\n\n| claim |"
     )
     assert text.endswith("|\n") and "\n\n\n" not in text
@@ -453,25 +444,20 @@ def test_markdown():
     assert table[-1][:2] == ["Baseline+IPGAN", "50.0 ± 0.0"]
     assert r"| a\|b | baseline | 1 |" in text
     assert "[a] Tables 3 and 4 print 75.6." in text
-    assert json.loads(json.dumps(measured)) == measured  # nothing was changed
+    assert results == before
 
 
 def test_markdown_of_what_a_user_ran():
     """Any part of the runs gives tables of dashes, and no error."""
     both = experiment(direction(), direction("back", "target to source"))
-    text = results_markdown([], details(()), both)
-    assert list(parsed(text)) == [
-        "Does the paper's order come out?",
-        "Seeds, time, versions",
-    ]
-    results, measured = order_of_the_paper()
+    results = order_of_the_paper()
     for record in results:
-        text = results_markdown([record], details(), both)
-        assert "one seed (0)" in text and "target to source" not in text
+        text = results_markdown([record | {"identity_accuracy": None}], both)
+        assert "one seed (" in text and "target to source" not in text
         parsed(text)
         assert "source to target: these runs answer no claim about" in text
     back = [record | {"direction": "back"} for record in results]
-    text = results_markdown(results + back, measured, both)
+    text = results_markdown(results + back, both)
     assert len(parsed(text)["Table 1: the baseline network"]) == 2
 
 
@@ -480,10 +466,15 @@ def test_markdown_of_what_a_user_ran():
     [(12.3, "12 s"), (600, "10 min"), (5400, "1 h 30 min"), (90_000, "25 h 0 min")],
 )
 def test_how_it_was_made(seconds, text):
-    table = made_table(details((0, 4), seconds=seconds))
-    assert table["rows"] == [
+    command = {"command": "tfipgan x", "seconds": seconds}
+    results = [
+        run("ipgan", seed=4, commands=[command]),
+        run("ipgan", "ibn", seed=0, commands=[command]),  # the same one, made once
+        run("stargan", commands=[], versions={"python": "3.12.1"}),
+    ]
+    assert made_table(results)["rows"] == [
         ["seeds", "0, 4"],
         ["time of all commands together", text],
-        ["python", "3.11.7"],
+        ["python", "3.11.7, 3.12.1"],
         ["machine", "2 cores"],
     ]

@@ -8,7 +8,7 @@ FORTH = "source_to_target"
 
 
 def run(row, network="baseline", seed=0, rank=0.5, mean_ap=0.25, **more):
-    """A line of results.json; rank-5 and rank-10 are a tenth and two above rank-1."""
+    """An entry of the results; rank-5 and rank-10 are a tenth and two above rank-1."""
     return {
         "direction": FORTH,
         "row": row,
@@ -19,6 +19,18 @@ def run(row, network="baseline", seed=0, rank=0.5, mean_ap=0.25, **more):
         "rank-10": rank + 0.2,
         "mAP": mean_ap,
         "identity_accuracy": None,
+        "measured": {},
+        "experiment": "synthetic",
+        "world": {},
+        "datasets": {"source": f"a{seed}", "target": f"b{seed}"},
+        "config": {"reid": {"seed": seed, "reid": {"epochs": 3}}},
+        "versions": {"python": "3.11.7", "machine": "2 cores"},
+        "commands": [
+            {
+                "command": f"tfipgan train-reid --config <a> --set seed={seed}",
+                "seconds": 5400.0,
+            }
+        ],
     } | more
 
 
@@ -30,14 +42,10 @@ def runs(row, network, mean_aps, **more):
     ]
 
 
-def translation(row, seed=0, independent=0.5, d_sem=0.75, **quality):
-    """An entry of the translations in details.json."""
-    return {
-        "direction": FORTH,
-        "seed": seed,
-        "row": row,
-        "d_sem": d_sem,
-        "independent": independent,
+def translated(row, seed=0, independent=0.5, d_sem=0.75, real=None, **quality):
+    """An entry of a row whose images were measured."""
+    measured = {
+        "semantic_accuracy": d_sem,
         "quality": {
             "accuracy": 0.9,
             "real_accuracy": 0.95,
@@ -47,21 +55,8 @@ def translation(row, seed=0, independent=0.5, d_sem=0.75, **quality):
             "cameras": [],
         }
         | quality,
-    }
-
-
-def details(seeds=(0,), classifiers=(), translations=(), **more):
-    """What details.json holds."""
-    return {
-        "title": "A world",
-        "seeds": list(seeds),
-        "seconds": 5400.0,
-        "versions": {"python": "3.11.7", "machine": "2 cores"},
-        "directions": [{"name": FORTH, "title": "source to target"}],
-        "classifiers": list(classifiers),
-        "translations": list(translations),
-        "commands": ["tfipgan train-reid --config <a> --out runs/a"],
-    } | more
+    } | (real or {})
+    return run(row, seed=seed, identity_accuracy=independent, measured=measured)
 
 
 def direction(name=FORTH, title="source to target", paper=(), identity=None):
@@ -79,4 +74,6 @@ def direction(name=FORTH, title="source to target", paper=(), identity=None):
 
 def experiment(*directions, **more):
     """An experiment of these directions, or of one."""
-    return Experiment(title="A world", directions=directions or (direction(),), **more)
+    return Experiment(
+        "world", title="A world", directions=directions or (direction(),), **more
+    )

@@ -9,15 +9,16 @@ from typing import Any
 from tfipgan.config import EXPERIMENT_FILE, packaged_folder
 from tfipgan.config.yaml_files import read_yaml
 from tfipgan.errors import ConfigError, shorten, shorten_name
+from tfipgan.experiments.row_steps import RowSteps, read_rows, read_shared_steps
+from tfipgan.experiments.steps import Step
+from tfipgan.experiments.yaml_values import mapping, name_of, number, require, text
 from tfipgan.world.datasets import DATASETS
 
-LARGEST = 10**12
-_KEYS = ("title", "note", "world", "directions")
+_KEYS = ("title", "note", "world", "directions", "steps", "rows")
 _DIRECTION_KEYS = ("title", "configs", "source", "target", "paper", "paper_identity")
 _PAPER_KEYS = ("table", "name", "row", "network", "printed")
 # Options of `tfipgan synthesize`, under their names in YAML.
 WORLD_KEYS = (
-    "seed",
     "identities",
     "test_identities",
     "cameras",
@@ -72,14 +73,21 @@ class Experiment:
     """All that is reproduced together.
 
     Attributes:
+        name: of its folder.
         title: of the tables and the report.
         directions: at least one, of different names.
+        rows: at least one, each run in every direction; one after those that it goes
+            on from.
+        steps: those that belong to no row, made where a row reads them, by name.
         world: options of `tfipgan synthesize`; None where the datasets are the user's.
         note: a sentence for the tables and the report, or nothing.
     """
 
+    name: str
     title: str
     directions: tuple[Direction, ...]
+    rows: tuple[RowSteps, ...] = ()
+    steps: Mapping[str, Step] = field(default_factory=dict)
     world: Mapping[str, Any] | None = None
     note: str = ""
 
@@ -95,27 +103,31 @@ def load_experiment(folder: str | os.PathLike) -> Experiment:
         OSError: it can't be read.
     """
     path = _find(Path(folder))
-    values = _mapping(read_yaml(path), path, "", _KEYS)
-    _require(values, path, "", ("title", "directions"))
+    values = mapping(read_yaml(path), path, "", _KEYS)
+    require(values, path, "", ("title", "directions", "rows"))
     world = values.get("world")
     if world is not None:
-        world = _mapping(world, path, "world", WORLD_KEYS)
+        world = mapping(world, path, "world", WORLD_KEYS)
         for key, value in world.items():
             if key == "size":
-                _text(value, path, "world.size")
+                text(value, path, "world.size")
             else:
-                _number(value, path, f"world.{key}")
-    directions = _mapping(values["directions"], path, "directions")
+                number(value, path, f"world.{key}")
+    directions = mapping(values["directions"], path, "directions")
     if not directions:
         raise ConfigError(f"{path}: directions: expected at least one, found none")
+    steps = read_shared_steps(values.get("steps", {}), path)
     return Experiment(
-        _name_of(values["title"], path, "title"),
+        path.resolve().parent.name,
+        name_of(values["title"], path, "title"),
         tuple(
             _direction(name, directions[name], path, world is not None)
             for name in directions
         ),
+        read_rows(values["rows"], path, steps),
+        {step.name: step for step in steps},
         world,
-        _text(values.get("note", ""), path, "note"),
+        text(values.get("note", ""), path, "note"),
     )
 
 
@@ -139,17 +151,17 @@ def _direction(name, values, path, drawn):
         raise ConfigError(
             f"{path}: {where}: expected a name of letters, digits and underscores"
         )
-    values = _mapping(values, path, where, _DIRECTION_KEYS)
-    _require(values, path, where, ("source", "target"))
+    values = mapping(values, path, where, _DIRECTION_KEYS)
+    require(values, path, where, ("source", "target"))
     source, target = (
-        _name_of(values[k], path, f"{where}.{k}") for k in ("source", "target")
+        name_of(values[k], path, f"{where}.{k}") for k in ("source", "target")
     )
     if drawn and not {source, target} <= set(DATASETS):
         raise ConfigError(
             f"{path}: {where}: expected the drawn world's {' and '.join(DATASETS)}, "
             f"found {source} and {target}"
         )
-    configs = path.parent / _name_of(
+    configs = path.parent / name_of(
         values.get("configs", "."), path, f"{where}.configs"
     )
     if not configs.is_dir():
@@ -161,26 +173,26 @@ def _direction(name, values, path, drawn):
         raise ConfigError(
             f"{path}: {where}.paper: expected a list, found {shorten(rows)}"
         )
-    identity = _mapping(
+    identity = mapping(
         values.get("paper_identity", {}), path, f"{where}.paper_identity"
     )
     return Direction(
         name,
-        _name_of(values.get("title", name.replace("_", " ")), path, f"{where}.title"),
+        name_of(values.get("title", name.replace("_", " ")), path, f"{where}.title"),
         Path(os.path.normpath(configs)),
         source,
         target,
         tuple(_paper_row(row, path, f"{where}.paper") for row in rows),
         {
-            row: _number(value, path, f"{where}.paper_identity")
+            row: number(value, path, f"{where}.paper_identity")
             for row, value in identity.items()
         },
     )
 
 
 def _paper_row(values, path, where):
-    values = _mapping(values, path, where, _PAPER_KEYS)
-    _require(values, path, where, _PAPER_KEYS)
+    values = mapping(values, path, where, _PAPER_KEYS)
+    require(values, path, where, _PAPER_KEYS)
     printed = values["printed"]
     if not isinstance(printed, list) or len(printed) != 4:
         raise ConfigError(
@@ -193,51 +205,7 @@ def _paper_row(values, path, where):
             f"{shorten(values['table'])}"
         )
     return PaperRow(
-        _number(values["table"], path, f"{where}.table"),
-        *(
-            _name_of(values[k], path, f"{where}.{k}")
-            for k in ("name", "row", "network")
-        ),
-        tuple(_number(value, path, f"{where}.printed") for value in printed),
+        number(values["table"], path, f"{where}.table"),
+        *(name_of(values[k], path, f"{where}.{k}") for k in ("name", "row", "network")),
+        tuple(number(value, path, f"{where}.printed") for value in printed),
     )
-
-
-def _mapping(values, path, where, keys=None):
-    prefix = f"{path}: {where}: " if where else f"{path}: "
-    if not isinstance(values, Mapping):
-        raise ConfigError(f"{prefix}expected keys and values, found {shorten(values)}")
-    for key in values:
-        if keys is not None and key not in keys:
-            raise ConfigError(
-                f"{prefix}unknown key {shorten_name(key)}; known keys are "
-                f"{', '.join(keys)}"
-            )
-    return values
-
-
-def _require(values, path, where, keys):
-    for key in keys:
-        if key not in values:
-            place = f"{where}." if where else ""
-            raise ConfigError(f"{path}: {place}{key} is missing")
-
-
-def _text(value, path, where):
-    if not isinstance(value, str):
-        raise ConfigError(f"{path}: {where}: expected text, found {shorten(value)}")
-    return value
-
-
-def _name_of(value, path, where):
-    value = _text(value, path, where)
-    if not value.isprintable():
-        raise ConfigError(f"{path}: {where}: expected a name, found {shorten(value)}")
-    return value
-
-
-def _number(value, path, where):
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    # Not infinite, not NaN, and of so few digits that it can be printed.
-    if not number or not -LARGEST < value < LARGEST:
-        raise ConfigError(f"{path}: {where}: expected a number, found {shorten(value)}")
-    return value

@@ -11,6 +11,7 @@ from tfipgan.experiments.rows import (
     TRANSLATED,
     Spread,
     choose,
+    images_of,
     over_seeds,
     percent,
 )
@@ -71,9 +72,7 @@ def compare(
     )
 
 
-def answers(
-    results: Sequence[Mapping], details: Mapping, direction: Direction
-) -> dict[str, Answer]:
+def answers(results: Sequence[Mapping], direction: Direction) -> dict[str, Answer]:
     """Return each claim of the paper with its answer in one direction.
 
     The claims are the same for every direction, in the same order.
@@ -104,9 +103,9 @@ def answers(
             found[f"{METHODS[row]} {measure}: {networks}"] = compare(
                 *pair, or_equal=True
             )
-    translations = choose(details["translations"], direction=direction.name)
     stargan, ipgan = (
-        over_seeds(choose(translations, row=row), "independent") for row in TRANSLATED
+        over_seeds(images_of(results, direction.name, row), "identity_accuracy")
+        for row in TRANSLATED
     )
     found[f"identity accuracy: IPGAN >= {KEPT:.0%}"] = _kept(ipgan)
     found[f"identity accuracy: StarGAN < IPGAN {by_far}"] = compare(
@@ -115,11 +114,9 @@ def answers(
     return found
 
 
-def order_table(
-    results: Sequence[Mapping], details: Mapping, directions: Sequence[Direction]
-) -> dict:
+def order_table(results: Sequence[Mapping], directions: Sequence[Direction]) -> dict:
     """Return the claims, a line each, with a column of answers a direction."""
-    columns = [answers(results, details, direction) for direction in directions]
+    columns = [answers(results, direction) for direction in directions]
     return {
         "title": TITLE,
         "columns": ["claim", *(d.title for d in directions)],
@@ -135,11 +132,9 @@ def order_table(
     }
 
 
-def order_sentence(
-    results: Sequence[Mapping], details: Mapping, direction: Direction
-) -> str:
+def order_sentence(results: Sequence[Mapping], direction: Direction) -> str:
     """Return in a line how many claims hold in a direction, and which don't."""
-    found = answers(results, details, direction)
+    found = answers(results, direction)
     told = {claim: a for claim, a in found.items() if a.holds is not None}
     if not told:
         return f"{direction.title}: these runs answer no claim about the paper's order."

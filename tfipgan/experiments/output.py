@@ -4,69 +4,68 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tfipgan.experiments.direction_figures import direction_files
 from tfipgan.experiments.experiment import Experiment
 from tfipgan.experiments.plan import Plan
-from tfipgan.experiments.reproduce_report import DirectionFiles, write_reproduce_report
+from tfipgan.experiments.reproduce_report import write_reproduce_report
+from tfipgan.experiments.result_files import (
+    in_order,
+    read_results,
+    table_line,
+    write_results,
+)
+from tfipgan.experiments.rows import seeds_of
 from tfipgan.experiments.tables import results_csv, results_markdown
 from tfipgan.files.output_file import written_aside
 
-RANKED_LISTS = "ranked_lists.png"
+# Of a folder of results: what stands before its tables.
+INTRODUCTION = "introduction.md"
 
 
 def write_output(
-    out: Path,
-    data: Path,
-    results: Sequence[Mapping],
-    details: Mapping,
-    experiment: Experiment,
-    plan: Plan,
+    out: Path, results: Sequence[Mapping], experiment: Experiment, plan: Plan
 ) -> str:
-    """Write results.json, details.json, results.csv, tables.md and report.html.
+    """Write results/, results.json, results.csv, tables.md and report.html.
 
     Args:
         out: the folder of all that was made.
-        data: the folder of the datasets.
-        results, details: as `tfipgan.experiments.results` collects them.
+        results: as `tfipgan.experiments.results` collects them.
 
     Returns:
         What tables.md holds.
     """
-    tables = results_markdown(results, details, experiment)
+    write_results(out / "results", results)
+    tables = write_tables(out, results, experiment)
+    files = {
+        direction.name: direction_files(plan, direction, seeds_of(results)[0])
+        for direction in experiment.directions
+    }
+    write_reproduce_report(out / "report.html", results, experiment, files)
+    return tables
+
+
+def collect_folder(folder: Path, experiment: Experiment) -> str:
+    """Return the tables of the results that are kept in a folder, as Markdown.
+
+    Raises:
+        InputError: as `read_results` says, or one is of another experiment's direction.
+        OSError: one can't be read.
+    """
+    results = in_order(read_results(folder), experiment)
+    path = folder / INTRODUCTION
+    introduction = path.read_text(encoding="utf-8") if path.is_file() else ""
+    return results_markdown(results, experiment, introduction)
+
+
+def write_tables(out: Path, results: Sequence[Mapping], experiment: Experiment) -> str:
+    """Write results.json, results.csv and tables.md; return what the last holds."""
+    tables = results_markdown(results, experiment)
+    lines = [table_line(result) for result in results]
     for name, text in (
-        ("results.json", json.dumps(results, indent=1) + "\n"),
-        ("details.json", json.dumps(details, indent=1) + "\n"),
-        ("results.csv", results_csv(results)),
+        ("results.json", json.dumps(lines, indent=1) + "\n"),
+        ("results.csv", results_csv(lines)),
         ("tables.md", tables),
     ):
         with written_aside(out / name) as aside:
             aside.write_text(text, encoding="utf-8")
-    files = {
-        direction.name: _files(plan, direction, data, details["seeds"][0])
-        for direction in experiment.directions
-    }
-    write_reproduce_report(out / "report.html", results, details, experiment, files)
     return tables
-
-
-def _files(plan, direction, data, seed):
-    """Return what the report shows of a direction: its first seed."""
-    translations = [
-        translation
-        for translation in plan.translations
-        if (translation.direction, translation.seed) == (direction.name, seed)
-    ]
-    rows = [
-        row for row in plan.rows if (row.direction, row.seed) == (direction.name, seed)
-    ]
-    return DirectionFiles(
-        source=data / direction.source,
-        target=data / direction.target,
-        translated={t.row: t.images for t in translations},
-        gan_logs={t.row: t.run / "metrics.jsonl" for t in translations},
-        evaluations={(row.row, row.network): row.metrics for row in rows},
-        ranked_lists={
-            (row.row, row.network): row.figures / RANKED_LISTS
-            for row in rows
-            if row.figures is not None
-        },
-    )

@@ -1,32 +1,35 @@
 """Table 2 of the paper, and what else was measured on the translated images."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tfipgan.experiments.experiment import Direction
 from tfipgan.experiments.rows import (
     METHODS,
     TRANSLATED,
-    choose,
     distance,
+    images_of,
     over_seeds,
     percent,
+    qualities_of,
+)
+
+# Steps of a row that measure how many identities the classifiers name.
+_IDENTITY = (
+    "real_accuracy",
+    "identity_accuracy",
+    "semantic_real_accuracy",
+    "semantic_accuracy",
 )
 
 
-def table_2(details: Mapping, direction: Direction) -> dict:
+def table_2(results: Sequence[Mapping], direction: Direction) -> dict:
     """Return Table 2: how many images' identities classifiers of the source name."""
-    classifiers = choose(details["classifiers"], direction=direction.name)
     rows = []
     for row in TRANSLATED:
-        translations = choose(
-            details["translations"], direction=direction.name, row=row
-        )
+        images = images_of(results, direction.name, row)
         cells = [METHODS[row]]
-        for classifier in ("independent", "d_sem"):
-            cells += [
-                percent(over_seeds(classifiers, classifier)),
-                percent(over_seeds(translations, classifier)),
-            ]
+        for measure in _IDENTITY:
+            cells.append(percent(over_seeds(images, measure)))
         if direction.paper_identity:
             printed = direction.paper_identity.get(row)
             cells.append("-" if printed is None else f"{100 * printed:.1f}")
@@ -56,11 +59,11 @@ def table_2(details: Mapping, direction: Direction) -> dict:
     }
 
 
-def quality_table(details: Mapping, direction: Direction) -> dict:
+def quality_table(results: Sequence[Mapping], direction: Direction) -> dict:
     """Return camera accuracy and kernel distance of StarGAN's and IPGAN's images."""
     rows = []
     for row in TRANSLATED:
-        qualities = _qualities(details, direction, row)
+        qualities = qualities_of(results, direction.name, row)
         rows.append(
             [
                 METHODS[row],
@@ -94,10 +97,12 @@ def quality_table(details: Mapping, direction: Direction) -> dict:
     }
 
 
-def camera_table(details: Mapping, direction: Direction, row: str) -> dict | None:
+def camera_table(
+    results: Sequence[Mapping], direction: Direction, row: str
+) -> dict | None:
     """Return a method's quality by cameras; None where it was not measured."""
     cameras: dict[int, list[Mapping]] = {}
-    for quality in _qualities(details, direction, row):
+    for quality in qualities_of(results, direction.name, row):
         for record in quality.get("cameras", ()):
             cameras.setdefault(record["camera"], []).append(record)
     if not cameras:
@@ -127,8 +132,3 @@ def camera_table(details: Mapping, direction: Direction, row: str) -> dict | Non
             for camera, records in sorted(cameras.items())
         ],
     }
-
-
-def _qualities(details: Mapping, direction: Direction, row: str) -> list[Mapping]:
-    found = choose(details["translations"], direction=direction.name, row=row)
-    return [translation["quality"] or {} for translation in found]

@@ -12,6 +12,7 @@ from tfipgan.experiments.rows import (
     over_seeds,
     percent,
     published_name,
+    qualities_of,
     seeds_of,
 )
 
@@ -21,14 +22,12 @@ _TABLE_3 = [
 ]
 
 
-def table_1(results: Sequence[Mapping], details: Mapping, direction: Direction) -> dict:
+def table_1(results: Sequence[Mapping], direction: Direction) -> dict:
     """Return Table 1: the baseline network, trained on each kind of images."""
-    return _table(
-        1, "Table 1: the baseline network", _TABLE_1, results, details, direction
-    )
+    return _table(1, "Table 1: the baseline network", _TABLE_1, results, direction)
 
 
-def table_3(results: Sequence[Mapping], details: Mapping, direction: Direction) -> dict:
+def table_3(results: Sequence[Mapping], direction: Direction) -> dict:
     """Return Table 3: the baseline and IBN-reID, trained on each kind of images.
 
     IBN-reID trained on the target itself, which the paper does not have, is its last
@@ -37,14 +36,10 @@ def table_3(results: Sequence[Mapping], details: Mapping, direction: Direction) 
     pairs = list(_TABLE_3)
     if choose(results, row="supervised", network="ibn"):
         pairs.append(("supervised", "ibn"))
-    return _table(
-        3, "Table 3: baseline and IBN-reID", pairs, results, details, direction
-    )
+    return _table(3, "Table 3: baseline and IBN-reID", pairs, results, direction)
 
 
-def other_rows(
-    results: Sequence[Mapping], details: Mapping, direction: Direction
-) -> dict | None:
+def other_rows(results: Sequence[Mapping], direction: Direction) -> dict | None:
     """Return the rows that neither table has (ablations); None where there are none.
 
     The first line is IPGAN's own, to compare with.
@@ -58,12 +53,7 @@ def other_rows(
     rows = []
     for row, network in [("ipgan", "baseline"), *others]:
         runs = choose(found, row=row, network=network)
-        qualities = [
-            translation["quality"] or {}
-            for translation in choose(
-                details["translations"], direction=direction.name, row=row
-            )
-        ]
+        qualities = qualities_of(results, direction.name, row)
         rows.append(
             [
                 row,
@@ -90,7 +80,7 @@ def other_rows(
     }  # fmt: skip
 
 
-def _table(number, title, pairs, results, details, direction) -> dict:
+def _table(number, title, pairs, results, direction) -> dict:
     printed = {
         (paper.row, paper.network): paper
         for paper in direction.paper
@@ -106,7 +96,7 @@ def _table(number, title, pairs, results, details, direction) -> dict:
         paper = printed.get(pair)
         name = paper.name if paper else published_name(row, network)
         runs = choose(results, direction=direction.name, row=row, network=network)
-        if runs and seeds_of(runs) != sorted(details["seeds"]):
+        if runs and seeds_of(runs) != seeds_of(results):
             partial.append(f"{name} has {_seeds(seeds_of(runs))}")
         cells = [name]
         for measure, value in zip(MEASURES, _printed(paper), strict=True):

@@ -1,65 +1,39 @@
 """report.html of an experiment: its tables, and what its first seed looks like."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from tfipgan.data.datasets import read_dataset, read_images
-from tfipgan.experiments.experiment import Direction, Experiment
+from tfipgan.experiments.direction_figures import (
+    DirectionFiles,
+    draw_bars,
+    draw_figures,
+)
+from tfipgan.experiments.experiment import Experiment
 from tfipgan.experiments.order import order_table
 from tfipgan.experiments.quality_tables import camera_table
-from tfipgan.experiments.rows import METHODS, NETWORKS, choose, published_name
 from tfipgan.experiments.tables import (
+    commands_of,
     direction_tables,
     made_table,
     measured_directions,
     order_sentences,
     reading,
 )
-from tfipgan.reports.bar_chart import bar_chart
-from tfipgan.reports.figures import cmc_plot, loss_plot
 from tfipgan.reports.html_report import write_report
-from tfipgan.reports.translated_sheet import CAPTION, translated_sheet
-
-_BARS = ("direct transfer", "stargan", "ipgan", "supervised")
-
-
-@dataclass(frozen=True)
-class DirectionFiles:
-    """What the runs of one direction and one seed left, for the figures.
-
-    A file or folder that is not there is passed over: its figure is left out.
-
-    Attributes:
-        source, target: the datasets' folders.
-        translated: row -> its translated images' folder.
-        gan_logs: row -> metrics.jsonl of its GAN's run.
-        evaluations: (row, network) -> what `tfipgan evaluate --json` wrote.
-        ranked_lists: (row, network) -> ranked_lists.png of `evaluate --figures`.
-    """
-
-    source: Path
-    target: Path
-    translated: Mapping[str, Path] = field(default_factory=dict)
-    gan_logs: Mapping[str, Path] = field(default_factory=dict)
-    evaluations: Mapping[tuple[str, str], Path] = field(default_factory=dict)
-    ranked_lists: Mapping[tuple[str, str], Path] = field(default_factory=dict)
 
 
 def write_reproduce_report(
     path: str | os.PathLike,
     results: Sequence[Mapping],
-    details: Mapping,
     experiment: Experiment,
-    files: Mapping[str, DirectionFiles],
+    files: Mapping[str, DirectionFiles | None],
 ) -> None:
     """Write the report; its figures are left as PNG files in `figures` beside it.
 
     Args:
         path: of the page, which needs no other file.
-        results, details, experiment: as for `results_markdown`.
+        results, experiment: as for `results_markdown`.
         files: of the first seed, by the direction's name.
 
     Raises:
@@ -67,14 +41,16 @@ def write_reproduce_report(
     """
     directions = measured_directions(results, experiment)
     folder = Path(path).parent / "figures"
-    tables = [order_table(results, details, directions)]
+    tables = [order_table(results, directions)]
     figures, camera_tables = [], []
     for direction in directions:
-        for table in direction_tables(results, details, direction):
+        for table in direction_tables(results, direction):
             tables.append({**table, "title": f"{direction.title}. {table['title']}"})
-        figures += _figures(folder, results, direction, files.get(direction.name))
+        bars = draw_bars(folder, results, direction)
+        figures += [bars] if bars else []
+        figures += draw_figures(folder, direction, files.get(direction.name))
         camera_tables += [
-            camera_table(details, direction, row) for row in ("stargan", "ipgan")
+            camera_table(results, direction, row) for row in ("stargan", "ipgan")
         ]
     write_report(
         path,
@@ -83,128 +59,13 @@ def write_reproduce_report(
             text
             for text in (
                 experiment.note,
-                reading(details),
-                *order_sentences(results, details, experiment),
+                reading(results),
+                *order_sentences(results, experiment),
             )
             if text
         ],
         tables=tables,
         figures=figures,
-        details=[table for table in camera_tables if table] + [made_table(details)],
-        commands=details["commands"],
+        details=[table for table in camera_tables if table] + [made_table(results)],
+        commands=list(commands_of(results)),
     )
-
-
-def _figures(
-    folder: Path,
-    results: Sequence[Mapping],
-    direction: Direction,
-    files: DirectionFiles | None,
-) -> list[dict]:
-    """Draw a direction's figures; return their entries in the report."""
-    figures = [_bars(folder, results, direction)]
-    if files is not None:
-        figures += [
-            *_sheets(folder, direction, files),
-            _cmc(folder, direction, files),
-            *_ranked_lists(direction, files),
-            _losses(folder, direction, files),
-        ]
-    return [figure for figure in figures if figure]
-
-
-# Each of these draws a figure and gives its entry in the report, or None where there is
-# nothing to draw.
-
-
-def _bars(folder, results, direction) -> dict | None:
-    bars: dict[str, dict[str, list[float]]] = {}
-    for network, shown in NETWORKS.items():
-        for row in _BARS:
-            runs = choose(results, direction=direction.name, row=row, network=network)
-            if runs:
-                values = [run["mAP"] for run in runs]
-                bars.setdefault(shown, {})[METHODS[row]] = values
-    if not bars:
-        return None
-    path = folder / f"{direction.name}_map.png"
-    bar_chart(bars, path, title=f"mAP, {direction.title}", label="mAP (%)")
-    return {
-        "title": f"{direction.title}. mAP",
-        "path": path,
-        "caption": "Means over the seeds. With more than one, dots are the seeds and "
-        "the error bar is one sample standard deviation to each side.",
-    }
-
-
-def _sheets(folder, direction, files) -> list[dict]:
-    there = {row: images for row, images in files.translated.items() if images.is_dir()}
-    if not there:
-        return []
-    source, target = (
-        read_dataset(root, splits=("train",)) for root in (files.source, files.target)
-    )
-    figures = []
-    for row, images in there.items():
-        method = METHODS.get(row, row)
-        path = folder / f"{direction.name}_{row}_translated.png"
-        samples = read_images(images, format=source.format, pattern=source.pattern)
-        translated_sheet(source.train, target.train, samples, path, method=method)
-        figures.append(
-            {
-                "title": f"{direction.title}. Translated by {method}",
-                "path": path,
-                "caption": CAPTION,
-            }
-        )
-    return figures
-
-
-def _cmc(folder, direction, files) -> dict | None:
-    curves = {
-        published_name(*pair): json.loads(metrics.read_text())["cmc"]
-        for pair, metrics in files.evaluations.items()
-        if metrics.is_file()
-    }
-    if not curves:
-        return None
-    path = folder / f"{direction.name}_cmc.png"
-    cmc_plot(curves, path)
-    return {
-        "title": f"{direction.title}. Cumulative matching characteristic",
-        "path": path,
-        "caption": "The share of queries with a right match among the first k images, "
-        "first seed.",
-    }
-
-
-def _ranked_lists(direction, files) -> list[dict]:
-    return [
-        {
-            "title": f"{direction.title}. Ranked lists, {published_name(*pair)}",
-            "path": sheet,
-            "caption": "Queries from the best to the worst, first seed. Left the "
-            "query, then the gallery images nearest to it that the protocol leaves in.",
-        }
-        for pair, sheet in files.ranked_lists.items()
-        if sheet.is_file()
-    ]
-
-
-def _losses(folder, direction, files) -> dict | None:
-    histories = {
-        METHODS.get(row, row): [
-            json.loads(line) for line in log.read_text().splitlines()
-        ]
-        for row, log in files.gan_logs.items()
-        if log.is_file()
-    }
-    if not histories:
-        return None
-    path = folder / f"{direction.name}_losses.png"
-    loss_plot(histories, path)
-    return {
-        "title": f"{direction.title}. Losses of the GANs over time",
-        "path": path,
-        "caption": "Each term before its weight, first seed.",
-    }

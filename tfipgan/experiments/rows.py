@@ -46,6 +46,29 @@ def choose(records: Iterable[Mapping], **wanted: object) -> list[Mapping]:
     ]
 
 
+def images_of(results: Iterable[Mapping], direction: str, row: str) -> list[Mapping]:
+    """Return what was measured on a row's images, once a seed.
+
+    The row's networks are trained on the same ones.
+
+    Returns:
+        A dict a seed: identity_accuracy, and what the row's steps measured.
+    """
+    found: dict[int, dict] = {}
+    for result in choose(results, direction=direction, row=row):
+        measured = {
+            **result["measured"],
+            "identity_accuracy": result["identity_accuracy"],
+        }
+        found[result["seed"]] = measured | found.get(result["seed"], {})
+    return list(found.values())
+
+
+def qualities_of(results: Iterable[Mapping], direction: str, row: str) -> list[Mapping]:
+    """Return what translation-quality wrote of a row's images, a dict a seed."""
+    return [found.get("quality", {}) for found in images_of(results, direction, row)]
+
+
 def over_seeds(records: Iterable[Mapping], key: str) -> Spread | None:
     """Return mean and deviation of what the records have; None where none has it."""
     values = [record[key] for record in records if record.get(key) is not None]

@@ -8,9 +8,8 @@ from tfipgan.experiments.experiment import Direction, Experiment
 from tfipgan.experiments.order import TITLE, order_sentence, order_table
 from tfipgan.experiments.quality_tables import quality_table, table_2
 from tfipgan.experiments.reid_tables import other_rows, table_1, table_3
-from tfipgan.experiments.rows import MEASURES, choose
-
-COLUMNS = ("direction", "row", "network", "seed", *MEASURES, "identity_accuracy")
+from tfipgan.experiments.result_files import COLUMNS
+from tfipgan.experiments.rows import choose, seeds_of
 
 
 def results_csv(results: Sequence[Mapping]) -> str:
@@ -23,7 +22,7 @@ def results_csv(results: Sequence[Mapping]) -> str:
 
 
 def results_markdown(
-    results: Sequence[Mapping], details: Mapping, experiment: Experiment
+    results: Sequence[Mapping], experiment: Experiment, introduction: str = ""
 ) -> str:
     """Return everything that was measured as Markdown.
 
@@ -32,25 +31,25 @@ def results_markdown(
     rows, and how it was made. Rows that were not run are dashes.
 
     Args:
-        results: results.json, a list of runs.
-        details: details.json.
+        results: an entry a run, see `tfipgan.experiments.result_files`.
         experiment: what the config folder describes.
+        introduction: Markdown that comes before the tables.
     """
     directions = measured_directions(results, experiment)
-    sentences = order_sentences(results, details, experiment)
     parts = [
         f"# {experiment.title}",
+        introduction.strip(),
         experiment.note,
-        reading(details),
+        reading(results),
         f"## {TITLE}",
-        "\n".join(f"- {sentence}" for sentence in sentences),
-        *_markdown(order_table(results, details, directions)),
+        "\n".join(f"- {line}" for line in order_sentences(results, experiment)),
+        *_markdown(order_table(results, directions)),
     ]
     for direction in directions:
         parts.append(f"## {direction.title}")
-        for table in direction_tables(results, details, direction):
+        for table in direction_tables(results, direction):
             parts += [f"### {table['title']}", *_markdown(table)]
-    made = made_table(details)
+    made = made_table(results)
     parts += [f"## {made['title']}", *_markdown(made)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -62,33 +61,29 @@ def measured_directions(
     return [d for d in experiment.directions if choose(results, direction=d.name)]
 
 
-def order_sentences(
-    results: Sequence[Mapping], details: Mapping, experiment: Experiment
-) -> list[str]:
+def order_sentences(results: Sequence[Mapping], experiment: Experiment) -> list[str]:
     """Return in a line for each direction which of the paper's claims hold."""
     return [
-        order_sentence(results, details, direction)
+        order_sentence(results, direction)
         for direction in measured_directions(results, experiment)
     ]
 
 
-def direction_tables(
-    results: Sequence[Mapping], details: Mapping, direction: Direction
-) -> list[dict]:
+def direction_tables(results: Sequence[Mapping], direction: Direction) -> list[dict]:
     """Return a direction's tables, as `write_report` takes them."""
     tables = [
-        table_1(results, details, direction),
-        table_2(details, direction),
-        table_3(results, details, direction),
-        quality_table(details, direction),
-        other_rows(results, details, direction),
+        table_1(results, direction),
+        table_2(results, direction),
+        table_3(results, direction),
+        quality_table(results, direction),
+        other_rows(results, direction),
     ]
     return [table for table in tables if table is not None]
 
 
-def reading(details: Mapping) -> str:
+def reading(results: Sequence[Mapping]) -> str:
     """Return in a sentence what the numbers of all tables are."""
-    seeds = details["seeds"]
+    seeds = seeds_of(results)
     if len(seeds) == 1:
         return f"Shares are in percent, measured with one seed ({seeds[0]})."
     return (
@@ -97,12 +92,30 @@ def reading(details: Mapping) -> str:
     )
 
 
-def made_table(details: Mapping) -> dict:
+def commands_of(results: Sequence[Mapping]) -> dict[str, float]:
+    """Return the seconds of each command that the results needed, by its line."""
+    return {
+        command["command"]: command["seconds"]
+        for result in results
+        for command in result["commands"]
+    }
+
+
+def made_table(results: Sequence[Mapping]) -> dict:
     """Return seeds, time and versions as a table."""
+    versions: dict[str, list[str]] = {}
+    for result in results:
+        for name, version in result["versions"].items():
+            found = versions.setdefault(name, [])
+            if version not in found:
+                found.append(version)
     rows = [
-        ["seeds", ", ".join(map(str, details["seeds"]))],
-        ["time of all commands together", _duration(details["seconds"])],
-        *([name, str(value)] for name, value in details["versions"].items()),
+        ["seeds", ", ".join(map(str, seeds_of(results)))],
+        [
+            "time of all commands together",
+            _duration(sum(commands_of(results).values())),
+        ],
+        *([name, ", ".join(found)] for name, found in versions.items()),
     ]
     return {"title": "Seeds, time, versions", "columns": ["what", ""], "rows": rows}
 
