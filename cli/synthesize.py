@@ -37,7 +37,7 @@ def _size(context, parameter, value):
 @click.option(
     "--test-identities",
     type=click.IntRange(min=2),
-    default=30,
+    default=160,
     show_default=True,
     help="Test identities of each dataset.",
 )
