@@ -2,22 +2,19 @@
 run where no dataset can be had."""
 
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 from tfipgan.errors import InputError
-from tfipgan.world.network import JUNK, STRANGERS, TEST, Network, Shot
+from tfipgan.world.folders import FOLDERS, image_name, require_free, written_aside
+from tfipgan.world.network import JUNK, STRANGERS, Network, Shot
 from tfipgan.world.people import Person, draw_people
 
 DATASETS = ("source", "target")
 DISTRACTORS_PER_CAMERA = 2
 JUNK_PER_CAMERA = 1
 THREADS = min(4, os.cpu_count() or 1)
-_FOLDERS = ("bounding_box_train", "query", "bounding_box_test")
+"""Images drawn at a time: most of the work is Pillow's and NumPy's, without the GIL."""
 
 
 def synthesize(
@@ -59,21 +56,18 @@ def synthesize(
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file: choose a folder to write the datasets to")
     for name in DATASETS:
-        _require_free(out / name)
+        require_free(out / name)
     people = _draw_everybody(seed, max(identities, test_identities))
     counts = {}
-    with _written_aside(out, DATASETS) as aside, ThreadPoolExecutor(THREADS) as pool:
+    with written_aside(out, DATASETS) as aside, ThreadPoolExecutor(THREADS) as pool:
         for number, name in enumerate(DATASETS):
             network = Network(seed, number, cameras, image_size, strength)
-            train, test = people[number][0][:identities], people[number][1]
-            writer = _Writer(aside / name, network, images_per_camera, len(train))
+            train, test = people[number]
+            writer = _Writer(aside / name, network, images_per_camera, identities)
             work = [
-                *(pool.submit(writer.train, n, p) for n, p in enumerate(train)),
-                *(
-                    pool.submit(writer.test, n, p)
-                    for n, p in enumerate(test[:test_identities])
-                ),
-                pool.submit(writer.others, seed, number, test[:test_identities]),
+                *(pool.submit(writer.train, n, train[n]) for n in range(identities)),
+                *(pool.submit(writer.test, n, test[n]) for n in range(test_identities)),
+                pool.submit(writer.others, (seed, number), test[:test_identities]),
             ]
             try:
                 for part in work:
@@ -83,7 +77,7 @@ def synthesize(
                     part.cancel()
             counts[name] = {
                 folder: sum(1 for _ in (aside / name / folder).iterdir())
-                for folder in _FOLDERS
+                for folder in FOLDERS
             }
     return counts
 
@@ -113,7 +107,7 @@ def redraw(
     _check(seed, identities, 2, cameras, images_per_camera, image_size, strength)
     if dataset not in DATASETS:
         raise InputError(f"dataset is {dataset!r}, expected {' or '.join(DATASETS)}")
-    _require_free(out)
+    require_free(out)
     number = DATASETS.index(dataset)
     own, other = (
         Network(seed, n, cameras, image_size, strength) for n in (number, 1 - number)
@@ -124,14 +118,14 @@ def redraw(
         written = 0
         for shot in own.train_shots(index, images_per_camera):
             light = own.light(people[index], shot)
-            stem = Path(_name(index + 1, shot)).stem
+            stem = Path(image_name(index + 1, shot)).stem
             for camera, look in enumerate(other.looks, 1):
                 file = aside / out.name / f"{stem}_to_c{camera}.jpg"
                 file.write_bytes(own.photograph(light, shot, look))
                 written += 1
         return written
 
-    with _written_aside(out.parent, (out.name,)) as aside:
+    with written_aside(out.parent, (out.name,)) as aside:
         (aside / out.name).mkdir()
         with ThreadPoolExecutor(THREADS) as pool:
             return sum(pool.map(write, range(identities)))
@@ -142,30 +136,6 @@ def _draw_everybody(seed: int, count: int) -> list[tuple[list[Person], list[Pers
     is in two of them."""
     a, b, c, d = draw_people((seed, len(DATASETS)), 4, count)
     return [(a, b), (c, d)]
-
-
-def _require_free(folder):
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise InputError(
-            f"{folder} already exists and isn't an empty folder: "
-            "remove it or choose another folder to write to"
-        )
-
-
-@contextmanager
-def _written_aside(out: Path, names: tuple[str, ...]) -> Iterator[Path]:
-    """Gives a folder in `out`; what has these names in it goes to `out` at the end."""
-    new = not out.exists()
-    out.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=".synthesize-", dir=out))
-    try:
-        yield aside
-        for name in names:
-            os.replace(aside / name, out / name)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-        if new and not any(out.iterdir()):
-            out.rmdir()
 
 
 def _check(seed, identities, test_identities, cameras, images, size, strength):
@@ -196,7 +166,7 @@ class _Writer:
         self._network = network
         self._images = images_per_camera
         self._identities = identities
-        self._train, self._query, self._gallery = (folder / n for n in _FOLDERS)
+        self._train, self._query, self._gallery = (folder / n for n in FOLDERS)
         for split in (self._train, self._query, self._gallery):
             split.mkdir(parents=True)
 
@@ -209,11 +179,10 @@ class _Writer:
             split = self._gallery if shot.image else self._query
             self._write(split, self._identities + index + 1, shot, person)
 
-    def others(self, seed, dataset, people):
+    def others(self, key, people):
         """Writes the people of no identity, and the boxes that hold no whole person."""
         for camera in range(len(self._network.places)):
-            key = (seed, dataset, len(DATASETS), camera)
-            (strangers,) = draw_people(key, 1, DISTRACTORS_PER_CAMERA)
+            (strangers,) = draw_people((*key, camera), 1, DISTRACTORS_PER_CAMERA)
             for number, person in enumerate(strangers):
                 shot = Shot(STRANGERS, number, camera, number)
                 self._write(self._gallery, 0, shot, person)
@@ -226,10 +195,4 @@ class _Writer:
         light = self._network.light(person, shot)
         look = self._network.looks[shot.camera]
         data = self._network.photograph(light, shot, look)
-        (split / _name(identity, shot)).write_bytes(data)
-
-
-def _name(identity: int, shot: Shot) -> str:
-    number = "-1" if identity < 0 else f"{identity:04d}"
-    frame = (shot.number * 100 + shot.image) % 1_000_000
-    return f"{number}_c{shot.camera + 1}s1_{frame:06d}_{shot.image:02d}.jpg"
+        (split / image_name(identity, shot)).write_bytes(data)

@@ -79,8 +79,9 @@ def paint_person(image: Image.Image, person: Person, pose: Pose) -> None:
             for part in (0.15, 0.5, 0.85):
                 for (x0, y0), (x1, y1) in ((start, knee), (knee, ankle)):
                     x, y = x0 + part * (x1 - x0), y0 + part * (y1 - y0)
-                    brush.limb((x - 0.03 * thick, y), (x + 0.03 * thick, y),
-                               0.006, 0.006, line)
+                    brush.limb(
+                        (x - 0.03 * thick, y), (x + 0.03 * thick, y), 0.006, 0.006, line
+                    )
 
     def hanging_hair():
         if person.hat == "hood":

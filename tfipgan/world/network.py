@@ -143,10 +143,10 @@ class Network:
         paint_person(layer, person, pose)
         if rng.random() < OCCLUDED:
             paint_occluder(layer, rng)
-        layer = seen_from_above(layer.convert("RGBa"), place.view)
-        moved = place.shutter * rng.uniform(0, 1) * pose.height * layer.height
+        layer = layer.convert("RGBa").reduce(self._samples)
+        layer = seen_from_above(layer, place.view)
+        moved = place.shutter * rng.uniform(0, 1) * pose.height * height
         layer = layer.filter(ImageFilter.BoxBlur((moved / 2, 0)))
-        layer = layer.reduce(self._samples)
         back = cut_background(place.panorama, rng, self.size)
         back = np.asarray(back, dtype=np.float32)
         shadow = floor_shadow(layer.getchannel("a"), pose.y * height, place.lighting)
@@ -154,8 +154,9 @@ class Network:
         layer = np.asarray(layer, dtype=np.float32)
         figure = layer[..., :3] * self._shading(person, pose, rng)[..., None]
         scene = figure + back * (1 - layer[..., 3:] / 255)
-        field = light_field(rng, place.lighting, self.size)
-        return (scene * field / 255).astype(np.float32)
+        light = scene * light_field(rng, place.lighting, self.size) / 255
+        # Cameras expose by the scene: this evens out half of what it is off.
+        return (light * np.sqrt(0.4 / light.mean())).astype(np.float32)
 
     def _shading(self, person, pose, rng):
         """Returns the figure's factors: the cloth, its folds, light from one side."""

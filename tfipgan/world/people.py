@@ -1,5 +1,6 @@
 """The people of the built-in world: who they are and what they wear."""
 
+import bisect
 import itertools
 import math
 import zlib
@@ -118,14 +119,10 @@ class Person:
         )
 
 
-def pick(rng: np.random.Generator, parts: Mapping[str, float]) -> str:
+def pick(rng: np.random.Generator, parts: Mapping[str, int]) -> str:
     """Returns one of the names, each with the chance of its parts."""
-    point = rng.random() * sum(parts.values())
-    for name, part in parts.items():
-        point -= part
-        if point < 0:
-            break
-    return name
+    ends = list(itertools.accumulate(parts.values()))
+    return list(parts)[bisect.bisect(ends, int(rng.integers(ends[-1])))]
 
 
 def _colours(parts=None, unlike=None):

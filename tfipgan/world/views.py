@@ -1,4 +1,4 @@
-"""How a camera of the built-in world looks at people, and how they stand in its images."""
+"""How the built-in world's cameras look at people, and how those stand in a box."""
 
 import math
 from dataclasses import dataclass
