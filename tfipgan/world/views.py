@@ -78,7 +78,7 @@ def draw_pose(
     if fault < 0.03:  # the feet are cut
         y += rng.uniform(0.08, 0.2)
     elif fault < 0.05:  # the head is cut
-        y -= rng.uniform(0.06, 0.12)
+        y = height - rng.uniform(0.02, 0.08)
     elif fault < 0.07:  # little more than the upper half
         height *= 1.5
         y = height + rng.uniform(0.0, 0.06)
