@@ -151,7 +151,7 @@ def tiny_world(tmp_path_factory):
     out = tmp_path_factory.mktemp("world")
     synthesize(
         out,
-        seed=3,
+        seed=11,  # all three cameras see both test identities
         identities=5,
         test_identities=2,
         cameras=3,

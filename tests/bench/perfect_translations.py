@@ -12,7 +12,6 @@ beside StarGAN and IPGAN of RUN. What is in OUT already isn't done again.
 
 import argparse
 import json
-import shutil
 import statistics
 import subprocess
 import sys
@@ -21,12 +20,8 @@ from pathlib import Path
 from measure import print_machine, print_table
 from world import tfipgan, write_colour_mapped
 
-from tfipgan.world import datasets as synthetic
-from tfipgan.world.people import draw_people, draw_pose
+from tfipgan.world.datasets import redraw
 
-# What `tfipgan synthesize` draws, and `reproduce synthetic` with it.
-PEOPLE, TEST_PEOPLE, CAMERAS, IMAGES = 60, 30, 4, 4
-SIZE, STRENGTH = (128, 64), 1.0
 DIRECTIONS = {
     "source_to_target": ("source", "target"),
     "target_to_source": ("target", "source"),
@@ -36,43 +31,6 @@ COLUMNS = [
     "images", "rank-1", "mAP", "IBN rank-1", "IBN mAP", "identity: independent",
     "identity: D_sem", "kernel distance",
 ]  # fmt: skip
-
-
-def write_perfect(data, source, target, folder, seed):
-    """Draw `source`'s training images as each camera of `target` would show them.
-
-    data: the folder of both datasets, for a check that the same light is drawn.
-    """
-    number = synthetic.DATASETS.index(source)
-    world, other = (
-        synthetic._World(seed, synthetic.DATASETS.index(name), CAMERAS, SIZE, STRENGTH)
-        for name in (source, target)
-    )
-    count = (PEOPLE + TEST_PEOPLE) * len(synthetic.DATASETS)
-    key = seed, len(synthetic.DATASETS), synthetic._PEOPLE
-    people = draw_people(key, count)[number :: len(synthetic.DATASETS)][:PEOPLE]
-    own_looks = world.looks
-
-    def draw(looks, index, camera, image):
-        world.looks = looks
-        rng = world.rng(synthetic._IMAGES, index, camera, image)
-        pose = draw_pose(rng, people[index])
-        return world.image(people[index], pose, camera, rng)
-
-    aside = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    for index in range(PEOPLE):
-        for camera in range(CAMERAS):
-            for image in range(IMAGES):
-                name = synthetic._name(index + 1, camera, index * 100 + image, image)
-                real = (data / source / "bounding_box_train" / name).read_bytes()
-                assert draw(own_looks, index, camera, image) == real, name
-                for wanted, look in enumerate(other.looks):
-                    contents = draw([look] * CAMERAS, index, camera, image)
-                    path = aside / f"{Path(name).stem}_to_c{wanted + 1}.jpg"
-                    path.write_bytes(contents)
-    aside.rename(folder)
 
 
 def printed(*words):
@@ -90,7 +48,8 @@ def measure(run, out, direction, kind, seed):
     data, images = run / "data" / f"world_{seed}", out / direction / f"{kind}_{seed}"
     if not images.exists():
         if kind == "perfect":
-            write_perfect(data, source, target, images, seed)
+            # As `tfipgan synthesize` draws by default, and `reproduce synthetic`.
+            redraw(images, source, seed=seed)
         else:
             write_colour_mapped(data / source, data / target, images)
     classifiers = run / direction / f"seed_{seed}" / "shared"

@@ -30,11 +30,11 @@ class Lighting:
 def draw_lighting(rng: np.random.Generator) -> Lighting:
     """Returns the light of a place: lamps in a hall, a window, the sun in a street."""
     return Lighting(
-        slope=float(rng.uniform(0.15, 0.7)),
+        slope=float(rng.uniform(0.1, 0.5)),
         pools=float(rng.uniform(0, 0.6)),
         shadows=float(rng.uniform(0, 0.5)),
         leaves=float(rng.choice([0, 0, 0.4])),
-        depth=float(rng.uniform(0.3, 0.9)),
+        depth=float(rng.uniform(0.2, 0.6)),
         cool=float(rng.uniform(-0.2, 0.3)),
         sun=(float(rng.uniform(-0.8, 0.8)), float(rng.uniform(0.15, 0.5))),
     )
@@ -56,7 +56,7 @@ def light_field(
     if rng.random() < lighting.pools:
         left, top = rng.uniform(-0.3, 0.3), rng.uniform(-0.6, 0.5)
         far = ((x - left) ** 2 + (y - top) ** 2) / rng.uniform(0.15, 0.45) ** 2
-        light = light + np.float32(rng.uniform(0.2, 0.6)) * np.exp(-far)
+        light = light + np.float32(rng.uniform(0.1, 0.4)) * np.exp(-far)
     if rng.random() < lighting.shadows:
         beyond = (across() - rng.uniform(-0.3, 0.3)) / rng.uniform(0.008, 0.06)
         light = light - np.float32(lighting.depth) * _smooth_step(beyond)

@@ -47,12 +47,10 @@ SKIN: dict[str, RGB] = {
     "brown": (150, 102, 72),
     "dark": (92, 62, 48),
 }
-# What people wear in the street is mostly dark or grey: the chances of the colours of
+# Dark and grey clothes are more frequent than others: the chances of the colours of
 # upper and lower clothes, in parts; a colour that isn't named has one part.
-UPPER_PARTS = {"black": 7, "white": 4, "grey": 4, "dark grey": 4, "navy": 4, "blue": 3}
-UPPER_PARTS |= {"red": 2, "beige": 2, "brown": 2, "olive": 2, "denim": 2}
-LOWER_PARTS = {"black": 8, "denim": 7, "navy": 5, "dark grey": 4, "grey": 3, "beige": 3}
-LOWER_PARTS |= {"brown": 2, "blue": 2, "olive": 2, "white": 2}
+UPPER_PARTS = {"black": 3, "white": 2, "grey": 2, "dark grey": 2, "navy": 2, "blue": 2}
+LOWER_PARTS = {"black": 3, "denim": 3, "navy": 2, "dark grey": 2, "beige": 2}
 PATTERNS = {"plain": 5, "open": 3, "print": 2, "hoops": 2, "checks": 2, "two-tone": 2}
 PATTERNS |= {"yoke": 2, "stripes": 1, "dots": 1}
 LOWER_PATTERNS = {"plain": 5, "side stripe": 1, "checks": 1}
@@ -155,9 +153,9 @@ def _draw_person(rng: np.random.Generator) -> Person:
         lower_pattern=pick(rng, LOWER_PATTERNS) if trousers else "plain",
         shoes=pick(rng, {"black": 4, "white": 3, "brown": 2, "red": 1, "grey": 1}),
         bag=pick(rng, BAGS),
-        bag_colour=pick(rng, _colours({"black": 5}, unlike=upper)),
+        bag_colour=pick(rng, _colours({"black": 3}, unlike=upper)),
         hat=pick(rng, HATS),
-        hat_colour=pick(rng, _colours({"black": 4})),
+        hat_colour=pick(rng, _colours()),
         fabric=pick(rng, FABRICS),
         lower_fabric=pick(rng, FABRICS),
         worn=float(rng.uniform(0, 1)),

@@ -41,7 +41,7 @@ def cloth_texture(person: Person) -> np.ndarray:
     patches[:, -1] = patches[:, 0]  # it closes around the body
     patches = Image.fromarray(patches)
     patches = patches.resize((COLUMNS, ROWS), Image.Resampling.BICUBIC)
-    texture += (0.04 + 0.11 * person.worn) * np.asarray(patches)
+    texture += (0.04 + 0.08 * person.worn) * np.asarray(patches)
     texture[:CHEST] = 0
     return np.exp(np.clip(texture, -0.5, 0.5)).astype(np.float32)
 
