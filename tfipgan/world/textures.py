@@ -6,12 +6,14 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from tfipgan.world.people import Person
+from tfipgan.world.people import HEMS, Person
 from tfipgan.world.views import Pose
 
 ROWS, COLUMNS = 96, 64
 """Of a texture: crown to soles, and once around the body."""
-CHEST, HIPS = 14, 46
+CHEST = 14
+ENDS = {"trousers": 1.0, "shorts": 0.74, "skirt": 0.72, "long skirt": 0.9}
+"""How far down the lower clothes go."""
 
 
 def _fabric(rng, kind, rows):
@@ -31,18 +33,19 @@ def cloth_texture(person: Person) -> np.ndarray:
     """Returns the factors of a person's colours, float32 (ROWS, COLUMNS).
 
     Wrapped around the body: column 0 is its front, the middle one its back. Fades,
-    stains and folds are larger than the weave; the head has none of it.
+    stains and folds are larger than the weave; the head and bare legs have none of it.
     """
     rng = np.random.default_rng(person.weave)
     texture = np.zeros((ROWS, COLUMNS))
-    texture[CHEST:HIPS] = _fabric(rng, person.fabric, HIPS - CHEST)
-    texture[HIPS:] = _fabric(rng, person.lower_fabric, ROWS - HIPS)
+    hem, end = (round(ROWS * y) for y in (HEMS[person.hem], ENDS[person.lower_kind]))
+    texture[CHEST:hem] = _fabric(rng, person.fabric, hem - CHEST)
+    texture[hem:end] = _fabric(rng, person.lower_fabric, end - hem)
     patches = rng.standard_normal((14, 6)).astype(np.float32)
     patches[:, -1] = patches[:, 0]  # it closes around the body
     patches = Image.fromarray(patches)
     patches = patches.resize((COLUMNS, ROWS), Image.Resampling.BICUBIC)
     texture += (0.04 + 0.08 * person.worn) * np.asarray(patches)
-    texture[:CHEST] = 0
+    texture[:CHEST] = texture[end:] = 0
     return np.exp(np.clip(texture, -0.5, 0.5)).astype(np.float32)
 
 
