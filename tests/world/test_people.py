@@ -2,6 +2,7 @@
 
 import itertools
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 
@@ -57,11 +58,13 @@ def test_pick_takes_each_by_its_parts():
     assert abs(found["a"] / 4000 - 0.75) < 0.03
 
 
-def test_texture_leaves_the_head_and_turns_with_the_body():
+def test_texture_leaves_what_is_bare_and_turns_with_the_body():
     ((one, other),) = draw_people((0,), 1, 2)
     texture = cloth_texture(one)
     assert (texture[:CHEST] == 1).all()
     assert texture[CHEST:].std() > 0.02
+    bare = cloth_texture(replace(one, lower_kind="shorts"))
+    assert (bare[80:] == 1).all() and bare[60:70].std() > 0.01
     assert not np.array_equal(texture, cloth_texture(other))
 
     def seen(yaw):
