@@ -47,7 +47,11 @@ class Place(NamedTuple):
 
 
 class Shot(NamedTuple):
-    """One image to be taken: of whom, by which camera, the how manieth."""
+    """One image to be taken.
+
+    role, number: of whom: TRAIN and the person's place in that split, and so on.
+    camera, image: 0, 1, ..; the latter counts the person's images in that camera.
+    """
 
     role: int
     number: int
