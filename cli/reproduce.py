@@ -1,4 +1,4 @@
-"""tfipgan reproduce: every row of the paper's tables that an experiment.yaml describes."""
+"""tfipgan reproduce: every row of the paper's tables, as experiment.yaml has them."""
 
 import json
 import shutil
