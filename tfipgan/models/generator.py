@@ -125,8 +125,13 @@ class Generator(keras.Model):
         ]
         self.up = [self._upsampling(i) for i in range(2)]
         self.up_norms = [norm(f"up{i}_norm") for i in range(2)]
-        start = "zeros" if residual else None
-        self.to_image = convolution("to_image", 3, 7, padding=3, start=start)
+        if residual:
+            # Another name than the plain one's, whose weights mean something else.
+            self.to_residual = convolution(
+                "to_residual", 3, 7, padding=3, start="zeros"
+            )
+        else:
+            self.to_image = convolution("to_image", 3, 7, padding=3)
 
     def _upsampling(self, i):
         filters = self.width * 2 ** (1 - i)
@@ -176,12 +181,11 @@ class Generator(keras.Model):
             if self.upsampling == "resize":
                 x = tf.repeat(tf.repeat(x, 2, axis=1), 2, axis=2)
             x = tf.nn.relu(norm(convolution(x)))
-        x = tf.cast(self.to_image(x), tf.float32)
-        if self.residual:
-            # Clipped: the inverse tanh of more than 1 is no number.
-            shown = tf.clip_by_value(tf.cast(images, tf.float32), -1.0, 1.0)
-            x += tf.atanh(_KEPT * shown)
-        return tf.tanh(x)
+        if not self.residual:
+            return tf.tanh(tf.cast(self.to_image(x), tf.float32))
+        # Clipped: the inverse tanh of more than 1 is no number.
+        kept = _KEPT * tf.clip_by_value(tf.cast(images, tf.float32), -1.0, 1.0)
+        return tf.tanh(tf.cast(self.to_residual(x), tf.float32) + tf.atanh(kept))
 
     def get_config(self):
         return {
