@@ -37,6 +37,7 @@ from tfipgan.models.from_config import (
     build_generator,
     build_reid_network,
 )
+from tfipgan.models.translator import Translator
 from tfipgan.files.output_file import folder_written_aside, require_new_folder
 
 RESUME = "--resume to go on with this run"
@@ -212,6 +213,12 @@ def load_generator(run: Run) -> Generator:
     generator = build_generator(run.config.gan, run.domains.num_domains)
     _restore(run.checkpoints, "generator", generator)
     return generator
+
+
+def load_translator(run: Run) -> Translator:
+    """Return what translates to the run's target cameras; as `load_generator`."""
+    cameras, image_size = run.domains.cameras, run.config.gan.image_size
+    return Translator(load_generator(run), cameras, image_size)
 
 
 def load_discriminator(run: Run) -> Discriminator:
