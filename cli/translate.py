@@ -74,7 +74,7 @@ def translate(
     from tfipgan.data.output_place import require_outside
     from tfipgan.files.output_file import require_new_folder
     from tfipgan.files.partial_output import require_new_output
-    from tfipgan.runs.run import load_generator, open_run
+    from tfipgan.runs.run import load_translator, open_run
     from tfipgan.translation.dataset import translate_dataset
     from tfipgan.translation.manifest_check import readable_as_listed
     from tfipgan.weights.checkpoints import checkpoint_step, intact_checkpoint
@@ -87,13 +87,12 @@ def translate(
     samples, left_out = readable_as_listed(
         root, samples, skip=skip_unreadable, progress=progress
     )
+    translator = load_translator(run)
     written = translate_dataset(
-        load_generator(run),
-        run.domains,
+        translator,
         samples,
         root,
         out,
-        image_size=run.config.gan.image_size,
         batch_size=run.config.translation.batch_size,
         format=image_format or run.config.translation.format,
         quality=run.config.translation.quality,
@@ -109,7 +108,7 @@ def translate(
     if written is None:
         click.echo(share_done(worker, out))
         return
-    click.echo(f"{written} images, {len(run.domains.cameras)} for each source image")
+    click.echo(f"{written} images, {len(translator.cameras)} for each source image")
 
 
 def _source_images(source, format, pattern):
@@ -154,7 +153,7 @@ def _verify(folder, options):
 
 def _weights_digest(model, threads):
     set_up_tensorflow(threads)
-    from tfipgan.runs.run import load_generator, open_run
+    from tfipgan.runs.run import load_translator, open_run
     from tfipgan.weights.fingerprint import weights_digest
 
-    return weights_digest(load_generator(open_run(model, "gan")))
+    return weights_digest(*load_translator(open_run(model, "gan")).networks)

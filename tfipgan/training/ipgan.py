@@ -18,6 +18,7 @@ from tfipgan.data.images import signed_to_unit
 from tfipgan.data.pipelines import gan_batches, steps_per_epoch
 from tfipgan.errors import InputError
 from tfipgan.models.from_config import build_discriminator, build_generator
+from tfipgan.models.translator import Translator
 from tfipgan.reports.sample_sheet import sheet_images, write_sample_sheet
 from tfipgan.runs.pretrained import load_pretrained_gan
 from tfipgan.runs.run import Run, load_reid_network
@@ -340,10 +341,12 @@ class IPGANMethod(Method):
         )
 
     def on_epoch_end(self, run, step, log):
-        epoch = step // self.epoch_steps
-        if epoch % self.config.gan.sample_every_epochs == 0 or step == self.num_steps:
+        epoch, gan = step // self.epoch_steps, self.config.gan
+        if epoch % gan.sample_every_epochs == 0 or step == self.num_steps:
             path = run.path / "samples" / f"epoch_{epoch:04d}.png"
-            write_sample_sheet(self.model.generator, self._shown, self.domains, path)
+            cameras = self.domains.cameras
+            translator = Translator(self.model.generator, cameras, gan.image_size)
+            write_sample_sheet(translator, self._shown, path)
 
     def _rates(self, updates_per_step):
         """Return the learning rate's schedule, by updates."""

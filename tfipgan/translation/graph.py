@@ -3,16 +3,10 @@
 import tensorflow as tf
 
 from tfipgan.data.images import encode_image, signed_to_bytes, to_signed
-from tfipgan.data.labels import DomainMap
+from tfipgan.models.translator import Translator
 
 
-def make_translator(
-    generator,
-    domains: DomainMap,
-    image_size: tuple[int, int],
-    format: str,
-    quality: int,
-):
+def translation_graph(translator: Translator, format: str, quality: int):
     """Return a function from images to encoded files, in a graph.
 
     Its argument is float32 (batch, height, width, 3), RGB in [0, 255]; its result is
@@ -20,43 +14,41 @@ def make_translator(
     TensorFlow's InvalidArgumentError for a translation that is not finite.
 
     Args:
-        generator: `Generator`.
-        domains: its cameras are the columns.
-        image_size: (height, width) in pixels.
+        translator: to L cameras.
         format: "jpeg" (4:4:4) or "png".
         quality: of the JPEG, 1 to 100.
     """
+    count = len(translator.cameras)
 
     # One graph for all batches: the last may be smaller.
     @tf.function(
-        input_signature=[tf.TensorSpec((None, *image_size, 3), tf.float32)],
+        input_signature=[tf.TensorSpec((None, *translator.image_size, 3), tf.float32)],
         autograph=False,
     )
     def translate(images):
         translated = tf.debugging.check_numerics(
-            generator(for_each_camera(to_signed(images), domains)),
+            translator(*for_each_camera(to_signed(images), count)),
             "the translated images are not finite",
         )
         files = encode_images(translated, format, quality)
-        return tf.reshape(files, (tf.shape(images)[0], len(domains.cameras)))
+        return tf.reshape(files, (tf.shape(images)[0], count))
 
     return translate
 
 
-def for_each_camera(images, domains: DomainMap):
-    """Return the generator's inputs that translate each image to each camera.
+def for_each_camera(images, count: int):
+    """Return a translator's arguments that translate each image to each camera.
 
     Args:
         images: float32 (batch, height, width, 3) in [-1, 1].
-        domains: L cameras, and the source's own style, which is not wanted.
+        count: L, the number of cameras.
 
     Returns:
-        images (batch * L, height, width, 3), each L times in a row, and the one-hot
-        domains float32 (batch * L, L + 1).
+        images (batch * L, height, width, 3), each L times in a row, and the places of
+        their cameras int32 (batch * L,).
     """
-    cameras = len(domains.cameras)
-    wanted = tf.tile(tf.range(cameras), [tf.shape(images)[0]])
-    return tf.repeat(images, cameras, axis=0), tf.one_hot(wanted, domains.num_domains)
+    camera = tf.tile(tf.range(count), [tf.shape(images)[0]])
+    return tf.repeat(images, count, axis=0), camera
 
 
 def encode_images(images, format: str, quality: int):
