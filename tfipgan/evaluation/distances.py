@@ -198,16 +198,16 @@ class _Float32Values:
         rows, features = queries
         kept = columns if self._kept is None else self._kept[columns]
         np.matmul(features, self._gallery[kept].T, out=out)
-        terms = self._gallery_terms[columns]
+        terms, limits = self._gallery_terms[columns], self._limits[rows]
+        found = []
         for part in row_parts(out):
-            values, its_rows = out[part], rows[part]
+            values = out[part]
             if self._is_cosine:
                 values *= terms
             else:
                 values += terms
-            places = places_below(values, self._limits[its_rows])
-            if len(places[0]):
-                self._measure(values, its_rows, columns.start, *places)
+            found.append(places_below(values, limits[part]) + [[part.start], [0]])
+        self._measure(out, rows, columns.start, *np.concatenate(found, axis=1))
 
     def _measure(self, values, rows, start, places, columns):
         """Write the values of the near ones among pairs, by their differences."""

@@ -47,8 +47,8 @@ def row_parts(block: np.ndarray) -> list[slice]:
     return [slice(start, start + step) for start in range(0, len(block), step)]
 
 
-def places_below(block: np.ndarray, limits: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return the rows and columns of a block's values below their row's limit, int64.
+def places_below(block: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    """Return the rows and the columns of values below their row's limit, int64 (2, n).
 
     Args:
         block: float (rows, columns), one of `row_parts`.
@@ -57,7 +57,7 @@ def places_below(block: np.ndarray, limits: np.ndarray) -> tuple[np.ndarray, ...
     # One pass, without an array of flags, is all that most rows take.
     rows = np.flatnonzero(block.min(axis=1) < limits)
     places, columns = np.nonzero(block[rows] < limits[rows, None])
-    return rows[places], columns
+    return np.stack([rows[places], columns])
 
 
 def squared_differences(
