@@ -4,6 +4,7 @@ import contextlib
 import functools
 import logging
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -95,6 +96,16 @@ def skip_option(listed):
         is_flag=True,
         help=f"Leave out images that can't be read; {listed}.",
     )
+
+
+def image_size(context, parameter, value):
+    """Read an option's HEIGHTxWIDTH, in pixels; a callback of click."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", value)
+    if not match:
+        raise click.BadParameter(f"{value!r}, expected HEIGHTxWIDTH, such as 128x64")
+    return int(match[1]), int(match[2])
 
 
 def training_options(command):

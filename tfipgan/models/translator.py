@@ -17,7 +17,8 @@ class Translator:
         networks: tuple of all networks that it translates with, for their digests.
 
     Call: `translator(images, camera)` with images float32 (n, height, width, 3) in
-    [-1, 1] and camera int32 (n,), the place in `cameras` of each image's camera.
+    [-1, 1] and camera int32 (n,), the place in `cameras` of each image's camera. The
+    number of the camera that took an image, a third argument, makes no difference.
     Returns float32 images of the same shape in [-1, 1]. It raises TensorFlow's
     InvalidArgumentError for a place that is not in 0..L-1.
     """
@@ -29,7 +30,7 @@ class Translator:
         self.image_size = image_size
         self.networks = (generator,)
 
-    def __call__(self, images, camera):
+    def __call__(self, images, camera, source_camera=None):
         (generator,) = self.networks
         count = len(self.cameras)
         # Of an unknown place the one-hot would be all zeros, which no domain has.

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
+import tensorflow as tf
 from tqdm import tqdm
 
 from tfipgan import __version__
@@ -140,8 +141,11 @@ def _translate_rest(
         dynamic_ncols=True,
     )
     with bar:
-        for images in inference_batches(samples[done:], image_size, batch):
-            rows = translate(images).numpy()
+        batches = inference_batches(samples[done:], image_size, batch)
+        for number, images in enumerate(batches):
+            first = done + number * batch
+            taken_by = [s.camera_id for s in samples[first : first + batch]]
+            rows = translate(images, tf.constant(taken_by, tf.int64)).numpy()
             files.add(
                 [
                     Translations(

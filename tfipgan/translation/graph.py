@@ -9,12 +9,13 @@ from tfipgan.models.translator import Translator
 def translation_graph(translator: Translator, format: str, quality: int):
     """Return a function from images to encoded files, in a graph.
 
-    Its argument is float32 (batch, height, width, 3), RGB in [0, 255]; its result is
-    string (batch, L), a row for each image and a column for each camera. It raises
-    TensorFlow's InvalidArgumentError for a translation that is not finite.
+    Its arguments are float32 (batch, height, width, 3), RGB in [0, 255], and int64
+    (batch), the number of the camera that took each; its result is string (batch, L), a
+    row for each image and a column for each camera. It raises TensorFlow's
+    InvalidArgumentError for a translation that is not finite.
 
     Args:
-        translator: to L cameras.
+        translator: `Translator` or `ColourMap`, to L cameras.
         format: "jpeg" (4:4:4) or "png".
         quality: of the JPEG, 1 to 100.
     """
@@ -22,12 +23,16 @@ def translation_graph(translator: Translator, format: str, quality: int):
 
     # One graph for all batches: the last may be smaller.
     @tf.function(
-        input_signature=[tf.TensorSpec((None, *translator.image_size, 3), tf.float32)],
+        input_signature=[
+            tf.TensorSpec((None, *translator.image_size, 3), tf.float32),
+            tf.TensorSpec((None,), tf.int64),
+        ],
         autograph=False,
     )
-    def translate(images):
+    def translate(images, source_camera):
+        source_camera = tf.repeat(source_camera, count)
         translated = tf.debugging.check_numerics(
-            translator(*for_each_camera(to_signed(images), count)),
+            translator(*for_each_camera(to_signed(images), count), source_camera),
             "the translated images are not finite",
         )
         files = encode_images(translated, format, quality)
