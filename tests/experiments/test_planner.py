@@ -70,17 +70,21 @@ def test_the_rows_of_the_tables(tmp_path):
         (direction, row, network, seed)
         for seed in (0, 1)
         for direction in ("source_to_target", "target_to_source")
-        for row in ("supervised", "direct transfer", "stargan", "ipgan")
+        for row in (
+            "supervised", "direct transfer", "colour map", "colour jitter", "stargan",
+            "ipgan",
+        )
         for network in ("baseline", "ibn")
-    ]
+    ]  # fmt: skip
     found = [(r.direction, r.row, r.network, r.seed) for r in plan.rows]
     assert found == expected
     # Both networks are trained on one translated set.
     kinds = [command.arguments[0] for command in plan.commands]
-    assert kinds.count("translate") == 2 * 2 * 2
+    assert kinds.count("translate") == 3 * 2 * 2
     for row in plan.rows:
         names = [step.name for step in row.steps]
-        assert ("identity_accuracy" in names) == (row.row in ("stargan", "ipgan"))
+        translated = row.row in ("colour map", "stargan", "ipgan")
+        assert ("identity_accuracy" in names) == translated
         assert row.metrics.name == "metrics" and row.metrics.path.suffix == ".json"
         assert row.data == {
             name: tmp_path / "data" / f"world_{row.seed}" / name
@@ -101,12 +105,12 @@ def test_what_rows_have_in_common_is_made_once(tmp_path):
     plan = planned("synthetic", tmp_path, seeds=1)
     kinds = [command.arguments[0] for command in plan.commands]
     assert kinds.count("synthesize") == 1
-    assert kinds.count("train-gan") == kinds.count("translate") == 4
+    assert kinds.count("train-gan") == 4 and kinds.count("translate") == 6
     # Each network on each dataset, which serves as the supervised row of the one
     # direction, the direct transfer of the other and, the baseline, as D_sem; each
-    # network on 2 x 2 translated sets; and of each direction the classifiers that
-    # measure the translations.
-    assert kinds.count("train-reid") == 4 + 8 + 2 + 2
+    # with other colours; each network on 2 x 3 translated sets; and of each direction
+    # the classifiers that measure the translations.
+    assert kinds.count("train-reid") == 4 + 4 + 12 + 2 + 2
     commands = by_name(plan)
     tested = {
         (r.direction, r.row, r.network): parsed(commands[r.metrics.command])["model"]

@@ -175,6 +175,7 @@ class ReidConfig(_Section):
     weight_decay: float = not_negative(5e-4)
     random_sized_crop: bool = switch(True)
     random_flip: bool = switch(True)
+    color_jitter: float = fraction(0.0)
     labels: Literal["person", "camera"] = choice("person", "person", "camera")
     held_out_identities: int = whole(0, 0, 10**9)
     precision: Literal["float32", "bfloat16"] = choice("float32", *PRECISIONS)
