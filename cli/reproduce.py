@@ -221,9 +221,10 @@ def _require_valid(plan):
         try:
             known[name].make_context(name, words)
         except click.UsageError as error:
+            problem = error.format_message().rstrip(".")
             raise ConfigError(
-                f"{command.name}: `{shorten_name(str(command))}`: "
-                f"{error.format_message()}; change its step in experiment.yaml"
+                f"{command.name}: `{shorten_name(str(command))}`: {problem}; change "
+                "its step in experiment.yaml"
             ) from None
 
 
