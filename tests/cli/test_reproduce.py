@@ -182,6 +182,9 @@ def test_what_can_be_collected(tfipgan, refused, pretended, tmp_path):
     assert result.exit_code == 0, result.output
     assert "\n\nWhat came out.\n\n" in result.stdout
     assert "| mine | baseline | 1 |" in result.stdout
+    (kept / "introduction.md").write_bytes(b"\xff")
+    line = refused(1, "reproduce", "synthetic", "--collect", kept)
+    assert line == f"{kept / 'introduction.md'}: expected Markdown in UTF-8"
     line = refused(1, "reproduce", "demo", "--collect", kept)
     assert "is of the direction 'target_to_source', expected one of demo's" in line
 
