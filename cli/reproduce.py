@@ -232,9 +232,10 @@ def _require_weights(plan):
     """See that the backbones' weights are there, before the first day of work."""
     from tfipgan.errors import InputError
 
+    known = {"none", "imagenet", *plan.makers}
     for command in plan.commands:
         weights = command.settings.get("backbone", {}).get("weights", "none")
-        if weights not in ("none", "imagenet") and not Path(weights).is_dir():
+        if weights not in known and not Path(weights).is_dir():
             raise InputError(
                 f"backbone.weights: {weights} not found; expected a re-ID run's "
                 "folder: `tfipgan import-weights` makes one of a checkpoint"
