@@ -2,12 +2,11 @@
 
 import json
 import shutil
-import signal
 from pathlib import Path
 
 import click
 
-from tfipgan.cli.common import FOLDER
+from tfipgan.cli.common import FOLDER, sigterm_exits
 from tfipgan.errors import shorten_name
 
 LOCK, MARK = ".lock", "reproduce.json"
@@ -171,15 +170,12 @@ def _run(experiment, plan, out, jobs, progress):
             disable=not progress,
             smoothing=0,
         )
-        # As Ctrl-C: the trainings under way save, and the same command goes on.
-        before = signal.signal(signal.SIGTERM, _end)
         try:
-            with bar:
+            # The trainings under way save, and the same command goes on.
+            with bar, sigterm_exits():
                 chain.run(plan.commands, jobs)
         except CommandFailed as error:
             raise click.ClickException(str(error)) from error
-        finally:
-            signal.signal(signal.SIGTERM, before)
         results = collect_results(plan, chain, experiment)
         return write_output(out, results, experiment, plan)
 
@@ -275,7 +271,3 @@ def _claim(out, experiment):
             f"{out} is of {title!r}, expected {experiment.title!r}: give another --out"
         )
     (out / "logs").mkdir(exist_ok=True)
-
-
-def _end(number, frame):
-    raise SystemExit(128 + number)
