@@ -2,12 +2,11 @@
 
 import json
 import shutil
-import signal
 from pathlib import Path
 
 import click
 
-from tfipgan.cli.common import FOLDER
+from tfipgan.cli.common import FOLDER, sigterm_exits
 from tfipgan.errors import shorten_name
 
 LOCK, MARK = ".lock", "reproduce.json"
@@ -171,15 +170,12 @@ def _run(experiment, plan, out, jobs, progress):
             disable=not progress,
             smoothing=0,
         )
-        # As Ctrl-C: the trainings under way save, and the same command goes on.
-        before = signal.signal(signal.SIGTERM, _end)
         try:
-            with bar:
+            # The trainings under way save, and the same command goes on.
+            with bar, sigterm_exits():
                 chain.run(plan.commands, jobs)
         except CommandFailed as error:
             raise click.ClickException(str(error)) from error
-        finally:
-            signal.signal(signal.SIGTERM, before)
         results = collect_results(plan, chain, experiment)
         return write_output(out, results, experiment, plan)
 
@@ -221,9 +217,10 @@ def _require_valid(plan):
         try:
             known[name].make_context(name, words)
         except click.UsageError as error:
+            problem = error.format_message().rstrip(".")
             raise ConfigError(
-                f"{command.name}: `{shorten_name(str(command))}`: "
-                f"{error.format_message()}; change its step in experiment.yaml"
+                f"{command.name}: `{shorten_name(str(command))}`: {problem}; change "
+                "its step in experiment.yaml"
             ) from None
 
 
@@ -231,9 +228,10 @@ def _require_weights(plan):
     """See that the backbones' weights are there, before the first day of work."""
     from tfipgan.errors import InputError
 
+    known = {"none", "imagenet", *plan.makers}
     for command in plan.commands:
         weights = command.settings.get("backbone", {}).get("weights", "none")
-        if weights not in ("none", "imagenet") and not Path(weights).is_dir():
+        if weights not in known and not Path(weights).is_dir():
             raise InputError(
                 f"backbone.weights: {weights} not found; expected a re-ID run's "
                 "folder: `tfipgan import-weights` makes one of a checkpoint"
@@ -273,7 +271,3 @@ def _claim(out, experiment):
             f"{out} is of {title!r}, expected {experiment.title!r}: give another --out"
         )
     (out / "logs").mkdir(exist_ok=True)
-
-
-def _end(number, frame):
-    raise SystemExit(128 + number)

@@ -123,7 +123,7 @@ def translate(
     else:
         samples, root = _source_images(source, format, pattern)
         samples, left_out = readable_as_listed(root, samples, **reading)
-        theirs, their_root = _source_images(target, target_format, target_pattern)
+        theirs, their_root = _target_images(target, target_format, target_pattern)
         theirs, _ = readable_as_listed(their_root, theirs, **reading)
         translator, settings, named = _of_colours(samples, theirs, image_size)
     written = translate_dataset(
@@ -182,13 +182,28 @@ def _of_colours(source, target, image_size):
 
 def _source_images(source, format, pattern):
     """Return a dataset's training samples and the folder that they are below."""
-    from tfipgan.data.datasets import read_split, training_samples
+    from tfipgan.data.datasets import training_samples
+
+    samples, root = _training_images(source, format, pattern)
+    return training_samples(samples), root
+
+
+def _target_images(target, format, pattern):
+    """As `_source_images`, of a dataset that needs no identities."""
+    from tfipgan.data.datasets import camera_samples
+
+    samples, root = _training_images(target, format, pattern)
+    return camera_samples(samples), root
+
+
+def _training_images(dataset, format, pattern):
+    from tfipgan.data.datasets import read_split
     from tfipgan.data.layouts import find_layout
 
     layout = find_layout(
-        source, format=format, pattern=pattern, splits=("train",), flat=True
+        dataset, format=format, pattern=pattern, splits=("train",), flat=True
     )
-    return training_samples(read_split(layout, "train")), layout.folders["train"]
+    return read_split(layout, "train"), layout.folders["train"]
 
 
 def _verify(folder, options):

@@ -372,6 +372,22 @@ def test_colour_map(tfipgan, tiny_world, tmp_path):
         assert np.abs(made - real).max() < max(3, away / 3)
 
 
+def test_colours_of_cameras_without_people(tfipgan, tiny_world, tmp_path):
+    crops = tmp_path / "crops" / "cam7"
+    crops.mkdir(parents=True)
+    for number in range(2):
+        Image.new("RGB", (8, 16), (200, 100 * number, 50)).save(crops / f"{number}.png")
+    words = ["translate", "--method", "colour-map", "--image-size", "32x16"]
+    words += ["--source", tiny_world / "source", "--target", crops.parent]
+    words += ["--target-pattern", "cam(?P<camera>[0-9]+)/", "--out", tmp_path / "out"]
+    result = tfipgan(*words, "--no-progress")
+    assert result.exit_code == 0, result.output
+    assert {s.camera_id for s in read_images(tmp_path / "out")} == {7}
+    words[-3] = "(?P<person>[0-9])"
+    result = tfipgan(*words[:-1], tmp_path / "other")
+    assert result.exit_code == 1 and "2 of 2 images have no camera" in result.stderr
+
+
 def mean_colour(paths):
     images = [np.asarray(Image.open(path)).mean(axis=(0, 1)) for path in paths]
     return np.mean(images, axis=0)

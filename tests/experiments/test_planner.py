@@ -212,7 +212,7 @@ MINE = """title: Mine
 directions: {there: {source: a, target: b}}
 steps:
   first: train-reid --config strong --data $source
-  second: train-reid --config strong --data $target --set seed=${seed+7}
+  second: train-reid --config strong --data $target --set ' seed=${seed+7}'
 rows:
   plain:
     row: plain row
@@ -225,7 +225,7 @@ rows:
     after: plain
     steps:
       reid: >-
-        train-reid --config strong --set reid.epochs=3 --data $source
+        train-reid --config=strong --set=reid.epochs=3 --data $source
         --translated "$here/a b" --set reid.batch_size=5
       self: evaluate --model $reid --data $source
       metrics: evaluate --query $query --gallery $gallery
@@ -271,7 +271,7 @@ def test_rows_of_any_shape(mine, tmp_path):
 def test_values_of_a_step_give_way_to_the_commands(mine, tmp_path):
     commands = by_name(mine)
     second = parsed(commands["there-seed_0-shared-second"])
-    assert second["overrides"] == ("reid.epochs=2", "seed=7")
+    assert second["overrides"] == ("reid.epochs=2", " seed=7")
     reid = parsed(commands["there-seed_0-more-reid"])
     assert reid["overrides"] == (
         "reid.epochs=3", "reid.batch_size=5", "reid.epochs=2", "seed=0",
@@ -285,5 +285,9 @@ def test_values_of_a_step_give_way_to_the_commands(mine, tmp_path):
 
 def test_a_config_that_is_not_there(tmp_path):
     (tmp_path / "experiment.yaml").write_text(MINE)
-    with pytest.raises(ConfigError, match=r"strong\.yaml"):
+    with pytest.raises(ConfigError) as error:
         planned(tmp_path, tmp_path)
+    assert str(error.value) == (
+        f"--config strong of experiment.yaml: {tmp_path / 'strong.yaml'} not found; "
+        "expected the name of a file of that folder, without .yaml"
+    )

@@ -186,3 +186,8 @@ def test_its_config_makes_the_same_one(residual, upsampling):
         for n in (network, again)
     ]
     assert shapes[0] == shapes[1]
+
+
+def test_an_unknown_upsampling_is_refused():
+    with pytest.raises(InputError, match="upsampling is 'nearest', expected one of tr"):
+        Generator(3, upsampling="nearest")

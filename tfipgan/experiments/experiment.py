@@ -105,9 +105,9 @@ def load_experiment(folder: str | os.PathLike) -> Experiment:
     path = _find(Path(folder))
     values = mapping(read_yaml(path), path, "", _KEYS)
     require(values, path, "", ("title", "directions", "rows"))
-    world = values.get("world")
-    if world is not None:
-        world = mapping(world, path, "world", WORLD_KEYS)
+    world = None
+    if "world" in values:
+        world = mapping(values["world"], path, "world", WORLD_KEYS)
         for key, value in world.items():
             if key == "size":
                 text(value, path, "world.size")

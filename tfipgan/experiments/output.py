@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tfipgan.errors import InputError
 from tfipgan.experiments.direction_figures import direction_files
 from tfipgan.experiments.experiment import Experiment
 from tfipgan.experiments.plan import Plan
@@ -53,7 +54,10 @@ def collect_folder(folder: Path, experiment: Experiment) -> str:
     """
     results = in_order(read_results(folder), experiment)
     path = folder / INTRODUCTION
-    introduction = path.read_text(encoding="utf-8") if path.is_file() else ""
+    try:
+        introduction = path.read_text(encoding="utf-8") if path.is_file() else ""
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: expected Markdown in UTF-8") from None
     return results_markdown(results, experiment, introduction)
 
 

@@ -76,7 +76,7 @@ class Generator(keras.Model):
     residual one takes what is outside of [-1, 1] for its nearest end.
 
     Raises:
-        InputError: the image size is not a multiple of 4.
+        InputError: an unknown upsampling, or the image size is not a multiple of 4.
     """
 
     def __init__(
@@ -88,6 +88,9 @@ class Generator(keras.Model):
         upsampling="transposed",
         **kwargs,
     ):
+        if upsampling not in UPSAMPLINGS:
+            known = ", ".join(UPSAMPLINGS)
+            raise InputError(f"upsampling is {upsampling!r}, expected one of {known}")
         # The image that is added is the one given, not one rounded to bfloat16.
         super().__init__(autocast=False, **kwargs)
         self.num_domains = num_domains
