@@ -71,6 +71,14 @@ def test_what_is_left_out_has_its_default(written):
             "directions.../x: expected a name of letters, digits and underscores",
         ),
         (
+            {**SMALL, "directions": {"logs": {"source": "a", "target": "b"}}},
+            "underscores, none of data, figures, logs, results",
+        ),
+        (
+            {**SMALL, "directions": {"x": {"source": "", "target": "b"}}},
+            "directions.x.source: expected a name, found ''",
+        ),
+        (
             {**SMALL, "directions": {"x": {"source": "a"}}},
             "directions.x.target is missing",
         ),
