@@ -124,7 +124,7 @@ def test_what_is_wrong_with_a_direction_is_named(written, key, value, message):
         ({"a": {**ROW, "after": "b"}}, "rows.a.after: expected a row that stands bef"),
         ({"a": {**ROW, "after": ["a"]}}, "rows.a.after: expected a row that stands be"),
         ({"a": {**ROW, "row": "x/y"}}, "rows.a.row: expected letters, digits, spaces"),
-        ({"a": {**ROW, "network": ""}}, "rows.a.network: expected letters"),
+        ({"a": {**ROW, "network": ""}}, "rows.a.network: expected a name, found"),
         ({"a": ROW, "b": {**ROW, "row": "a"}}, "rows: a and b are both the row a with"),
         (
             {"a": {**ROW, "row": "x y"}, "b": {**ROW, "row": "x_y"}},
