@@ -165,9 +165,10 @@ def _of_run(model):
     from tfipgan.weights.checkpoints import checkpoint_step, intact_checkpoint
 
     run = open_run(model, "gan")
+    translator = load_translator(run)
     step = checkpoint_step(intact_checkpoint(run.checkpoints))
     named = {"run": model.resolve().name, "step": step}
-    return load_translator(run), run.config.translation, named
+    return translator, run.config.translation, named
 
 
 def _of_colours(source, target, image_size):
