@@ -182,10 +182,7 @@ def _run(experiment, plan, out, jobs, progress):
 
 def _collect(config_folder, folder):
     """Print the tables of the results in a folder."""
-    from tfipgan.errors import InputError
-    from tfipgan.experiments.experiment import load_experiment
     from tfipgan.experiments.output import collect_folder
-    from tfipgan.experiments.result_files import read_results
 
     context = click.get_current_context()
     for parameter in context.command.params:
@@ -196,15 +193,7 @@ def _collect(config_folder, folder):
                 f"{parameter.opts[0]} has no meaning with --collect, which runs "
                 "nothing; leave it out"
             )
-    if config_folder is None:
-        names = sorted({result["experiment"] for result in read_results(folder)})
-        if len(names) > 1:
-            raise InputError(
-                f"{folder} has results of {shorten_name(', '.join(names))}, expected "
-                "of one experiment: give CONFIG_FOLDER, whose tables they are for"
-            )
-        (config_folder,) = names
-    click.echo(collect_folder(folder, load_experiment(config_folder)), nl=False)
+    click.echo(collect_folder(folder, config_folder), nl=False)
 
 
 def _require_valid(plan):

@@ -116,16 +116,14 @@ def translate(
     require_outside(out, datasets=read)
     require_new_output(out, require_new_folder)
     reading = {"skip": skip_unreadable, "progress": progress}
-    if method == "gan":
-        translator, settings, named = _of_run(model)
-        samples, root = _source_images(source, format, pattern)
-        samples, left_out = readable_as_listed(root, samples, **reading)
-    else:
-        samples, root = _source_images(source, format, pattern)
-        samples, left_out = readable_as_listed(root, samples, **reading)
+    made_of = _of_run(model) if method == "gan" else None
+    samples, root = _source_images(source, format, pattern)
+    samples, left_out = readable_as_listed(root, samples, **reading)
+    if made_of is None:
         theirs, their_root = _target_images(target, target_format, target_pattern)
         theirs, _ = readable_as_listed(their_root, theirs, **reading)
-        translator, settings, named = _of_colours(samples, theirs, image_size)
+        made_of = _of_colours(samples, theirs, image_size)
+    translator, settings, named = made_of
     written = translate_dataset(
         translator,
         samples,

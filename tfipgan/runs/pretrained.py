@@ -119,23 +119,9 @@ def load_pretrained_gan(
                 f"{option}: the {name} of {folder} has {found} domains, this run has "
                 f"{expected} (the target's cameras and the source); give other weights"
             )
-        if name == "generator":
-            _require_same_generator(option, folder, run.config.gan, gan)
         values = {key: v.numpy() for key, v in named_weights(source).items()}
         assign_all(named_weights(network), values, f"{option}: {folder}")
         logger.info("the %s starts from %s", name, folder)
-
-
-def _require_same_generator(option, folder, theirs: GanConfig, ours: GanConfig):
-    # Of `residual` the weights' shapes say nothing.
-    for name in ("residual", "upsampling"):
-        found, expected = getattr(theirs, name), getattr(ours, name)
-        if found != expected:
-            raise InputError(
-                f"{option}: the generator of {folder} has gan.{name} "
-                f"{str(found).lower()}, this run has {str(expected).lower()}: set "
-                f"gan.{name} to {str(found).lower()}, or give other weights"
-            )
 
 
 def _open(config: BackboneConfig) -> Run:
