@@ -4,6 +4,8 @@ import contextlib
 import functools
 import logging
 import os
+import re
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -97,6 +99,16 @@ def skip_option(listed):
     )
 
 
+def image_size(context, parameter, value):
+    """Read an option's HEIGHTxWIDTH, in pixels; a callback of click."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", value)
+    if not match:
+        raise click.BadParameter(f"{value!r}, expected HEIGHTxWIDTH, such as 128x64")
+    return int(match[1]), int(match[2])
+
+
 def training_options(command):
     """Add --devices, --cache-images and --resume.
 
@@ -144,6 +156,20 @@ def set_up_tensorflow(threads: int | None) -> None:
     if threads is not None:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+
+@contextlib.contextmanager
+def sigterm_exits():
+    """Let SIGTERM end the block as Ctrl-C does, so that it ends what it has started."""
+
+    def end(number, frame):
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 import click
 
-from tfipgan.cli.common import FOLDER
+from tfipgan.cli.common import FOLDER, sigterm_exits
 
 
 @click.command("demo")
@@ -38,7 +38,8 @@ def demo(out, quick, full, seed):
     jobs = min(2, available_cores())
     run = plan_demo(out, size, seed, threads=available_cores() // jobs)
     try:
-        results = run_demo(run, jobs, lambda line: click.echo(line, err=True))
+        with sigterm_exits():
+            results = run_demo(run, jobs, lambda line: click.echo(line, err=True))
     except CommandFailed as error:
         raise click.ClickException(str(error)) from error
     click.echo(results_table(results))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from tfipgan.cli.common import FOLDER, set_up_tensorflow
+from tfipgan.cli.common import FOLDER, image_size, set_up_tensorflow
 
 KINDS = ("stargan-generator", "stargan-discriminator", "resnet")
 
@@ -16,15 +16,6 @@ def _cameras(context, parameter, value):
     if not re.fullmatch(r"\d+(,\d+)*", value):
         raise click.BadParameter(f"{value!r}, expected numbers such as 1,2,5")
     return tuple(int(number) for number in value.split(","))
-
-
-def _image_size(context, parameter, value):
-    if value is None:
-        return None
-    match = re.fullmatch(r"(\d+)x(\d+)", value)
-    if not match:
-        raise click.BadParameter(f"{value!r}, expected HEIGHTxWIDTH, such as 128x64")
-    return int(match[1]), int(match[2])
 
 
 def _channels(context, parameter, value):
@@ -56,7 +47,7 @@ def _channels(context, parameter, value):
 )
 @click.option(
     "--image-size",
-    callback=_image_size,
+    callback=image_size,
     metavar="HEIGHTxWIDTH",
     help="Size to run at.  [default: 128x64; 256x128 for resnet]",
 )

@@ -1,13 +1,12 @@
-"""tfipgan reproduce: every row of the paper's tables that an experiment.yaml describes."""
+"""tfipgan reproduce: every row of the paper's tables, as experiment.yaml has them."""
 
 import json
 import shutil
-import signal
 from pathlib import Path
 
 import click
 
-from tfipgan.cli.common import FOLDER
+from tfipgan.cli.common import FOLDER, sigterm_exits
 from tfipgan.errors import shorten_name
 
 LOCK, MARK = ".lock", "reproduce.json"
@@ -171,25 +170,19 @@ def _run(experiment, plan, out, jobs, progress):
             disable=not progress,
             smoothing=0,
         )
-        # As Ctrl-C: the trainings under way save, and the same command goes on.
-        before = signal.signal(signal.SIGTERM, _end)
         try:
-            with bar:
+            # The trainings under way save, and the same command goes on.
+            with bar, sigterm_exits():
                 chain.run(plan.commands, jobs)
         except CommandFailed as error:
             raise click.ClickException(str(error)) from error
-        finally:
-            signal.signal(signal.SIGTERM, before)
         results = collect_results(plan, chain, experiment)
         return write_output(out, results, experiment, plan)
 
 
 def _collect(config_folder, folder):
     """Print the tables of the results in a folder."""
-    from tfipgan.errors import InputError
-    from tfipgan.experiments.experiment import load_experiment
     from tfipgan.experiments.output import collect_folder
-    from tfipgan.experiments.result_files import read_results
 
     context = click.get_current_context()
     for parameter in context.command.params:
@@ -200,15 +193,7 @@ def _collect(config_folder, folder):
                 f"{parameter.opts[0]} has no meaning with --collect, which runs "
                 "nothing; leave it out"
             )
-    if config_folder is None:
-        names = sorted({result["experiment"] for result in read_results(folder)})
-        if len(names) > 1:
-            raise InputError(
-                f"{folder} has results of {shorten_name(', '.join(names))}, expected "
-                "of one experiment: give CONFIG_FOLDER, whose tables they are for"
-            )
-        (config_folder,) = names
-    click.echo(collect_folder(folder, load_experiment(config_folder)), nl=False)
+    click.echo(collect_folder(folder, config_folder), nl=False)
 
 
 def _require_valid(plan):
@@ -221,9 +206,10 @@ def _require_valid(plan):
         try:
             known[name].make_context(name, words)
         except click.UsageError as error:
+            problem = error.format_message().rstrip(".")
             raise ConfigError(
-                f"{command.name}: `{shorten_name(str(command))}`: "
-                f"{error.format_message()}; change its step in experiment.yaml"
+                f"{command.name}: `{shorten_name(str(command))}`: {problem}; change "
+                "its step in experiment.yaml"
             ) from None
 
 
@@ -231,9 +217,10 @@ def _require_weights(plan):
     """See that the backbones' weights are there, before the first day of work."""
     from tfipgan.errors import InputError
 
+    known = {"none", "imagenet", *plan.makers}
     for command in plan.commands:
         weights = command.settings.get("backbone", {}).get("weights", "none")
-        if weights not in ("none", "imagenet") and not Path(weights).is_dir():
+        if weights not in known and not Path(weights).is_dir():
             raise InputError(
                 f"backbone.weights: {weights} not found; expected a re-ID run's "
                 "folder: `tfipgan import-weights` makes one of a checkpoint"
@@ -273,7 +260,3 @@ def _claim(out, experiment):
             f"{out} is of {title!r}, expected {experiment.title!r}: give another --out"
         )
     (out / "logs").mkdir(exist_ok=True)
-
-
-def _end(number, frame):
-    raise SystemExit(128 + number)

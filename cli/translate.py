@@ -8,6 +8,7 @@ import click
 from tfipgan.cli.common import (
     FOLDER,
     dataset_options,
+    image_size,
     runtime_options,
     set_up_tensorflow,
     skip_option,
@@ -15,7 +16,8 @@ from tfipgan.cli.common import (
 from tfipgan.config.workers import worker_share
 from tfipgan.files.worker import share_done
 
-_NEEDED = ("model", "source", "out")
+_NEEDED = ("source", "out")
+METHODS = ("gan", "colour-map")
 
 
 def _or_verify(command):
@@ -50,77 +52,157 @@ def _or_verify(command):
 @click.command("translate")
 @click.option("--model", type=FOLDER, help="Run of train-gan.")
 @click.option("--source", type=FOLDER, help="Dataset to translate.")
+@click.option(
+    "--method",
+    type=click.Choice(METHODS),
+    default="gan",
+    show_default=True,
+    help="By the run's generator, or without one by the colours of --target's cameras.",
+)
+@click.option("--target", type=FOLDER, help="Dataset whose colours colour-map takes.")
+@click.option(
+    "--image-size",
+    callback=image_size,
+    metavar="HEIGHTxWIDTH",
+    help="Of colour-map's images, in pixels.  [default: 128x64]",
+)
 @click.option("--out", type=FOLDER, help="Folder to make.")
 @click.option(
     "--image-format",
     type=click.Choice(["jpeg", "png"]),
-    help="Of the files written.  [default: the run's translation.format]",
+    help="Of the files written.  [default: the run's translation.format, or jpeg]",
 )
 @skip_option("the manifest lists them")
 @_or_verify
 @dataset_options()
+@dataset_options("target")
 @runtime_options
 def translate(
-    model, source, out, image_format, skip_unreadable, format, pattern, progress
+    model,
+    source,
+    method,
+    target,
+    image_size,
+    out,
+    image_format,
+    skip_unreadable,
+    format,
+    pattern,
+    target_format,
+    target_pattern,
+    progress,
 ):
     """Write each training image of SOURCE once for each target camera.
 
     Names stay, with _to_c<camera> before the ending: 0002_c1s1_000451_03_to_c4.jpg.
     The same command goes on where a killed one ended: until all is done, the images are
     in OUT.part. OUT/manifest.jsonl lists them with their checksums. All but --verify
-    needs --model, --source and --out. Several processes share the work if TF_CONFIG
-    makes them workers.
+    needs --source and --out, and --model or --method colour-map with --target. Several
+    processes share the work if TF_CONFIG makes them workers.
+
+    colour-map gives the pixels of each of SOURCE's cameras the mean and covariance of
+    each camera of TARGET's training images. It takes seconds and trains nothing: what a
+    GAN has to beat.
     """
     from tfipgan.data.output_place import require_outside
     from tfipgan.files.output_file import require_new_folder
     from tfipgan.files.partial_output import require_new_output
-    from tfipgan.runs.run import load_generator, open_run
     from tfipgan.translation.dataset import translate_dataset
     from tfipgan.translation.manifest_check import readable_as_listed
-    from tfipgan.weights.checkpoints import checkpoint_step, intact_checkpoint
 
+    _require_options(method, model=model, target=target, image_size=image_size)
     worker = worker_share()
-    require_outside(out, datasets=[source])
+    read = [source] if target is None else [source, target]
+    require_outside(out, datasets=read)
     require_new_output(out, require_new_folder)
-    run = open_run(model, "gan")
+    reading = {"skip": skip_unreadable, "progress": progress}
+    made_of = _of_run(model) if method == "gan" else None
     samples, root = _source_images(source, format, pattern)
-    samples, left_out = readable_as_listed(
-        root, samples, skip=skip_unreadable, progress=progress
-    )
+    samples, left_out = readable_as_listed(root, samples, **reading)
+    if made_of is None:
+        theirs, their_root = _target_images(target, target_format, target_pattern)
+        theirs, _ = readable_as_listed(their_root, theirs, **reading)
+        made_of = _of_colours(samples, theirs, image_size)
+    translator, settings, named = made_of
     written = translate_dataset(
-        load_generator(run),
-        run.domains,
+        translator,
         samples,
         root,
         out,
-        image_size=run.config.gan.image_size,
-        batch_size=run.config.translation.batch_size,
-        format=image_format or run.config.translation.format,
-        quality=run.config.translation.quality,
+        batch_size=settings.batch_size,
+        format=image_format or settings.format,
+        quality=settings.quality,
         progress=progress,
-        named={
-            "run": model.resolve().name,
-            "step": checkpoint_step(intact_checkpoint(run.checkpoints)),
-            "source": source.resolve().name,
-        },
+        named={**named, "source": source.resolve().name},
         left_out=left_out,
         worker=worker,
     )
     if written is None:
         click.echo(share_done(worker, out))
         return
-    click.echo(f"{written} images, {len(run.domains.cameras)} for each source image")
+    click.echo(f"{written} images, {len(translator.cameras)} for each source image")
+
+
+def _require_options(method, **options):
+    """See that the method's options are given, and no other's."""
+    own = {"gan": ("model",), "colour-map": ("target", "image_size")}[method]
+    for name, value in options.items():
+        option = f"--{name.replace('_', '-')}"
+        if value is not None and name not in own:
+            raise click.UsageError(
+                f"{option} has no meaning with --method {method}; leave it out, or "
+                "give the other --method"
+            )
+        if value is None and name in own and name != "image_size":
+            raise click.UsageError(f"Missing option '{option}'.")
+
+
+def _of_run(model):
+    """Return the translator of a GAN run, its settings, and names for the manifest."""
+    from tfipgan.runs.run import load_translator, open_run
+    from tfipgan.weights.checkpoints import checkpoint_step, intact_checkpoint
+
+    run = open_run(model, "gan")
+    translator = load_translator(run)
+    step = checkpoint_step(intact_checkpoint(run.checkpoints))
+    named = {"run": model.resolve().name, "step": step}
+    return translator, run.config.translation, named
+
+
+def _of_colours(source, target, image_size):
+    """As `_of_run`, of the map between the colours of two datasets."""
+    from tfipgan.config import GanConfig, TranslationConfig
+    from tfipgan.translation.colour_map import fit_colour_map
+
+    size = image_size or GanConfig().image_size
+    named = {"run": "colour-map", "step": 0}
+    return fit_colour_map(source, target, size), TranslationConfig(), named
 
 
 def _source_images(source, format, pattern):
     """Return a dataset's training samples and the folder that they are below."""
-    from tfipgan.data.datasets import read_split, training_samples
+    from tfipgan.data.datasets import training_samples
+
+    samples, root = _training_images(source, format, pattern)
+    return training_samples(samples), root
+
+
+def _target_images(target, format, pattern):
+    """As `_source_images`, of a dataset that needs no identities."""
+    from tfipgan.data.datasets import camera_samples
+
+    samples, root = _training_images(target, format, pattern)
+    return camera_samples(samples), root
+
+
+def _training_images(dataset, format, pattern):
+    from tfipgan.data.datasets import read_split
     from tfipgan.data.layouts import find_layout
 
     layout = find_layout(
-        source, format=format, pattern=pattern, splits=("train",), flat=True
+        dataset, format=format, pattern=pattern, splits=("train",), flat=True
     )
-    return training_samples(read_split(layout, "train")), layout.folders["train"]
+    return read_split(layout, "train"), layout.folders["train"]
 
 
 def _verify(folder, options):
@@ -154,7 +236,7 @@ def _verify(folder, options):
 
 def _weights_digest(model, threads):
     set_up_tensorflow(threads)
-    from tfipgan.runs.run import load_generator, open_run
+    from tfipgan.runs.run import load_translator, open_run
     from tfipgan.weights.fingerprint import weights_digest
 
-    return weights_digest(load_generator(open_run(model, "gan")))
+    return weights_digest(*load_translator(open_run(model, "gan")).networks)

@@ -21,6 +21,8 @@ _COLUMNS = {
     "distance": "distance",
     "source distance": "source_distance",
     "floor": "floor",
+    "sharpness": "sharpness",
+    "fine": "fine",
 }
 
 
@@ -67,8 +69,10 @@ def translation_quality(
     and how many of real images that nothing was trained on (query and gallery, without
     junk and distractors); and the kernel distance in the classifier's descriptors from
     the camera's real training images to the translated ones, to the source's as they
-    are (with --source), and to those real ones, which is the floor. docs/method.md
-    defines them.
+    are (with --source), and to those real ones, which is the floor. Without a network:
+    sharpness, the energy of the translated images' gradients, and fine, that of their
+    highest frequencies, each over the real training images'; 1 is as sharp.
+    docs/method.md defines them.
     """
     from tfipgan.data.datasets import (
         read_dataset,

@@ -128,6 +128,22 @@ def test_a_downward_import_is_right():
     assert problems("tfipgan.runs.run", source) == []
 
 
+# Which generators a GAN run has, and what they take, is nothing to those who translate.
+OWN_GENERATORS = {"models", "runs", "training", "weights"}
+GENERATOR_WORDS = re.compile("load_generator|one_hot")
+
+
+def test_others_translate_by_the_translator_alone():
+    found = {
+        name: GENERATOR_WORDS.findall(path.read_text(encoding="utf-8"))
+        for name, path in MODULES.items()
+    }
+    assert {room(name) for name in found if found[name]} <= OWN_GENERATORS
+    # The words are there, where they may be.
+    assert set(found["tfipgan.runs.run"]) == {"load_generator"}
+    assert set(found["tfipgan.models.translator"]) == {"one_hot"}
+
+
 def test_every_room_is_there_and_few_files_are_loose():
     assert {room(module) for module in MODULES} == set(FLOORS)
     assert len(list((ROOT / "tfipgan").glob("*.py"))) <= MOST_LOOSE

@@ -197,7 +197,7 @@ def test_the_whole_chain(installed, outside):
     assert "<img" in report.read_text() and f"Report: {report}" in told
     assert f"{results['rows'][2]['mAP']:.3f}" in told
     for dataset in ("source", "target"):
-        assert (outside / "demo" / "data" / dataset / "query").is_dir()
+        assert (outside / "demo" / "data" / "world_0" / dataset / "query").is_dir()
 
 
 def test_help_imports_nothing_heavy():

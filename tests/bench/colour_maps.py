@@ -60,29 +60,3 @@ def fit_table(pixels, wanted):
         return np.clip(affine(image) + table[cells(image)], 0, 1)
 
     return apply
-
-
-def moments(pixels):
-    """Return the mean (3,) and the covariance (3, 3)."""
-    return pixels.mean(axis=0), np.cov(pixels, rowvar=False)
-
-
-def fit_transport(given, wanted):
-    """Fit the affine map between two moments that moves colours least; without pairs.
-
-    The optimal transport of one normal distribution to another (Pitie and Kokaram
-    2007): mean and covariance become the wanted ones.
-    """
-    (mean, covariance), (wanted_mean, wanted_covariance) = given, wanted
-    root, back = _power(covariance, 0.5), _power(covariance, -0.5)
-    matrix = back @ _power(root @ wanted_covariance @ root, 0.5) @ back
-
-    def apply(image):
-        return np.clip((image - mean) @ matrix + wanted_mean, 0, 1)
-
-    return apply
-
-
-def _power(symmetric, exponent):
-    values, vectors = np.linalg.eigh(symmetric)
-    return vectors * values**exponent @ vectors.T

@@ -186,8 +186,9 @@ def resident_mib(pid):
 def main():
     demo = Path(sys.argv[1])
     models = demo / "models"
-    paths = sorted((demo / "data" / "target" / "bounding_box_test").glob("*.jpg"))
-    paths += sorted((demo / "data" / "target" / "bounding_box_train").glob("*.jpg"))
+    (target,) = demo.glob("data/world_*/target")
+    paths = sorted((target / "bounding_box_test").glob("*.jpg"))
+    paths += sorted((target / "bounding_box_train").glob("*.jpg"))
     files = [path.read_bytes() for path in paths[:IMAGES]]
     print_machine("tensorflow", "grpcio")
     with tempfile.TemporaryDirectory() as folder:

@@ -162,22 +162,19 @@ def translate(folder):
     import shutil
 
     from tfipgan.data.datasets import read_images
-    from tfipgan.data.labels import DomainMap
+    from tfipgan.models.translator import Translator
     from tfipgan.translation.dataset import translate_dataset
 
-    network = _generator()
+    translator = Translator(_generator(), tuple(range(1, DOMAINS)), GAN_SIZE)
     samples = read_images(folder)
-    domains = DomainMap(tuple(range(1, DOMAINS)))
 
     def work():
         with tempfile.TemporaryDirectory() as out:
             translate_dataset(
-                network,
-                domains,
+                translator,
                 samples,
                 folder,
                 Path(out) / "out",
-                image_size=GAN_SIZE,
                 batch_size=GAN_BATCH,
                 progress=False,
             )

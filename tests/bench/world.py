@@ -11,19 +11,13 @@ each. What is there already isn't done again.
 import argparse
 import json
 import shlex
-import shutil
 import statistics
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
-from colour_maps import fit_transport, moments
 from measure import print_machine, print_table
-from PIL import Image
 from world_cameras import draw_sheets, print_cameras
-
-from tfipgan.data.datasets import read_dataset, training_samples
 
 DIRECTIONS = {"source to target": ("source", "target")}
 DIRECTIONS["target to source"] = ("target", "source")
@@ -98,44 +92,9 @@ class Seed:
 
 
 def write_colour_mapped(source, target, folder):
-    """Write each training image of `source` in the colours of each target camera.
-
-    From the source's camera to the target's: the means and the covariances of all
-    pixels of their training images. Nothing is learnt and no identity of the target
-    read; the files have the names that `tfipgan translate` gives.
-    """
-    images = {data: by_camera(data) for data in (source, target)}
-    colours = {
-        (data, camera): moments(
-            np.concatenate([decode(path).reshape(-1, 3) for path in paths])
-        )
-        for data, cameras in images.items()
-        for camera, paths in cameras.items()
-    }
-    aside = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    for camera, paths in images[source].items():
-        for wanted in images[target]:
-            colour_map = fit_transport(colours[source, camera], colours[target, wanted])
-            for path in paths:
-                pixels = np.round(colour_map(decode(path)) * 255).astype(np.uint8)
-                name = f"{path.stem}_to_c{wanted}.jpg"
-                picture = Image.fromarray(pixels)
-                picture.save(aside / name, quality=95, subsampling=0)
-    aside.rename(folder)
-
-
-def by_camera(data):
-    """Return the training images' paths by camera."""
-    cameras = {}
-    for sample in training_samples(read_dataset(data, splits=("train",))):
-        cameras.setdefault(sample.camera_id, []).append(Path(sample.path))
-    return cameras
-
-
-def decode(path):
-    return np.asarray(Image.open(path).convert("RGB"), dtype=np.float64) / 255
+    """Write each training image of `source` in the colours of each target camera."""
+    words = "--method", "colour-map", "--source", source, "--target", target
+    tfipgan("translate", *words, "--out", folder, "--threads", 1, "--no-progress")
 
 
 def print_reid(out, seeds):

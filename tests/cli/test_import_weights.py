@@ -189,7 +189,7 @@ def usage(tfipgan, file, tmp_path):
         (["resnet", "--mean", "1,1"], "'1,1', expected three numbers"),
         (["resnet", "--std", "a,b,c"], "'a,b,c', expected three numbers"),
         (["resnet", "--std", "0,1,1"], "backbone.std: expected three numbers greater"),
-        (["resnet", "--image-size", "0x4"], "reid.image_size: expected two whole"),
+        (["resnet", "--image-size", "0x4"], "'0x4', expected HEIGHTxWIDTH, such as"),
         (["other"], "'other' is not one of"),
     ],
 )  # fmt: skip

@@ -72,12 +72,12 @@ def test_what_it_leaves(tfipgan, pretended, tmp_path):
     result = tfipgan("reproduce", "synthetic", "--out", out, "--seeds", 2)
     assert result.exit_code == 0, result.output
     results = json.loads((out / "results.json").read_text())
-    assert len(results) == 2 * 2 * 4 * 2
+    assert len(results) == 2 * 2 * 6 * 2
     assert list(results[0]) == [
         "direction", "row", "network", "seed",
         "rank-1", "rank-5", "rank-10", "mAP", "identity_accuracy",
     ]  # fmt: skip
-    plain = ("supervised", "direct transfer")
+    plain = ("supervised", "direct transfer", "colour jitter")
     for run in results:
         assert run["identity_accuracy"] == (None if run["row"] in plain else 0.875)
     folder = out / "target_to_source" / "seed_1" / "ipgan_ibn"
@@ -182,6 +182,9 @@ def test_what_can_be_collected(tfipgan, refused, pretended, tmp_path):
     assert result.exit_code == 0, result.output
     assert "\n\nWhat came out.\n\n" in result.stdout
     assert "| mine | baseline | 1 |" in result.stdout
+    (kept / "introduction.md").write_bytes(b"\xff")
+    line = refused(1, "reproduce", "synthetic", "--collect", kept)
+    assert line == f"{kept / 'introduction.md'}: expected Markdown in UTF-8"
     line = refused(1, "reproduce", "demo", "--collect", kept)
     assert "is of the direction 'target_to_source', expected one of demo's" in line
 
@@ -191,6 +194,37 @@ def test_weights_that_are_not_there(refused, pretended, tmp_path):
     line = refused(1, "reproduce", "synthetic", *words)
     assert line.startswith("backbone.weights: runs/no not found; expected a re-ID run")
     assert pretended == []
+
+
+def test_weights_of_a_step_before(tfipgan, pretended, tmp_path):
+    folder, out = tmp_path / "tuned", tmp_path / "out"
+    folder.mkdir()
+    (folder / "experiment.yaml").write_text(TUNED)
+    (folder / "any.yaml").write_text("base: synthetic/base\n")
+    words = [folder, "--out", out, "--seeds", 2, "--no-progress"]
+    result = tfipgan("reproduce", *words)
+    assert result.exit_code == 0, result.output
+    first, tuned = pretended[1:3]
+    assert (first, tuned) == ("there-seed_0-shared-first", "there-seed_0-tuned-reid")
+    kept = out / "results" / "there" / "tuned_baseline_seed1.json"
+    config = json.loads(kept.read_text())["config"]["there-tuned-reid"]
+    assert config["backbone"]["weights"] == "$there-shared-first"
+    # The folder has the seed in its name, and yet it is one recipe.
+    result = tfipgan("reproduce", folder, "--collect", out / "results")
+    assert result.exit_code == 0, result.output
+
+
+TUNED = """title: Tuned
+world: {}
+directions: {there: {source: source, target: target}}
+steps:
+  first: train-reid --config any --data $source
+rows:
+  tuned:
+    steps:
+      reid: train-reid --config any --data $target --set backbone.weights=$first
+      metrics: evaluate --model $reid --data $target
+"""
 
 
 def test_a_folder_of_another_experiment(tfipgan, refused, pretended, tmp_path):

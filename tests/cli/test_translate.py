@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -343,3 +344,70 @@ def test_verify_what_can_not_be(refused, tfipgan, copy, tmp_path):
     assert line.startswith(f"{copy / 'manifest.jsonl'} is damaged")
     result = tfipgan("translate", "--verify", copy, "--out", copy)
     assert result.exit_code == 2 and "leave out --out" in result.stderr
+
+
+# ----------------------------------------------------------------- the colour map
+
+
+def test_colour_map(tfipgan, tiny_world, tmp_path):
+    source, target = tiny_world / "source", tiny_world / "target"
+    out = tmp_path / "out"
+    words = ["translate", "--method", "colour-map", "--source", source]
+    words += ["--target", target, "--out", out, "--image-size", "32x16"]
+    result = tfipgan(*words, "--no-progress")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.endswith(", 3 for each source image\n")
+    images = sorted(out.rglob("*.jpg"))
+    assert len(images) == 3 * len(list((source / "bounding_box_train").iterdir()))
+    with Image.open(images[0]) as image:
+        assert image.size == (16, 32)
+    checked = tfipgan("translate", "--verify", out, "--source", source)
+    assert checked.exit_code == 0 and "all as the manifest says" in checked.stdout
+    # The target's colours: its mean, but for what rounding and clipping change.
+    for camera in (1, 2, 3):
+        real = mean_colour(target.glob(f"bounding_box_train/*_c{camera}s*"))
+        made = mean_colour(out.rglob(f"*_to_c{camera}.jpg"))
+        before = mean_colour(source.glob("bounding_box_train/*"))
+        away = np.abs(before - real).max()
+        assert np.abs(made - real).max() < max(3, away / 3)
+
+
+def test_colours_of_cameras_without_people(tfipgan, tiny_world, tmp_path):
+    crops = tmp_path / "crops" / "cam7"
+    crops.mkdir(parents=True)
+    for number in range(2):
+        Image.new("RGB", (8, 16), (200, 100 * number, 50)).save(crops / f"{number}.png")
+    words = ["translate", "--method", "colour-map", "--image-size", "32x16"]
+    words += ["--source", tiny_world / "source", "--target", crops.parent]
+    words += ["--target-pattern", "cam(?P<camera>[0-9]+)/", "--out", tmp_path / "out"]
+    result = tfipgan(*words, "--no-progress")
+    assert result.exit_code == 0, result.output
+    assert {s.camera_id for s in read_images(tmp_path / "out")} == {7}
+    words[-3] = "(?P<person>[0-9])"
+    result = tfipgan(*words[:-1], tmp_path / "other")
+    assert result.exit_code == 1 and "2 of 2 images have no camera" in result.stderr
+
+
+def mean_colour(paths):
+    images = [np.asarray(Image.open(path)).mean(axis=(0, 1)) for path in paths]
+    return np.mean(images, axis=0)
+
+
+def test_options_of_another_method(tfipgan, tiny_gan_run, tiny_world, tmp_path):
+    source = ["--source", tiny_world / "source", "--out", tmp_path / "out"]
+    target = ["--target", tiny_world / "target"]
+    model = ["--model", tiny_gan_run.path]
+    mapped = ["--method", "colour-map"]
+    for words, expected in (
+        ([*mapped, *model, *target], "--model has no meaning with --method colour-map"),
+        ([*model, *target], "--target has no meaning with --method gan; leave it out"),
+        (
+            [*model, "--image-size", "8x8"],
+            "--image-size has no meaning with --method g",
+        ),
+        (mapped, "Missing option '--target'."),
+        ([], "Missing option '--model'."),
+    ):
+        result = tfipgan("translate", *source, *words)
+        assert result.exit_code == 2 and expected in result.stderr
+    assert not (tmp_path / "out").exists()

@@ -12,6 +12,7 @@ from tfipgan.config import load_config
 from tfipgan.data.datasets import read_dataset, read_images
 from tfipgan.evaluation.features import classes_and_features
 from tfipgan.evaluation.kernel_distance import kernel_distance
+from tfipgan.evaluation.sharpness import image_energies
 from tfipgan.runs.run import load_reid_network, open_run
 
 
@@ -80,6 +81,14 @@ def test_the_numbers(tfipgan, words, classifier, translated, tiny_world, tmp_pat
         classes, made = measured(read_images(translated), camera)
         _, real = measured(target.train, camera)
         held_out, others = measured(people, camera)
+        energies = np.divide(
+            *(
+                image_energies(
+                    [s for s in one if s.camera_id == camera], (32, 16)
+                ).mean(axis=0)
+                for one in (read_images(translated), target.train)
+            )
+        )
         assert values == {
             "camera": camera,
             "images": 30,
@@ -89,21 +98,25 @@ def test_the_numbers(tfipgan, words, classifier, translated, tiny_world, tmp_pat
             "distance": pytest.approx(kernel_distance(made, real)),
             "source_distance": pytest.approx(kernel_distance(untranslated, real)),
             "floor": pytest.approx(kernel_distance(others, real)),
+            "sharpness": pytest.approx(energies[0]),
+            "fine": pytest.approx(energies[1]),
         }
     assert list(found) == [
-        "accuracy", "real_accuracy", "distance", "source_distance", "floor", "cameras",
+        "accuracy", "real_accuracy", "distance", "source_distance", "floor",
+        "sharpness", "fine", "cameras",
     ]  # fmt: skip
     assert len(found["cameras"]) == 3 and 0 <= found["accuracy"] <= 1
     lines = result.stdout.splitlines()
     assert lines[0].split() == [
         "camera", "images", "accuracy", "real", "images", "real", "accuracy",
-        "distance", "source", "distance", "floor",
+        "distance", "source", "distance", "floor", "sharpness", "fine",
     ]  # fmt: skip
     last = found["cameras"][-1]
     assert lines[-2].split() == [
         "3", "30", f"{last['accuracy']:.3f}", str(last["real_images"]),
         f"{last['real_accuracy']:.3f}", f"{last['distance']:.3f}",
         f"{last['source_distance']:.3f}", f"{last['floor']:.3f}",
+        f"{last['sharpness']:.3f}", f"{last['fine']:.3f}",
     ]  # fmt: skip
     assert lines[-1].split()[:3] == ["all", "-", f"{found['accuracy']:.3f}"]
 

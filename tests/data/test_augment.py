@@ -1,11 +1,13 @@
 """Augmentation: the limits of the crop at every size, and the flip."""
 
+import colorsys
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tfipgan.data import augment
-from tfipgan.data.augment import random_flip, random_sized_crop
+from tfipgan.data.augment import color_jitter, random_flip, random_sized_crop
 
 # Top, left, height and width of the crops of seeds (0, 1), (1, 1), ... when height over
 # width was drawn from 2 to 3 whatever the image's own: for images of 2 to 1 the same.
@@ -134,3 +136,39 @@ def test_flip_mirrors_half_of_the_images():
         else:
             np.testing.assert_array_equal(got, image)
     assert 35 <= flipped <= 65
+
+
+# ------------------------------------------------------------------------ colours
+
+
+def slow_jitter(image, draws):
+    """As `color_jitter`, by other words."""
+    image = np.clip(image * (1 + draws[0]), 0, 255)
+    mean = (image @ [0.299, 0.587, 0.114]).mean()
+    image = np.clip(image + draws[1] * (image - mean), 0, 255)
+    grey = (image @ [0.299, 0.587, 0.114])[..., None]
+    image = np.clip(image + draws[2] * (image - grey), 0, 255)
+    turned = [
+        [colorsys.hsv_to_rgb((h + draws[3] / 4) % 1, s, v) for h, s, v in row]
+        for row in (
+            [colorsys.rgb_to_hsv(*pixel) for pixel in row] for row in image / 255
+        )
+    ]
+    return 255 * np.array(turned)
+
+
+@pytest.mark.parametrize("strength", [0.1, 0.6, 1.0])
+def test_jitter_is_that_of_the_slow_way(strength):
+    image = np.random.default_rng(0).uniform(0, 255, (4, 3, 3)).astype(np.float32)
+    jitter = tf.function(lambda seed: color_jitter(image, strength, seed))
+    seen = []
+    for number in range(20):
+        seed = (number, 5)
+        draws = tf.random.stateless_uniform((4,), seed, -strength, strength).numpy()
+        found = jitter(tf.constant(seed)).numpy()
+        np.testing.assert_allclose(found, slow_jitter(image, draws), atol=0.02)
+        assert found.dtype == np.float32
+        seen.append(draws)
+    # All four use what they may, to both sides.
+    assert (np.max(seen, axis=0) > 0.7 * strength).all()
+    assert (np.min(seen, axis=0) < -0.7 * strength).all()

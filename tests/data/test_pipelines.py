@@ -267,6 +267,18 @@ def test_augmentation_is_what_was_asked_for(reid):
     assert different.sum() >= 6
 
 
+def test_jitter_is_of_colours_alone(reid):
+    (plain,), (none,), (jittered,) = (
+        reid(end_step=1, crop=False, flip=False, jitter=jitter)
+        for jitter in (0.0, 1e-9, 0.4)
+    )
+    np.testing.assert_allclose(none["images"], plain["images"], atol=1e-5)
+    away = np.abs(jittered["images"] - plain["images"]).mean(axis=(1, 2, 3))
+    assert (away > 0.01).all() and len(np.unique(away.round(4))) > 6
+    for name in ("identities", "dropout_noise"):
+        np.testing.assert_array_equal(jittered[name], plain[name])
+
+
 def test_no_two_uses_share_their_random_numbers(gan, reid):
     (one,), (other,) = gan(end_step=1), reid(end_step=1)
     drawn = np.concatenate(

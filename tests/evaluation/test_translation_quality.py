@@ -34,7 +34,15 @@ def foretold(monkeypatch):
         named = [int(s.path.rpartition("=")[2]) for s in samples]
         return np.array([LABELS.index(n) for n in named]), rows_of(samples)
 
+    def energies(made, real, batch_size):
+        assert batch_size == 5
+        return tuple(
+            np.array([[len(s.path), s.camera_id] for s in one], float)
+            for one in (made, real)
+        )
+
     monkeypatch.setattr(module, "classes_and_features", measured)
+    monkeypatch.setattr(module, "energies_at_one_size", energies)
 
 
 def images(kind, named, source_camera=None):
@@ -76,6 +84,9 @@ def test_each_camera():
         "distance": pytest.approx(apart(TRANSLATED[:4], REAL, 1)),
         "source_distance": pytest.approx(apart(SOURCE, REAL, 1)),
         "floor": pytest.approx(apart(HELD_OUT[:3], REAL, 1)),
+        # Both have names of nine letters, and the camera's number.
+        "sharpness": 1.0,
+        "fine": 1.0,
     }
     assert (three["camera"], three["accuracy"], three["distance"]) == (
         3, 1.0, pytest.approx(apart(TRANSLATED[4:8], REAL, 3)),
@@ -95,7 +106,7 @@ def test_all_cameras():
     assert found["accuracy"] == pytest.approx(9 / 13)
     # A share of images: the cameras have 3 and 1.
     assert found["real_accuracy"] == pytest.approx(3 / 4)
-    for name in ("distance", "source_distance"):
+    for name in ("distance", "source_distance", "sharpness", "fine"):
         expected = np.mean([camera[name] for camera in cameras])
         assert found[name] == pytest.approx(expected)
     assert found["floor"] == cameras[0]["floor"]
@@ -120,6 +131,17 @@ def test_a_set_translated_to_the_whole_target():
         assert (camera["accuracy"], camera["images"]) == (None, 3)
         expected = apart(whole, REAL, camera["camera"])
         assert camera["distance"] == pytest.approx(expected)
+        # All of the set, whose number is 0, and names of ten letters.
+        assert (camera["sharpness"], camera["fine"]) == (10 / 9, 0.0)
+
+
+def test_real_images_without_any_detail(monkeypatch):
+    flat = np.zeros((len(REAL), 2))
+    made = np.ones((len(TRANSLATED), 2))
+    monkeypatch.setattr(module, "energies_at_one_size", lambda *args: (made, flat))
+    found = measure()
+    for values in (found, *found["cameras"]):
+        assert values["sharpness"] is values["fine"] is None
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """The demo: plans that the command line takes, its results, its report."""
 
 import json
+import os
 import shutil
+import signal
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
@@ -273,3 +275,25 @@ def test_a_failed_stage_is_one_line(tmp_path, monkeypatch):
         "Error: `tfipgan train-gan` failed with exit code 1",
     ]
     assert not (out / "results.json").exists()
+
+
+def test_sigterm_ends_what_the_demo_has_started(monkeypatch, tmp_path):
+    """Unhandled it would end the demo alone, and the trainings would run on."""
+    ended = []
+
+    def run(chain, commands, at_once):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            ended.append(len(commands))
+
+    monkeypatch.setattr(Chain, "run", run)
+    # Without the demo's own this one is called, and the tests are not ended.
+    before = signal.signal(signal.SIGTERM, lambda number, frame: None)
+    try:
+        out = str(tmp_path / "demo")
+        result = CliRunner().invoke(main, ["demo", "--quick", "--out", out])
+        assert signal.getsignal(signal.SIGTERM)(0, None) is None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert result.exit_code == 128 + signal.SIGTERM and len(ended) == 1

@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-from tfipgan.experiments.experiment import load_experiment
 from tfipgan.experiments.output import INTRODUCTION, collect_folder
 from tfipgan.experiments.result_files import read_results
 
@@ -11,7 +10,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_the_page_is_made_of_the_results():
-    page = collect_folder(DOCS / "results", load_experiment("synthetic"))
+    page = collect_folder(DOCS / "results")
     assert page == (DOCS / "results.md").read_text()
     results = read_results(DOCS / "results")
     assert len(results) == 2 * 4 * 2 * 3

@@ -55,6 +55,7 @@ def test_what_is_left_out_has_its_default(written):
         ({**SMALL, "title": 3}, "title: expected text, found 3"),
         ({**SMALL, "world": {"cameras": 10**20}}, "world.cameras: expected a number, "),
         ({**SMALL, "world": {"size": 3}}, "world.size: expected text, found 3"),
+        ({**SMALL, "world": None}, "world: expected keys and values, found None"),
         (
             {**SMALL, "world": {}},
             "directions.there: expected the drawn world's source and target, found a",
@@ -68,6 +69,14 @@ def test_what_is_left_out_has_its_default(written):
         (
             {**SMALL, "directions": {"../x": {"source": "a", "target": "b"}}},
             "directions.../x: expected a name of letters, digits and underscores",
+        ),
+        (
+            {**SMALL, "directions": {"logs": {"source": "a", "target": "b"}}},
+            "underscores, none of data, figures, logs, results",
+        ),
+        (
+            {**SMALL, "directions": {"x": {"source": "", "target": "b"}}},
+            "directions.x.source: expected a name, found ''",
         ),
         (
             {**SMALL, "directions": {"x": {"source": "a"}}},
@@ -113,9 +122,28 @@ def test_what_is_wrong_with_a_direction_is_named(written, key, value, message):
         ({"a": {}}, "rows.a.steps is missing"),
         ({"a": {**ROW, "stepz": 1}}, "rows.a: unknown key stepz; known keys are row"),
         ({"a": {**ROW, "after": "b"}}, "rows.a.after: expected a row that stands bef"),
+        ({"a": {**ROW, "after": ["a"]}}, "rows.a.after: expected a row that stands be"),
         ({"a": {**ROW, "row": "x/y"}}, "rows.a.row: expected letters, digits, spaces"),
-        ({"a": {**ROW, "network": ""}}, "rows.a.network: expected letters"),
+        ({"a": {**ROW, "network": ""}}, "rows.a.network: expected a name, found"),
         ({"a": ROW, "b": {**ROW, "row": "a"}}, "rows: a and b are both the row a with"),
+        (
+            {"a": {**ROW, "row": "x y"}, "b": {**ROW, "row": "x_y"}},
+            "the results of a and b would both be files x_y_baseline_seed0.json",
+        ),
+        (
+            {
+                "a": {**ROW, "network": "x_y"},
+                "b": {**ROW, "row": "a x", "network": "y"},
+            },
+            "the results of a and b would both be files a_x_y_seed0.json",
+        ),
+        (
+            {
+                "a": {"steps": {**ROW["steps"], "share": "identity-accuracy"}},
+                "b": {"after": "a", "steps": {"x": "evaluate --model $share"}},
+            },
+            "rows.b.steps.x: $share is a number that identity-accuracy prints, expe",
+        ),
         (
             {"a": {"steps": {"images": "translate --model runs/a --source $source"}}},
             "rows.a.steps: expected one that is an evaluate",
@@ -148,8 +176,15 @@ def test_what_is_wrong_with_a_row_is_named(written, change, message):
         ("a", "train-gan --resume", "steps.a: expected no --resume, which is set"),
         ("a", "evaluate --json=x", "steps.a: expected no --json, which is set"),
         ("a", "train-gan --config", "steps.a: expected a value after --config"),
-        ("seed", "extract", "steps: seed: expected a step's name of letters, digits"),
-        ("a-b", "extract", "steps: a-b: expected a step's name of letters, digits"),
+        ("a", "train-gan --config=a --config b", "steps.a: expected one --config, f"),
+        ("a", "train-gan --set=reid.epochs=3 --config", "steps.a: expected a value af"),
+        ("a", "train-gan --help", "steps.a: expected no '--help' in it"),
+        ("a", "extract --model 'a\0b'", "steps.a: expected no 'a\\x00b' in it"),
+        ("quality", "evaluate --model x", "steps.quality: the tables read that name, "),
+        ("real_accuracy", "evaluate", "expected identity-accuracy, found evaluate; g"),
+        ("größe", "extract", "steps: größe: expected a step's name of letters a to z"),
+        ("seed", "extract", "steps: seed: expected a step's name of letters a to z"),
+        ("a-b", "extract", "steps: a-b: expected a step's name of letters a to z"),
     ],
 )
 def test_what_is_wrong_with_a_step_is_named(written, name, line, message):

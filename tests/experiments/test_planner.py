@@ -70,17 +70,21 @@ def test_the_rows_of_the_tables(tmp_path):
         (direction, row, network, seed)
         for seed in (0, 1)
         for direction in ("source_to_target", "target_to_source")
-        for row in ("supervised", "direct transfer", "stargan", "ipgan")
+        for row in (
+            "supervised", "direct transfer", "colour map", "colour jitter", "stargan",
+            "ipgan",
+        )
         for network in ("baseline", "ibn")
-    ]
+    ]  # fmt: skip
     found = [(r.direction, r.row, r.network, r.seed) for r in plan.rows]
     assert found == expected
     # Both networks are trained on one translated set.
     kinds = [command.arguments[0] for command in plan.commands]
-    assert kinds.count("translate") == 2 * 2 * 2
+    assert kinds.count("translate") == 3 * 2 * 2
     for row in plan.rows:
         names = [step.name for step in row.steps]
-        assert ("identity_accuracy" in names) == (row.row in ("stargan", "ipgan"))
+        translated = row.row in ("colour map", "stargan", "ipgan")
+        assert ("identity_accuracy" in names) == translated
         assert row.metrics.name == "metrics" and row.metrics.path.suffix == ".json"
         assert row.data == {
             name: tmp_path / "data" / f"world_{row.seed}" / name
@@ -101,12 +105,12 @@ def test_what_rows_have_in_common_is_made_once(tmp_path):
     plan = planned("synthetic", tmp_path, seeds=1)
     kinds = [command.arguments[0] for command in plan.commands]
     assert kinds.count("synthesize") == 1
-    assert kinds.count("train-gan") == kinds.count("translate") == 4
+    assert kinds.count("train-gan") == 4 and kinds.count("translate") == 6
     # Each network on each dataset, which serves as the supervised row of the one
     # direction, the direct transfer of the other and, the baseline, as D_sem; each
-    # network on 2 x 2 translated sets; and of each direction the classifiers that
-    # measure the translations.
-    assert kinds.count("train-reid") == 4 + 8 + 2 + 2
+    # with other colours; each network on 2 x 3 translated sets; and of each direction
+    # the classifiers that measure the translations.
+    assert kinds.count("train-reid") == 4 + 4 + 12 + 2 + 2
     commands = by_name(plan)
     tested = {
         (r.direction, r.row, r.network): parsed(commands[r.metrics.command])["model"]
@@ -208,7 +212,7 @@ MINE = """title: Mine
 directions: {there: {source: a, target: b}}
 steps:
   first: train-reid --config strong --data $source
-  second: train-reid --config strong --data $target --set seed=${seed+7}
+  second: train-reid --config strong --data $target --set ' seed=${seed+7}'
 rows:
   plain:
     row: plain row
@@ -221,7 +225,7 @@ rows:
     after: plain
     steps:
       reid: >-
-        train-reid --config strong --set reid.epochs=3 --data $source
+        train-reid --config=strong --set=reid.epochs=3 --data $source
         --translated "$here/a b" --set reid.batch_size=5
       self: evaluate --model $reid --data $source
       metrics: evaluate --query $query --gallery $gallery
@@ -267,7 +271,7 @@ def test_rows_of_any_shape(mine, tmp_path):
 def test_values_of_a_step_give_way_to_the_commands(mine, tmp_path):
     commands = by_name(mine)
     second = parsed(commands["there-seed_0-shared-second"])
-    assert second["overrides"] == ("reid.epochs=2", "seed=7")
+    assert second["overrides"] == ("reid.epochs=2", " seed=7")
     reid = parsed(commands["there-seed_0-more-reid"])
     assert reid["overrides"] == (
         "reid.epochs=3", "reid.batch_size=5", "reid.epochs=2", "seed=0",
@@ -281,5 +285,9 @@ def test_values_of_a_step_give_way_to_the_commands(mine, tmp_path):
 
 def test_a_config_that_is_not_there(tmp_path):
     (tmp_path / "experiment.yaml").write_text(MINE)
-    with pytest.raises(ConfigError, match=r"strong\.yaml"):
+    with pytest.raises(ConfigError) as error:
         planned(tmp_path, tmp_path)
+    assert str(error.value) == (
+        f"--config strong of experiment.yaml: {tmp_path / 'strong.yaml'} not found; "
+        "expected the name of a file of that folder, without .yaml"
+    )

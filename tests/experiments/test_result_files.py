@@ -81,6 +81,17 @@ def changed(**change):
         (changed(identity_accuracy=-0.1), "is damaged, identity_accuracy holds -0.1"),
         (changed(datasets={"source": 3}), "is damaged, datasets.source holds 3"),
         (changed(commands=[{"command": "x"}]), "is damaged, commands.0.seconds holds"),
+        (
+            changed(commands=[{"command": "x", "seconds": 1e308}] * 2),
+            "is damaged, commands.0.seconds holds 1e+308",
+        ),
+        (changed(measured={"quality": 0.5}), "is damaged, measured.quality holds 0.5"),
+        (
+            changed(measured={"quality": None}),
+            "is damaged, measured.quality holds None",
+        ),
+        (changed(measured={"real_accuracy": {}}), "measured.real_accuracy holds {}"),
+        (changed(measured={"semantic_accuracy": 7}), "semantic_accuracy holds 7"),
         (changed(measured={"a": "x"}), "is damaged, measured.a."),
         (changed(measured={"q": {"cameras": 3}}), "is damaged, measured.q."),
         ({"row": "stargan"}, "is damaged, direction holds {'row': 'stargan'}: field"),

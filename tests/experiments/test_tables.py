@@ -134,6 +134,20 @@ def test_table_1_without_the_paper_is_of_the_rows_computed():
     assert table["note"] == ""
 
 
+def test_rows_without_a_gan_stand_where_they_were_run():
+    results = [run("colour map", mean_ap=0.6), run("colour jitter", "ibn"),
+               run("perfect"), run("ipgan")]  # fmt: skip
+    assert names(table_1(results, direction())) == [
+        "Supervised Learning", "Baseline+Direct Transfer", "Baseline+colour map",
+        "Baseline+StarGAN", "Baseline+IPGAN", "Baseline+perfect translations",
+    ]  # fmt: skip
+    table = table_3(results, direction(paper=PAPER))
+    assert "IBN-reID+colour jitter" in names(table)
+    # The paper has none of them.
+    assert cells(table, "Baseline+colour map")[-2:] == ["60.0", "-"]
+    assert other_rows(results, direction()) is None
+
+
 def test_a_row_with_other_seeds_says_so():
     results = runs("ipgan", "baseline", [0.2, 0.3]) + [run("stargan", seed=2)]
     table = table_1(results, direction())
@@ -213,8 +227,19 @@ def test_quality_table():
     table = quality_table(results, direction())
     assert cells(table, "IPGAN") == [
         "85.0 ± 7.1", "95.0 ± 0.0", "0.0300 ± 0.0141", "0.2000 ± 0.0000", "0.0000",
+        "-", "-",
     ]  # fmt: skip
-    assert cells(table, "StarGAN") == ["-"] * 5
+    assert cells(table, "StarGAN") == ["-"] * 7
+    assert names(table) == ["StarGAN", "IPGAN"]
+    results.append(translated("colour map", sharpness=0.984, fine=1.5))
+    results.append(translated("perfect", sharpness=1.0, fine=1.0))
+    for table in (quality_table(results, direction()), table_2(results, direction())):
+        assert names(table) == [
+            "colour map", "StarGAN", "IPGAN", "perfect translations",
+        ]  # fmt: skip
+    assert cells(quality_table(results, direction()), "colour map")[-2:] == [
+        "0.98", "1.50",
+    ]  # fmt: skip
 
 
 def test_quality_by_cameras():

@@ -27,8 +27,9 @@ from tfipgan.export.modules import translator_signatures
 from tfipgan.export.saved_models import ABOUT_FILE, export_extractor, export_translator
 from tfipgan.export.warmup import read_warmup
 from tfipgan.models.inference import InferenceNetwork
+from tfipgan.models.translator import Translator
 from tfipgan.runs.metrics_log import read_metrics
-from tfipgan.runs.run import load_generator, open_run
+from tfipgan.runs.run import load_generator, load_translator, open_run
 from tfipgan.translation.dataset import translate_dataset
 
 SIZE = (32, 16)
@@ -181,9 +182,8 @@ def test_the_files_of_translate(
 ):
     samples = tiny_samples[0][: len(files)]
     translate_dataset(
-        load_generator(tiny_gan_run), tiny_gan_run.domains, samples,
-        os.path.dirname(samples[0].path), tmp_path / "out",
-        image_size=SIZE, progress=False,
+        load_translator(tiny_gan_run), samples, os.path.dirname(samples[0].path),
+        tmp_path / "out", progress=False,
     )  # fmt: skip
     expected = [
         [
@@ -235,8 +235,7 @@ class Shift:
 
 @pytest.mark.parametrize("eagerly", [False, True])
 def test_a_camera_is_the_targets_own_number(files, eagerly):
-    domains = DomainMap((2, 5, 90))
-    functions = translator_signatures(Shift(), domains, SIZE, "png")
+    functions = translator_signatures(Translator(Shift(), (2, 5, 90), SIZE), "png")
     tf.config.run_functions_eagerly(eagerly)
     try:
         camera = tf.constant([90, 2, 5])
@@ -628,11 +627,12 @@ class _Named:
 
 def test_a_network_that_training_has_broken(tiny_gan_run, tmp_path, monkeypatch):
     def broken(run):
-        generator = load_generator(run)
-        generator.variables[0].assign(generator.variables[0] * np.nan)
-        return generator
+        translator = load_translator(run)
+        variable = translator.networks[0].variables[0]
+        variable.assign(variable * np.nan)
+        return translator
 
-    monkeypatch.setattr(export, "load_generator", broken)
+    monkeypatch.setattr(export, "load_translator", broken)
     with pytest.raises(InputError, match="values that are not finite: its training"):
         export_translator(tiny_gan_run, tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -641,13 +641,10 @@ def test_a_network_that_training_has_broken(tiny_gan_run, tmp_path, monkeypatch)
 def test_bad_arguments_before_any_work(
     tiny_gan_run, tiny_reid_run, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(export, "load_generator", None)
+    monkeypatch.setattr(export, "load_translator", None)
     monkeypatch.setattr(export, "load_reid_network", None)
     with pytest.raises(InputError, match="'gif', expected one of jpeg, png"):
         export_translator(tiny_gan_run, tmp_path, image_format="gif")
-    far = replace(tiny_gan_run, domains=DomainMap((1, 2**31)))
-    with pytest.raises(InputError, match="camera 2147483648 .* above 2147483647"):
-        export_translator(far, tmp_path)
     for run, function in (
         (tiny_gan_run, export_translator),
         (tiny_reid_run, export_extractor),
@@ -660,6 +657,13 @@ def test_bad_arguments_before_any_work(
         with pytest.raises(InputError, match="file is a file; expected a folder"):
             function(run, tmp_path / "file")
         (tmp_path / "file").unlink()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_camera_that_no_request_can_name(tiny_gan_run, tmp_path):
+    far = replace(tiny_gan_run, domains=DomainMap((1, 2, 2**31)))
+    with pytest.raises(InputError, match="camera 2147483648 .* above 2147483647"):
+        export_translator(far, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from tfipgan.errors import InputError
 from tfipgan.models import Generator
+from tfipgan.models.generator import UPSAMPLINGS
 from tfipgan.weights.variables import named_weights
 
 
@@ -99,3 +100,94 @@ def test_size_that_cannot_be_halved_twice(generator, size):
     message = f"{size[0]}x{size[1]} .height x width., .* multiples of 4.*gan.image_size"
     with pytest.raises(InputError, match=message):
         generator((images(1, *size), tf.one_hot([0], 3)))
+
+
+# ---------------------------------------------------------------------- as options
+
+
+def randomised(residual, upsampling="transposed", dtype="float32"):
+    """A generator whose last convolution is no start; and its kernel."""
+    network = Generator(3, 4, 2, residual, upsampling, name="generator", dtype=dtype)
+    network((tf.zeros((1, 8, 8, 3)), tf.zeros((1, 3))))
+    last = network.to_residual if residual else network.to_image
+    draw = np.random.default_rng(1)
+    last.kernel.assign(draw.uniform(-0.1, 0.1, last.kernel.shape))
+    return network, last.kernel.numpy()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("upsampling", UPSAMPLINGS)
+def test_a_residual_one_starts_as_the_image(dtype, upsampling):
+    """Of the image as given: bfloat16 would be off by a thousandth."""
+    network = Generator(3, 4, 2, True, upsampling, name="generator", dtype=dtype)
+    batch = images(2, 16, 8)
+    outputs = network((batch, tf.one_hot([0, 2], 3)))
+    assert outputs.dtype == tf.float32
+    np.testing.assert_allclose(outputs, 0.98 * batch, atol=1e-6)
+
+
+def test_a_residual_one_adds_to_what_a_plain_one_computes():
+    plain, kernel = randomised(False)
+    residual, _ = randomised(True)
+    for name, variable in named_weights(residual).items():
+        name = name.replace("to_residual", "to_image")
+        variable.assign(named_weights(plain)[name])
+    batch = images(2, 16, 8), tf.one_hot([0, 2], 3)
+    before_tanh = np.arctanh(plain(batch)) + np.arctanh(0.98 * batch[0].numpy())
+    np.testing.assert_allclose(residual(batch), np.tanh(before_tanh), atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_what_is_outside_of_the_range_is_its_end(dtype):
+    network, _ = randomised(True, dtype=dtype)
+    domains = tf.one_hot([1], 3)
+    batch = images(1, 8, 8)
+
+    @tf.function
+    def with_gradient(batch):
+        with tf.GradientTape() as tape:
+            tape.watch(batch)
+            outputs = network((batch, domains))
+        return outputs, tape.gradient(outputs, batch)
+
+    for far in (1.5, -1.5, 1.03, 1e30):
+        outputs, gradient = with_gradient(tf.fill(batch.shape, far))
+        assert np.isfinite(outputs).all() and np.isfinite(gradient).all()
+        assert np.abs(outputs).max() <= 1
+
+
+def test_a_resize_repeats_each_pixel():
+    """A kernel of one tap in its middle shows the pixels as they were laid out."""
+    network, _ = randomised(False, "resize")
+    first = network.up[0]
+    assert first.kernel.shape == (3, 3, 16, 8)
+    kernel = np.zeros((3, 3, 16, 8), np.float32)
+    kernel[1, 1, 0, 0] = 1
+    first.kernel.assign(kernel)
+    seen = []
+    # Keras 2 tells layers also whether they train.
+    network.up_norms[0].call = lambda x, **_: (seen.append(x), x)[1]
+    small = tf.random.stateless_uniform((1, 2, 2, 16), (1, 2))
+    network.blocks[-1].call = lambda x, **_: small
+    network((images(1, 8, 8), tf.one_hot([0], 3)))
+    expected = np.kron(small[0, ..., 0], np.ones((2, 2)))
+    np.testing.assert_allclose(seen[0][0, ..., 0], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("upsampling", UPSAMPLINGS)
+@pytest.mark.parametrize("residual", [False, True])
+def test_its_config_makes_the_same_one(residual, upsampling):
+    network, _ = randomised(residual, upsampling)
+    again = Generator.from_config(network.get_config())
+    again((tf.zeros((1, 8, 8, 3)), tf.zeros((1, 3))))
+    assert again.residual is residual and again.upsampling == upsampling
+    shapes = [
+        {name: v.shape for name, v in named_weights(n).items()}
+        for n in (network, again)
+    ]
+    assert shapes[0] == shapes[1]
+
+
+def test_an_unknown_upsampling_is_refused():
+    with pytest.raises(InputError, match="upsampling is 'nearest', expected one of tr"):
+        Generator(3, upsampling="nearest")

@@ -86,12 +86,35 @@ MISFIT = ".safetensors does not fit and was not taken: "
             {"config": {"gan.num_blocks": 2}},
             "1 residual blocks, expected 2; missing: blocks.1.conv1.kernel, ",
         ),
+        (
+            {"config": {"gan.residual": True}},
+            "residual false, expected true; missing: to_residual.kernel; unused: to_im",
+        ),
+        (
+            {"config": {"gan.upsampling": "resize"}},
+            "upsampling transposed, expected resize; of another shape: up.0.kernel i",
+        ),
     ],
 )
 def test_a_generator(copy_of, words, refused, tiny_gan_run, changes, expected):
     run = copy_of(tiny_gan_run, **changes)
     for command in ("translate", "gan.generator_weights"):
         assert MISFIT + expected in refused(1, *words(command, run))
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("gan.residual=true", "residual false, expected true; missing: to_residual.k"),
+        ("gan.upsampling=resize", "upsampling transposed, expected resize; of another"),
+    ],
+)
+def test_a_generator_to_start_from(words, refused, tiny_gan_run, setting, expected):
+    line = refused(
+        1, *words("gan.generator_weights", tiny_gan_run.path), "--set", setting
+    )
+    assert line.startswith(f"gan.generator_weights: {tiny_gan_run.path} ")
+    assert expected in line
 
 
 @pytest.mark.parametrize(

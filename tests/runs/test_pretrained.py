@@ -13,16 +13,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfipgan.runs import pretrained
-from tfipgan.weights.checkpoints import save_checkpoint
 from tfipgan.config import BackboneConfig, ReidConfig, load_config, save_config
 from tfipgan.data.labels import LabelMap
 from tfipgan.errors import InputError
 from tfipgan.models import ReidNetwork, ResNet
 from tfipgan.models.from_config import build_reid_network
-from tfipgan.runs.pretrained import KERAS_MEAN, load_pretrained_backbone, resolve_weights
+from tfipgan.runs import pretrained
+from tfipgan.runs.pretrained import (
+    KERAS_MEAN,
+    load_pretrained_backbone,
+    resolve_weights,
+)
 from tfipgan.runs.run import create_run, load_reid_network, open_run
 from tfipgan.training.reid import ReidMethod, train_reid
+from tfipgan.weights.checkpoints import save_checkpoint
 
 IMAGENET = BackboneConfig(weights="imagenet", std=(0.2, 0.3, 0.4))
 SMALL = BackboneConfig(depth=18, width=2)

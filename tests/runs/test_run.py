@@ -10,19 +10,21 @@ import pytest
 import tensorflow as tf
 
 from tfipgan import __version__
-from tfipgan.weights.checkpoints import save_checkpoint
 from tfipgan.data.labels import DomainMap, LabelMap
 from tfipgan.errors import ConfigError, InputError
+from tfipgan.files.tensor_file import load_arrays
 from tfipgan.runs.run import (
     create_run,
     load_discriminator,
     load_generator,
     load_reid_network,
+    load_translator,
     open_run,
     require_camera_classifier,
     require_classifier,
 )
-from tfipgan.files.tensor_file import load_arrays
+from tfipgan.weights.checkpoints import save_checkpoint
+from tfipgan.weights.fingerprint import weights_digest
 from tfipgan.weights.variables import named_weights
 
 LABELS = LabelMap((2, 5, 9))
@@ -164,6 +166,19 @@ def test_the_networks_of_a_run(tiny_gan_run, tiny_network, checkpoint_values):
     assert network(images).shape == (2, 5)
     # Not the freshly made network's.
     assert (network.backbone.stem_norm.moving_variance.numpy() != 1.0).any()
+
+
+def test_the_translator_of_a_run(tiny_gan_run):
+    translator, generator = load_translator(tiny_gan_run), load_generator(tiny_gan_run)
+    assert translator.cameras == (1, 2, 3) == tiny_gan_run.domains.cameras
+    assert translator.image_size == (32, 16) == tiny_gan_run.config.gan.image_size
+    (network,) = translator.networks
+    assert weights_digest(network) == weights_digest(generator)
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 32, 16, 3)).astype(np.float32)
+    np.testing.assert_array_equal(
+        translator(images, np.array([2, 0], np.int32)),
+        generator((images, tf.constant([[0.0, 0, 1, 0], [1, 0, 0, 0]]))),
+    )
 
 
 def test_no_checkpoint(reid_copy, gan_copy):

@@ -15,12 +15,12 @@ from tfipgan import __version__
 from tfipgan.data.datasets import read_images
 from tfipgan.data.filenames import Sample
 from tfipgan.data.images import decode_image, signed_to_bytes, to_signed
-from tfipgan.data.labels import DomainMap
 from tfipgan.errors import InputError
 from tfipgan.files.lock import locked
 from tfipgan.files.partial_output import LOCK
 from tfipgan.files.worker import Worker
-from tfipgan.runs.run import load_generator
+from tfipgan.models.translator import Translator
+from tfipgan.runs.run import load_generator, load_translator
 from tfipgan.translation import dataset as translation
 from tfipgan.translation import part as translation_part
 from tfipgan.translation.dataset import translate_dataset
@@ -29,7 +29,7 @@ from tfipgan.translation.manifest_check import check_translated
 from tfipgan.weights.fingerprint import weights_digest
 
 SIZE = (32, 16)
-DOMAINS = DomainMap((2, 3, 7))
+CAMERAS = (2, 3, 7)
 
 
 class Shift:
@@ -45,7 +45,7 @@ class Shift:
 
     def __call__(self, inputs):
         images, domains = inputs
-        assert domains.shape[-1] == DOMAINS.num_domains
+        assert domains.shape[-1] == 4
         return tf.clip_by_value(images + domains[:, None, None, :3] * 0.4, -1.0, 1.0)
 
 
@@ -66,8 +66,9 @@ def source(tmp_path):
 
 def translate(source, out, **options):
     folder, samples = source
-    settings = {"image_size": SIZE, "batch_size": 7, "progress": False} | options
-    return translate_dataset(Shift(), DOMAINS, samples, folder, out, **settings)
+    settings = {"batch_size": 7, "progress": False} | options
+    translator = Translator(Shift(), CAMERAS, settings.pop("image_size", SIZE))
+    return translate_dataset(translator, samples, folder, out, **settings)
 
 
 def files_below(folder):
@@ -84,7 +85,7 @@ def bytes_below(folder):
 
 def expected_pixels(sample, domain):
     image = decode_image(Path(sample.path).read_bytes(), SIZE)[None]
-    one_hot = tf.one_hot([domain], DOMAINS.num_domains)
+    one_hot = tf.one_hot([domain], 4)
     return signed_to_bytes(Shift()((to_signed(image), one_hot)))[0].numpy()
 
 
@@ -111,7 +112,7 @@ def test_the_files_are_what_the_generator_made(source, tmp_path, format):
     ending = {"jpeg": ".jpg", "png": ".png"}[format]
     for sample in source[1]:
         stem = os.path.relpath(sample.path, source[0]).rsplit(".")[0]
-        for domain, camera in enumerate(DOMAINS.cameras):
+        for domain, camera in enumerate(CAMERAS):
             path = tmp_path / "out" / f"{stem}_to_c{camera}{ending}"
             got = np.asarray(Image.open(path), np.float32)
             expected = expected_pixels(sample, domain)
@@ -173,8 +174,8 @@ def test_a_trained_generator(tiny_gan_run, tiny_samples, tmp_path):
     root = os.path.dirname(samples[0].path)
     domains = tiny_gan_run.domains
     written = translate_dataset(
-        generator, domains, samples, root, tmp_path / "out",
-        image_size=SIZE, batch_size=2, format="png", progress=False,
+        load_translator(tiny_gan_run), samples, root, tmp_path / "out",
+        batch_size=2, format="png", progress=False,
     )  # fmt: skip
     assert written == 9
     for sample in read_images(tmp_path / "out"):
@@ -535,7 +536,7 @@ def test_a_diverged_generator(source, tmp_path):
 
     with pytest.raises(tf.errors.InvalidArgumentError, match="are not finite"):
         translate_dataset(
-            Diverged(), DOMAINS, source[1], source[0], tmp_path / "out",
-            image_size=SIZE, progress=False,
+            Translator(Diverged(), CAMERAS, SIZE), source[1], source[0],
+            tmp_path / "out", progress=False,
         )  # fmt: skip
     assert not (tmp_path / "out").exists()

@@ -1,5 +1,7 @@
-"""What decides the outputs of a network for image files."""
+"""What decides the outputs of networks for image files."""
 
+import hashlib
+import json
 import os
 
 import numpy as np
@@ -34,12 +36,12 @@ def samples(tmp_path):
 
 def test_what_decides_the_outputs(samples):
     network = network_of()
-    first = fingerprint(network, samples)
+    first = fingerprint(samples, network)
     assert first.keys() == {"network", "images", "versions"}
-    assert fingerprint(network_of(), samples) == first
+    assert fingerprint(samples, network_of()) == first
 
     def changed(network, samples):
-        other = fingerprint(network, samples)
+        other = fingerprint(samples, network)
         return {key for key in first if other[key] != first[key]}
 
     assert changed(network_of(mean=(0.5, 0.5, 0.0)), samples) == {"network"}
@@ -60,8 +62,28 @@ def test_what_decides_the_outputs(samples):
     assert changed(network, samples) == {"images"}
 
 
+def test_one_networks_digest_is_that_of_before(samples):
+    """Output that an earlier version began goes on."""
+    network = network_of()
+    config = json.dumps({**network.get_config(), "name": None})
+    text = f"{config}\n{weights_digest(network)}"
+    expected = hashlib.sha256(text.encode()).hexdigest()
+    assert fingerprint(samples, network)["network"] == expected
+
+
+def test_several_networks(samples):
+    """Each one's weights and config decide, and which is which."""
+    first, second, other = network_of(), network_of(), network_of(mean=(0.5, 0.5, 0.0))
+    second.variables[3].assign(second.variables[3] * 2)
+    sets = [(first,), (first, first), (first, second), (second, first), (first, other)]
+    told = [fingerprint(samples, *networks)["network"] for networks in sets]
+    assert len(set(told)) == 5
+    # Of `other` only the config differs.
+    assert len({weights_digest(*networks) for networks in sets}) == 4
+
+
 def test_the_versions(samples):
-    told = fingerprint(network_of(), samples)["versions"]
+    told = fingerprint(samples, network_of())["versions"]
     assert told == (
         f"tfipgan {__version__}, TensorFlow {tf.__version__} on "
         f"{'GPU' if tf.config.list_logical_devices('GPU') else 'CPU'}, "
@@ -72,7 +94,7 @@ def test_the_versions(samples):
 def test_a_file_that_is_gone(samples):
     os.unlink(samples[1].path)
     with pytest.raises(FileNotFoundError):
-        fingerprint(network_of(), samples)
+        fingerprint(samples, network_of())
 
 
 def test_the_digest_of_weights_is_the_weights_alone():

@@ -363,3 +363,17 @@ def test_every_replica_gets_them(make, is_built, two_devices):
         for copy, device in zip(copies, two_devices, strict=True):
             assert copy.device.endswith(device)
             np.testing.assert_array_equal(copy, right)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"residual": True}, "has gan.residual true, public StarGANs have false: b"),
+        ({"upsampling": "resize"}, "has gan.upsampling resize, public StarGANs have t"),
+    ],
+)
+def test_generators_that_no_public_weights_are_of(options, expected):
+    generator = Generator(3, 4, 1, **options, name="generator")
+    generator((tf.zeros((1, 8, 8, 3)), tf.zeros((1, 3))))
+    with pytest.raises(InputError, match=expected):
+        load_pytorch_state_dict(generator, {})

@@ -57,6 +57,8 @@ class GanConfig(_Section):
     Sizes are (height, width) in pixels; the epochs are those of the joint set of
     source and target images; `learning_rate` is constant for `constant_epochs` and then
     falls linearly to 0 over `decay_epochs`. `lambda_semantic` 0 is StarGAN.
+    `residual` adds the image before the generator's tanh; `upsampling` is by
+    "transposed" convolutions or a "resize" before plain ones.
     `target_domains` "cameras" makes each camera of the target a domain; with "one" the
     whole target is one, and an image has one translation.
     `generator_weights` and `discriminator_weights` are "none" or the folder of a GAN
@@ -69,6 +71,10 @@ class GanConfig(_Section):
     image_size: tuple[int, int] = image_size_field(128, 64)
     width: int = whole(64, 1, MOST_CHANNELS)
     num_blocks: int = whole(6, 1, 256)
+    residual: bool = switch(False)
+    upsampling: Literal["transposed", "resize"] = choice(
+        "transposed", "transposed", "resize"
+    )
     num_layers: int = whole(6, 1, MOST_LAYERS)
     target_domains: Literal["cameras", "one"] = choice("cameras", "cameras", "one")
     adversarial: Literal["wgan-gp", "vanilla"] = choice("wgan-gp", "wgan-gp", "vanilla")
@@ -169,6 +175,7 @@ class ReidConfig(_Section):
     weight_decay: float = not_negative(5e-4)
     random_sized_crop: bool = switch(True)
     random_flip: bool = switch(True)
+    color_jitter: float = fraction(0.0)
     labels: Literal["person", "camera"] = choice("person", "person", "camera")
     held_out_identities: int = whole(0, 0, 10**9)
     precision: Literal["float32", "bfloat16"] = choice("float32", *PRECISIONS)

@@ -7,6 +7,7 @@ import tensorflow as tf
 CROP_AREA = (0.64, 1.0)
 CROP_RELATIVE_ASPECT = (1.0, 1.5)
 CROP_ATTEMPTS = 10
+_LUMA = (0.299, 0.587, 0.114)
 
 
 def random_flip(image, seed):
@@ -46,6 +47,40 @@ def random_sized_crop(image, image_size, seed):
     start, size = tf.cast(start, tf.int32), tf.cast(size, tf.int32)
     crop = tf.slice(image, [start[0], start[1], 0], [size[0], size[1], 3])
     return tf.image.resize(crop, image_size)
+
+
+def color_jitter(image, strength, seed):
+    """Change brightness, contrast, saturation and hue at random, in this order.
+
+    Of a strength s, the first three are multiplied by factors from 1 - s to 1 + s, as
+    torchvision's ColorJitter(s, s, s, s / 4) does it, and the hue is turned by at most
+    s / 4 of the circle either way. Contrast is about the image's mean brightness,
+    saturation about each pixel's.
+
+    Args:
+        image: float32 (height, width, 3), RGB in [0, 255].
+        strength: float, 0 to 1.
+        seed: int32 (2,).
+
+    Returns:
+        float32 of the same shape, in [0, 255].
+    """
+    draws = tf.random.stateless_uniform((4,), seed, -strength, strength)
+    brightness, contrast, saturation = (1.0 + draws[i] for i in range(3))
+    image = _clipped(image * brightness)
+    mean = tf.reduce_mean(_luma(image))
+    image = _clipped(mean + contrast * (image - mean))
+    grey = _luma(image)
+    image = _clipped(grey + saturation * (image - grey))
+    return _clipped(255.0 * tf.image.adjust_hue(image / 255.0, draws[3] / 4))
+
+
+def _luma(image):
+    return tf.reduce_sum(image * _LUMA, axis=-1, keepdims=True)
+
+
+def _clipped(image):
+    return tf.clip_by_value(image, 0.0, 255.0)
 
 
 def _between(draw, limits):

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from tfipgan.data.augment import random_flip, random_sized_crop
+from tfipgan.data.augment import color_jitter, random_flip, random_sized_crop
 from tfipgan.data.filenames import Sample
 from tfipgan.data.image_cache import kept_in_memory
 from tfipgan.data.images import decode_image, to_signed, to_unit
@@ -21,7 +21,7 @@ from tfipgan.errors import InputError
 from tfipgan.files.worker import ALONE, Worker
 
 # One stream of random numbers for each use, so that none repeats another's.
-_FLIP, _CROP, _DROPOUT, _TARGETS, _INTERPOLATION = range(5)
+_FLIP, _CROP, _DROPOUT, _TARGETS, _INTERPOLATION, _JITTER = range(6)
 _CACHED_TOGETHER = 64
 
 
@@ -145,6 +145,7 @@ def reid_batches(
     seed: int,
     crop: bool = True,
     flip: bool = True,
+    jitter: float = 0.0,
     dropout_units: int = 0,
     start_step: int = 0,
     end_step: int | None = None,
@@ -160,6 +161,7 @@ def reid_batches(
         batch_size: rows of the global batch.
         seed: int.
         crop, flip: whether to crop at random sizes, to mirror at random.
+        jitter: strength of `color_jitter`; with 0 there is none.
         dropout_units: units of the head that noise is drawn for.
         start_step, end_step: the steps to make; None goes on for ever.
         worker, cache: as for `gan_batches`.
@@ -181,6 +183,8 @@ def reid_batches(
         image = image_of(index)
         if crop:
             image = random_sized_crop(image, image_size, _seed(seed, _CROP, row))
+        if jitter:
+            image = color_jitter(image, jitter, _seed(seed, _JITTER, row))
         if flip:
             image = random_flip(image, _seed(seed, _FLIP, row))
         return {

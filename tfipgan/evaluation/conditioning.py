@@ -6,11 +6,12 @@ import numpy as np
 _SAMPLE = 64
 # Queries at a time: a few megabytes.
 _QUERIES = 2**13
-# Squared lengths between which products neither overflow nor vanish.
-_SHORTEST, _LONGEST = 2.0**-60, 2.0**100
+# Squared lengths between which products neither overflow nor vanish, nor do the values
+# of near pairs in `distances` and `reranking`.
+_SHORTEST, _LONGEST = 2.0**-40, 2.0**60
 # Shares of |a|^2 + |b|^2: a squared distance below is a near one; a query's squared
 # distances with gaps below are too much alike.
-_NEAR, _ALIKE = 2.0**-6, 2.0**-11
+NEAR, _ALIKE = 2.0**-6, 2.0**-11
 
 
 def squared_norms(features: np.ndarray) -> np.ndarray:
@@ -29,9 +30,9 @@ def fits_float32(
     every query that no more than a sixteenth of its squared distances is below 2**-6 of
     |a|^2 + |b|^2 (the others are so within 2**-16 of themselves), and that the median
     gap between two of them, times 64, is at least 2**-11 of it (2,000 times the
-    rounding). All lengths must be 0 or from 2**-30 to 2**50. The few near ones that
-    this allows are told apart down to about a thousandth of their length, and below
-    that ordered by rounding.
+    rounding). All lengths must be 0 or from 2**-20 to 2**30. The few near ones that
+    this allows are for the caller to measure by the differences of their features
+    (`near_pairs`), which takes longer than a product.
 
     Args:
         query, gallery: float32 (n, D), finite.
@@ -65,7 +66,7 @@ def fits_float32(
 def _is_told_apart(squares, scale):
     """Return whether that is so of each row of squared distances."""
     count = squares.shape[1]
-    num_near = np.count_nonzero(squares < _NEAR * scale, axis=1)
+    num_near = np.count_nonzero(squares < NEAR * scale, axis=1)
     if num_near.max() > count // 16:
         return False
     if count == 1:

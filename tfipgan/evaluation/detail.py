@@ -152,7 +152,8 @@ class DetailCollector:
         # Earlier tiles hold earlier columns, so a stable sort keeps ties in order.
         both = np.concatenate([self._top_values[query], values[places]])
         columns = np.concatenate([self._top[query], places + column_start])
-        columns[np.isinf(both)] = -1
+        # A distance of 0 may be -infinity.
+        columns[both == np.inf] = -1
         order = np.argsort(both, kind="stable")[:length]
         self._top_values[query], self._top[query] = both[order], columns[order]
 

@@ -6,8 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfipgan.errors import InputError
-from tfipgan.evaluation.conditioning import fits_float32, squared_norms
+from tfipgan.evaluation.conditioning import NEAR, fits_float32, squared_norms
 from tfipgan.evaluation.exact_distances import COLUMNS, exact_rows, squared_distances
+from tfipgan.evaluation.near_pairs import (
+    FeatureRows,
+    places_below,
+    row_parts,
+    squared_differences,
+)
 
 METRICS = ("euclidean", "cosine")
 
@@ -18,6 +24,9 @@ _MIN_COLUMNS = 64
 # Columns of one matrix product: enough for BLAS, and few enough that a copy of their
 # features (for a gallery without its junk) is small.
 _PRODUCT_COLUMNS = 1024
+# Pairs up to so many times a near pair's squared distance are looked at, as products
+# may be off by some.
+_MARGIN = 1.25
 
 
 @dataclass(frozen=True)
@@ -33,7 +42,7 @@ class Tile:
         column_start: int, the gallery image of the first column.
         is_first_pass, is_last_pass: bool; both where one pass is all.
         block: float32 (queries, gallery images), the reader's to overwrite; float64
-            where `Distances` needs it.
+            where `Distances` needs it. A distance of 0 may be -infinity.
     """
 
     query_start: int
@@ -52,7 +61,9 @@ class Distances:
     Products are of float32, where that tells the distances apart: `fits_float32` has
     the bound. Where it does not (a common offset, a wide spread of scales, values too
     large or too small), values are of float64, several times as slow; they order and
-    measure any features that float32 can hold, to float32's precision or better.
+    measure any features that float32 can hold, to float32's precision or better. So
+    are the few nearly equal images among features for which products are of float32:
+    those are measured by the differences of their features, in float64.
 
     Args:
         query, gallery: float32 (images, values), finite. Neither is copied.
@@ -143,7 +154,12 @@ class Distances:
 
 
 class _Float32Values:
-    """Values without what is the same for all of a query's, by one product of each."""
+    """Values without what is the same for all of a query's, by one product of each.
+
+    They are distance^2 - |q|^2, or -cosine, where that holds the distance. Near pairs,
+    of which rounding would leave little, have -factor / distance instead: below all
+    other values of the query, in the order of the distances, as precise as a float32.
+    """
 
     dtype = np.float32
     columns_at_once = _PRODUCT_COLUMNS
@@ -151,33 +167,70 @@ class _Float32Values:
     def __init__(self, query, gallery, query_squares, gallery_squares, metric, kept):
         self._query, self._gallery, self._kept = query, gallery, kept
         self._is_cosine = metric == "cosine"
+        self._rows = FeatureRows(query, metric), FeatureRows(gallery, metric, kept)
         if self._is_cosine:
             self._query_factors = -(query_squares**-0.5).astype(np.float32)
             self._gallery_terms = (gallery_squares**-0.5).astype(np.float32)
             self.largest = 2.0
+            # 1 - the cosine is half the squared distance of directions, NEAR its bound.
+            self._squares = np.ones(len(query), np.float32)
+            share, nearest = NEAR, np.full(len(query), NEAR)
         else:
             self._query_factors = np.full(len(query), -2, np.float32)
-            self._query_squares = query_squares.astype(np.float32)
             self._gallery_terms = gallery_squares.astype(np.float32)
             self.largest = query_squares.max() ** 0.5 + gallery_squares.max() ** 0.5
+            self._squares = query_squares.astype(np.float32)
+            # A near image is about as long as the query; with one bound for all of a
+            # query's pairs no near pair is farther than one that isn't.
+            share, nearest = 2 * NEAR, np.sqrt(2 * NEAR * query_squares)
+        self._nearest = nearest.astype(np.float32)
+        self._limits = (_MARGIN * share - 1) * self._squares
+        # So a near pair's value is below -2 |q|^2. With the lengths that `fits_float32`
+        # allows, distances down to 2**-68 of them leave it finite; others are as 0.
+        self._factors = 2 * self._nearest * self._squares
 
     def prepared(self, rows):
         """Return what `fill` takes of queries."""
-        return self._query[rows] * self._query_factors[rows, None]
+        return rows, self._query[rows] * self._query_factors[rows, None]
 
     def fill(self, out, queries, columns):
         """Write the values of queries at columns, a slice."""
-        rows = columns if self._kept is None else self._kept[columns]
-        np.matmul(queries, self._gallery[rows].T, out=out)
-        if self._is_cosine:
-            out *= self._gallery_terms[columns]
-        else:
-            out += self._gallery_terms[columns]
+        rows, features = queries
+        kept = columns if self._kept is None else self._kept[columns]
+        np.matmul(features, self._gallery[kept].T, out=out)
+        terms, limits = self._gallery_terms[columns], self._limits[rows]
+        found = []
+        for part in row_parts(out):
+            values = out[part]
+            if self._is_cosine:
+                values *= terms
+            else:
+                values += terms
+            found.append(places_below(values, limits[part]) + [[part.start], [0]])
+        self._measure(out, rows, columns.start, *np.concatenate(found, axis=1))
+
+    def _measure(self, values, rows, start, places, columns):
+        """Write the values of the near ones among pairs, by their differences."""
+        rows = rows[places]
+        first, second = self._rows
+        distances = squared_differences(first, rows, second, columns + start)
+        distances = distances / 2 if self._is_cosine else np.sqrt(distances)
+        # Not by the products, so that of equal distances all are near, or none.
+        is_near = distances < self._nearest[rows]
+        with np.errstate(divide="ignore", over="ignore"):
+            found = -self._factors[rows[is_near]] / distances[is_near]
+            values[places[is_near], columns[is_near]] = found
 
     def to_distance(self, query_index, values):
+        square, nearest = self._squares[query_index], self._nearest[query_index]
         if self._is_cosine:
-            return np.clip(1 + values, 0, 2)
-        return np.sqrt(np.maximum(values + self._query_squares[query_index], 0))
+            found = np.clip(1 + values, nearest, 2)
+        else:
+            found = np.sqrt(np.maximum(values + square, nearest**2))
+        is_near = values < -square
+        if is_near.any():
+            found[is_near] = -self._factors[query_index] / values[is_near]
+        return found
 
     def numbers_held(self, num_columns):
         """Return how many are held at a time beside values: in all, and by each row."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tfipgan.evaluation.conditioning import squared_norms
+from tfipgan.evaluation.near_pairs import FeatureRows
 
 # Columns of one matrix product: few enough that a copy of their features is small.
 COLUMNS = 512
@@ -16,34 +17,19 @@ _PART_VALUES = 2**19
 _OUTLIER = 64
 
 
-class ExactRows:
-    """Rows of features in float64, a few at a time; all are never held.
+class ExactRows(FeatureRows):
+    """Rows of features in float64, with their squared distances from a centre.
 
     Args:
-        features: float32 (images, D), finite.
-        metric: "euclidean", or "cosine" for rows divided by their lengths.
-        kept: int64, the rows that count; None for all.
+        features, metric, kept: as `FeatureRows` takes them.
 
     Attributes:
         squares: float64 (n), each row's squared distance from the centre.
     """
 
     def __init__(self, features, metric, kept=None):
-        self._features, self._is_cosine, self._kept = features, metric == "cosine", kept
-        self._count = len(features) if kept is None else len(kept)
-        self.centre_on(np.zeros(features.shape[1]))
-
-    def __len__(self) -> int:
-        return self._count
-
-    def read(self, rows) -> np.ndarray:
-        """Return rows (a slice or int64) as they are, float64 (rows, D)."""
-        if self._kept is not None:
-            rows = self._kept[rows]
-        found = self._features[rows].astype(np.float64)
-        if self._is_cosine:
-            found /= np.sqrt(squared_norms(found))[:, None]
-        return found
+        super().__init__(features, metric, kept)
+        self.centre_on(np.zeros(self.num_values))
 
     def centred(self, rows) -> np.ndarray:
         """Return rows (a slice or int64) less the centre, float64 (rows, D)."""
@@ -85,7 +71,7 @@ class ExactRows:
         return float((min(usual, longest) or longest) ** 0.5)
 
     def _parts(self):
-        step = max(1, _PART_VALUES // self._features.shape[1])
+        step = max(1, _PART_VALUES // self.num_values)
         return [slice(i, min(i + step, len(self))) for i in range(0, len(self), step)]
 
 

@@ -87,7 +87,7 @@ def extract_to_file(
     """
     height, width = image_size
     settings = f"{height}x{width}, {batch_size}"
-    about = {**fingerprint(network, samples), "settings": settings}
+    about = {**fingerprint(samples, network), "settings": settings}
     share = samples[worker.share(len(samples), batch_size)]
     with PartialOutput(out, about, require_new_file, worker) as part:
         if part.finished:

@@ -47,8 +47,9 @@ def evaluate_ranking(
 
     metric: "euclidean", or "cosine" (1 - the cosine of the angle). Ranks are those of
       float32 products where these tell the distances apart (`fits_float32` says when;
-      they do for L2-normalised features, but for pairs closer than about a thousandth
-      of their length), else of float64.
+      they do for L2-normalised features), else of float64. Nearly equal images are
+      always measured by the differences of their features, in float64, and ranked to
+      float32's precision of their distance.
     ap: "standard" (mean of the precision at each match), or "trapezoid" (Market-1501
       evaluation code: mean of the precision just before and at each match, where
       "before" is 1 at rank 1).

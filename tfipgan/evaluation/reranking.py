@@ -7,8 +7,14 @@ from typing import NamedTuple
 import numpy as np
 
 from tfipgan.errors import InputError
-from tfipgan.evaluation.conditioning import fits_float32, squared_norms
+from tfipgan.evaluation.conditioning import NEAR, fits_float32, squared_norms
 from tfipgan.evaluation.exact_distances import exact_rows, squared_distances
+from tfipgan.evaluation.near_pairs import (
+    FeatureRows,
+    places_below,
+    row_parts,
+    squared_differences,
+)
 
 _MIN_SIDE = 64
 # Pairs whose features are compared at a time: few enough to stay in the cache.
@@ -35,7 +41,8 @@ def reranked_rows(
         query: float32 (Q, D).
         gallery: float32 (G, D). Distances are Euclidean; rows of length 1 give the
             order of the cosine. They are of float32 products, or of float64 where
-            `fits_float32` says that those would not tell the images apart.
+            `fits_float32` says that those would not tell the images apart, and of the
+            features' differences between images that are nearly equal.
         k1: neighbours in which two images must find each other, 1 or more.
         k2: neighbours, itself included, over which an image's code is averaged, 1
             (which changes nothing) to k1.
@@ -107,12 +114,14 @@ class _Images:
             raise InputError("features are not finite; look for a diverged network")
         # Each set is searched for the neighbours of both.
         pairs = (query, gallery, *norms), (gallery, query, *norms[::-1])
-        self._exact = None
-        if all(fits_float32(*pair, "euclidean") for pair in pairs):
+        self._is_exact = not all(fits_float32(*pair, "euclidean") for pair in pairs)
+        self._sets: tuple[FeatureRows, FeatureRows]
+        if not self._is_exact:
+            self._sets = tuple(FeatureRows(part, "euclidean") for part in pairs[0][:2])
             self.squares = np.concatenate(norms).astype(np.float32)
         else:
-            self._exact = exact_rows(query, gallery, "euclidean")
-            self.squares = np.concatenate([part.squares for part in self._exact])
+            self._sets = exact = exact_rows(query, gallery, "euclidean")
+            self.squares = np.concatenate([part.squares for part in exact])
             # No distance is more than twice as long as the longest row.
             self._unit = 2.0 ** np.ceil(np.log2(self.squares.max() or 1) / 2 + 1)
 
@@ -129,20 +138,29 @@ class _Images:
 
     def squared_distances(self, rows: slice, columns: slice) -> np.ndarray:
         """(rows, columns), as `squares`, for two runs as `slices` gives them."""
-        if self._exact is not None:
-            pair = (self._exact_run(run) for run in (rows, columns))
-            (first, its_rows), (second, its_columns) = pair
+        first, its_rows = self._set_of(rows)
+        second, its_columns = self._set_of(columns)
+        if self._is_exact:
             its_rows = np.arange(its_rows.start, its_rows.stop)
             return squared_distances(first, its_rows, second, its_columns)
         block = self._run(rows) @ self._run(columns).T
         block *= -2
         block += self.squares[rows, None]
         block += self.squares[columns]
-        return np.maximum(block, 0, out=block)
+        np.maximum(block, 0, out=block)
+        for part in row_parts(block):
+            # A near image is about as long as the row's.
+            limits = 2 * NEAR * self.squares[rows][part]
+            places, near = places_below(block[part], limits)
+            numbers = its_rows.start + part.start + places
+            block[part][places, near] = squared_differences(
+                first, numbers, second, its_columns.start + near
+            )
+        return block
 
     def order_bits(self, block: np.ndarray) -> np.ndarray:
         """Whole numbers, int32, in the order of squared distances."""
-        if self._exact is not None:
+        if self._is_exact:
             # Roots, as squares take twice the exponents that float32 has.
             block = (np.sqrt(block) / self._unit).astype(np.float32)
         # The bits of floats of 0 and more are in the floats' order.
@@ -162,11 +180,12 @@ class _Images:
             return self.query[run]
         return self.gallery[run.start - first : run.stop - first]
 
-    def _exact_run(self, run: slice):
+    def _set_of(self, run: slice):
+        """Return a run's set, and which of its rows it is."""
         first = len(self.query)
         if run.start < first:
-            return self._exact[0], run
-        return self._exact[1], slice(run.start - first, run.stop - first)
+            return self._sets[0], run
+        return self._sets[1], slice(run.start - first, run.stop - first)
 
 
 class _SparseRows(NamedTuple):

@@ -1,5 +1,5 @@
 """How near translated images come to each camera, by a network that neither G nor D
-has trained: a classifier of the target's cameras."""
+has trained, a classifier of the target's cameras; and how sharp they are."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -11,6 +11,7 @@ from tfipgan.data.labels import WHOLE_TARGET, LabelMap
 from tfipgan.errors import InputError, shorten_name
 from tfipgan.evaluation.features import classes_and_features
 from tfipgan.evaluation.kernel_distance import kernel_distance
+from tfipgan.evaluation.sharpness import energies_at_one_size
 
 _FEWEST = 2  # that a kernel distance takes
 
@@ -29,6 +30,9 @@ class CameraQuality:
         distance: from the translated to the real training images (`kernel_distance`).
         source_distance: from the source's images to these, or None.
         floor: from the held-out real images to these, or None.
+        sharpness: mean `gradient_energy` of the translated images over that of the real
+            training images, at the translated images' size; None if that is 0.
+        fine: the same of `fine_energy`; more than 1 is a grid, or grain.
     """
 
     camera: int
@@ -39,6 +43,8 @@ class CameraQuality:
     distance: float
     source_distance: float | None
     floor: float | None
+    sharpness: float | None
+    fine: float | None
 
 
 def translation_quality(
@@ -69,8 +75,9 @@ def translation_quality(
 
     Returns:
         Plain values: "accuracy" and "real_accuracy", shares of all images; "distance",
-        "source_distance" and "floor", means over the cameras; "cameras", a dict of
-        `CameraQuality`'s attributes for each. What there is no image for is None.
+        "source_distance", "floor", "sharpness" and "fine", means over the cameras;
+        "cameras", a dict of `CameraQuality`'s attributes for each. What there is no
+        image for is None.
 
     Raises:
         InputError: an image among the translated that is none; cameras that are not the
@@ -89,8 +96,16 @@ def translation_quality(
             sets, *(np.split(values, ends[:-1]) for values in everything), strict=True
         )
     )
+    made_energies, real_energies = energies_at_one_size(*sets[:2], batch_size)
     found = [
-        _measure(camera, labels.index(camera), made, real, others, source)
+        CameraQuality(
+            camera,
+            **_measure(camera, labels.index(camera), made, real, others, source),
+            **_ratios(
+                made_energies[_is_made_for(camera, made.cameras)],
+                real_energies[real.cameras == camera],
+            ),
+        )
         for camera in cameras
     ]
     return {
@@ -99,6 +114,8 @@ def translation_quality(
         "distance": _mean(found, "distance"),
         "source_distance": _mean(found, "source_distance"),
         "floor": _mean(found, "floor"),
+        "sharpness": _mean(found, "sharpness"),
+        "fine": _mean(found, "fine"),
         "cameras": [asdict(camera) for camera in found],
     }
 
@@ -165,21 +182,34 @@ class _Images:
         return kernel_distance(self.rows, other.rows)
 
 
-def _measure(camera, label, translated, real, held_out, source):
-    """Return a camera's `CameraQuality`."""
+def _measure(camera, label, translated, real, held_out, source) -> dict:
+    """Return what the classifier says of a camera's images."""
     whole = (translated.cameras == WHOLE_TARGET).all()
     own = translated if whole else translated.of(camera)
     real, others = real.of(camera), held_out.of(camera)
-    return CameraQuality(
-        camera,
-        images=len(own.rows),
-        accuracy=None if whole else own.named(label),
-        real_images=len(others.rows) if len(held_out.rows) else None,
-        real_accuracy=others.named(label),
-        distance=own.distance(real),
-        source_distance=source.distance(real),
-        floor=others.distance(real),
-    )
+    return {
+        "images": len(own.rows),
+        "accuracy": None if whole else own.named(label),
+        "real_images": len(others.rows) if len(held_out.rows) else None,
+        "real_accuracy": others.named(label),
+        "distance": own.distance(real),
+        "source_distance": source.distance(real),
+        "floor": others.distance(real),
+    }
+
+
+def _ratios(made, real) -> dict:
+    """Return the energies (images, 2) of translated images over those of real ones."""
+    made, real = made.mean(axis=0), real.mean(axis=0)
+    names = ("sharpness", "fine")
+    return {
+        name: float(above / below) if below else None
+        for name, above, below in zip(names, made, real, strict=True)
+    }
+
+
+def _is_made_for(camera, cameras):
+    return (cameras == camera) | (cameras == WHOLE_TARGET)
 
 
 def _is_whole(translated):

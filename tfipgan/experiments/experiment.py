@@ -14,6 +14,8 @@ from tfipgan.experiments.steps import Step
 from tfipgan.experiments.yaml_values import mapping, name_of, number, require, text
 from tfipgan.world.datasets import DATASETS
 
+# Beside those of the directions in OUT.
+_OWN_FOLDERS = ("data", "figures", "logs", "results")
 _KEYS = ("title", "note", "world", "directions", "steps", "rows")
 _DIRECTION_KEYS = ("title", "configs", "source", "target", "paper", "paper_identity")
 _PAPER_KEYS = ("table", "name", "row", "network", "printed")
@@ -105,9 +107,9 @@ def load_experiment(folder: str | os.PathLike) -> Experiment:
     path = _find(Path(folder))
     values = mapping(read_yaml(path), path, "", _KEYS)
     require(values, path, "", ("title", "directions", "rows"))
-    world = values.get("world")
-    if world is not None:
-        world = mapping(world, path, "world", WORLD_KEYS)
+    world = None
+    if "world" in values:
+        world = mapping(values["world"], path, "world", WORLD_KEYS)
         for key, value in world.items():
             if key == "size":
                 text(value, path, "world.size")
@@ -147,9 +149,10 @@ def _find(folder: Path) -> Path:
 def _direction(name, values, path, drawn):
     where = f"directions.{shorten_name(name)}"
     # It is a folder's name.
-    if not isinstance(name, str) or not name.isidentifier():
+    if not isinstance(name, str) or not name.isidentifier() or name in _OWN_FOLDERS:
         raise ConfigError(
-            f"{path}: {where}: expected a name of letters, digits and underscores"
+            f"{path}: {where}: expected a name of letters, digits and underscores, "
+            f"none of {', '.join(_OWN_FOLDERS)}"
         )
     values = mapping(values, path, where, _DIRECTION_KEYS)
     require(values, path, where, ("source", "target"))

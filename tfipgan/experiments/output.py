@@ -4,8 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tfipgan.errors import InputError, shorten_name
 from tfipgan.experiments.direction_figures import direction_files
-from tfipgan.experiments.experiment import Experiment
+from tfipgan.experiments.experiment import Experiment, load_experiment
 from tfipgan.experiments.plan import Plan
 from tfipgan.experiments.reproduce_report import write_reproduce_report
 from tfipgan.experiments.result_files import (
@@ -44,16 +45,36 @@ def write_output(
     return tables
 
 
-def collect_folder(folder: Path, experiment: Experiment) -> str:
+def collect_folder(folder: Path, config_folder: str | None = None) -> str:
     """Return the tables of the results that are kept in a folder, as Markdown.
 
+    Args:
+        folder: as `read_results` takes it; its introduction.md, if any, comes first.
+        config_folder: of the experiment whose tables they are for, as `load_experiment`
+            takes it; None for that of the results.
+
     Raises:
-        InputError: as `read_results` says, or one is of another experiment's direction.
+        InputError: as `read_results` says, or they are of several experiments, or one
+            is of another experiment's direction.
+        ConfigError: as `load_experiment`.
         OSError: one can't be read.
     """
-    results = in_order(read_results(folder), experiment)
+    results = read_results(folder)
+    if config_folder is None:
+        names = sorted({result["experiment"] for result in results})
+        if len(names) > 1:
+            raise InputError(
+                f"{folder} has results of {shorten_name(', '.join(names))}, expected "
+                "of one experiment: give CONFIG_FOLDER, whose tables they are for"
+            )
+        (config_folder,) = names
+    experiment = load_experiment(config_folder)
+    results = in_order(results, experiment)
     path = folder / INTRODUCTION
-    introduction = path.read_text(encoding="utf-8") if path.is_file() else ""
+    try:
+        introduction = path.read_text(encoding="utf-8") if path.is_file() else ""
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: expected Markdown in UTF-8") from None
     return results_markdown(results, experiment, introduction)
 
 

@@ -64,6 +64,18 @@ class Plan:
     commands: tuple[Command, ...]
     rows: tuple[Row, ...]
 
+    @property
+    def makers(self) -> dict[str, str]:
+        """Names of the commands, by the --out of each."""
+        return {
+            after: command.name
+            for command in self.commands
+            for word, after in zip(
+                command.arguments, command.arguments[1:], strict=False
+            )
+            if word == "--out"
+        }
+
     def needed_for(self, row: Row) -> tuple[Command, ...]:
         """Return the row's commands and those that these read, in their order."""
         return _closure(self.commands, {step.command for step in row.steps})

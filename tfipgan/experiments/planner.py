@@ -52,7 +52,7 @@ def make_plan(
     _require_known(directions, (d.name for d in experiment.directions), "--direction")
     _require_known(rows, (row.key for row in experiment.rows), "--row")
     for override in overrides:
-        if override.partition("=")[0].strip() == "seed":
+        if _sets_seed(override):
             raise ConfigError(
                 f"--set {shorten_name(override)}: expected other values; the seeds are "
                 "as many as --seeds says, from --first-seed"
@@ -205,7 +205,7 @@ class _Planner:
             for word, after in zip(words, words[1:], strict=False)
             if word == "--set"
         ]
-        seeds = [value for value in own if value.partition("=")[0] == "seed"]
+        seeds = [value for value in own if _sets_seed(value)]
         values = [value for value in own if value not in seeds] + list(self._overrides)
         config = self._config(place.direction, name, (*values, *seeds))
         if not seeds:
@@ -219,7 +219,13 @@ class _Planner:
         return rest, reference, settings, changes
 
     def _config(self, direction, name, values) -> Config:
-        key = direction.configs / f"{name}.yaml", values
+        path = direction.configs / f"{name}.yaml"
+        key = path, values
+        if not path.is_file():
+            raise ConfigError(
+                f"--config {shorten_name(name)} of experiment.yaml: {path} not found; "
+                "expected the name of a file of that folder, without .yaml"
+            )
         if key not in self._configs:
             self._configs[key] = load_config(*key)
         return self._configs[key]
@@ -240,6 +246,10 @@ class _Planner:
                 weight=_SYNTHESIZE_SECONDS,
             )
         return {d: folder / d for d in (direction.source, direction.target)}, name
+
+
+def _sets_seed(override: str) -> bool:
+    return override.partition("=")[0].strip() == "seed"
 
 
 def _value_of(words, option) -> str | None:

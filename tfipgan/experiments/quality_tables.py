@@ -4,13 +4,17 @@ from collections.abc import Mapping, Sequence
 
 from tfipgan.experiments.experiment import Direction
 from tfipgan.experiments.rows import (
+    CHEAP,
     METHODS,
+    PERFECT,
     TRANSLATED,
+    choose,
     distance,
     images_of,
     over_seeds,
     percent,
     qualities_of,
+    ratio,
 )
 
 # Steps of a row that measure how many identities the classifiers name.
@@ -25,7 +29,7 @@ _IDENTITY = (
 def table_2(results: Sequence[Mapping], direction: Direction) -> dict:
     """Return Table 2: how many images' identities classifiers of the source name."""
     rows = []
-    for row in TRANSLATED:
+    for row in _measured(results, direction):
         images = images_of(results, direction.name, row)
         cells = [METHODS[row]]
         for measure in _IDENTITY:
@@ -59,10 +63,19 @@ def table_2(results: Sequence[Mapping], direction: Direction) -> dict:
     }
 
 
+def _measured(results, direction) -> list[str]:
+    """Return the rows whose images are looked at; those without a GAN if they were."""
+
+    def run(row):
+        return [row] if choose(results, direction=direction.name, row=row) else []
+
+    return [*run(CHEAP[0]), *TRANSLATED, *run(PERFECT)]
+
+
 def quality_table(results: Sequence[Mapping], direction: Direction) -> dict:
-    """Return camera accuracy and kernel distance of StarGAN's and IPGAN's images."""
+    """Return camera accuracy, kernel distance and sharpness of translated images."""
     rows = []
-    for row in TRANSLATED:
+    for row in _measured(results, direction):
         qualities = qualities_of(results, direction.name, row)
         rows.append(
             [
@@ -75,6 +88,7 @@ def quality_table(results: Sequence[Mapping], direction: Direction) -> dict:
                     distance(over_seeds(qualities, key))
                     for key in ("distance", "source_distance", "floor")
                 ),
+                *(ratio(over_seeds(qualities, key)) for key in ("sharpness", "fine")),
             ]
         )
     return {
@@ -86,14 +100,18 @@ def quality_table(results: Sequence[Mapping], direction: Direction) -> dict:
             "kernel distance",
             "of source images",
             "floor",
+            "sharpness",
+            "fine",
         ],
-        "right": [False] + [True] * 5,
+        "right": [False] + [True] * 7,
         "rows": rows,
         "note": "Camera accuracy: the share of images whose camera is named by a "
         "classifier of the target's cameras, which no generator was trained with; of "
         "real images: held-out ones. Kernel distance: from the images to the camera's "
         "real ones in the features of this classifier, mean over the cameras; of "
-        "source images: as they are; floor: of held-out real images.",
+        "source images: as they are; floor: of held-out real images. Sharpness and "
+        "fine: the energy of the gradients, and of the highest frequencies, over that "
+        "of real images.",
     }
 
 

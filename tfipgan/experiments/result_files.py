@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, FiniteFloat, Strict, ValidationError
 
 from tfipgan.errors import InputError, shorten
 from tfipgan.experiments.experiment import Experiment
+from tfipgan.experiments.row_steps import file_stem
 from tfipgan.experiments.rows import MEASURES
 from tfipgan.files.output_file import written_aside
 
@@ -26,7 +27,7 @@ _Share = Annotated[_Number, Field(ge=0, le=1)]
 
 class _Command(BaseModel):
     command: str
-    seconds: _Number
+    seconds: Annotated[_Number, Field(ge=0, le=10**12)]
 
 
 class _Quality(BaseModel, extra="allow"):
@@ -34,6 +35,16 @@ class _Quality(BaseModel, extra="allow"):
 
     __pydantic_extra__: dict[str, _Number | None]
     cameras: list[dict[str, _Number | None]] = []
+
+
+class _Measured(BaseModel, extra="allow"):
+    """By steps; what the tables read has the kind that they expect, if it is there."""
+
+    __pydantic_extra__: dict[str, _Number | _Quality]
+    real_accuracy: _Share = 0
+    semantic_accuracy: _Share = 0
+    semantic_real_accuracy: _Share = 0
+    quality: _Quality = _Quality()
 
 
 class _Result(BaseModel):
@@ -48,7 +59,7 @@ class _Result(BaseModel):
     rank_10: _Share = Field(alias="rank-10")
     mean_ap: _Share = Field(alias="mAP")
     identity_accuracy: _Share | None
-    measured: dict[str, _Number | _Quality]
+    measured: _Measured
     experiment: str
     datasets: dict[str, str]
     config: dict[str, dict[str, Any]]
@@ -58,8 +69,8 @@ class _Result(BaseModel):
 
 def result_path(folder: Path, result: Mapping) -> Path:
     """Return the file of an entry."""
-    row = str(result["row"]).replace(" ", "_")
-    name = f"{row}_{result['network']}_seed{result['seed']}.json"
+    stem = file_stem(str(result["row"]), str(result["network"]))
+    name = f"{stem}_seed{result['seed']}.json"
     return folder / str(result["direction"]) / name
 
 

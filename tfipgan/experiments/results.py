@@ -81,21 +81,33 @@ def _read_json(path):
 def _config_of(plan: Plan, row: Row) -> dict:
     """Return by command what its config sets other than the defaults."""
     defaults = to_dict(Config())
+    # The same under each seed, and wherever it is run.
+    makers = {
+        path: f"${maker.replace(f'-seed_{row.seed}-', '-')}"
+        for path, maker in plan.makers.items()
+    }
     found = {}
     for command in plan.needed_for(row):
-        changed = {k: _changed(defaults[k], v) for k, v in command.settings.items()}
+        changed = {
+            key: _changed(defaults[key], value, makers)
+            for key, value in command.settings.items()
+        }
         if changed:
-            # The same under each seed.
             name = command.name.replace(f"-seed_{row.seed}-", "-")
             found[name] = {key: value for key, value in changed.items() if value != {}}
     # As JSON gives it back: a tuple is a list.
     return json.loads(json.dumps(found))
 
 
-def _changed(default, value):
+def _changed(default, value, makers):
+    """Return what differs from the default; for what a command makes, its name."""
     if not isinstance(value, Mapping):
         return value
-    return {key: v for key, v in value.items() if v != default[key]}
+    return {
+        key: makers.get(v, v) if isinstance(v, str) else v
+        for key, v in value.items()
+        if v != default[key]
+    }
 
 
 def dataset_digest(folder: str | os.PathLike) -> str:

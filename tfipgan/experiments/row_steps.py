@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfipgan.errors import ConfigError, shorten, shorten_name
-from tfipgan.experiments.steps import GIVEN, Step, parse_step
+from tfipgan.experiments.steps import GIVEN, STAGES, Step, parse_step
 from tfipgan.experiments.yaml_values import mapping, name_of, require
 
 # The folder of the steps that belong to no row.
@@ -35,6 +35,16 @@ class RowSteps:
     after: str | None
     steps: tuple[Step, ...]
 
+    @property
+    def file_stem(self) -> str:
+        """What its files of results begin with."""
+        return file_stem(self.row, self.network)
+
+
+def file_stem(row: str, network: str) -> str:
+    """Return what a row's files of results begin with."""
+    return f"{row.replace(' ', '_')}_{network}"
+
 
 def read_shared_steps(values, path: Path) -> tuple[Step, ...]:
     """Read the steps that belong to no row.
@@ -42,20 +52,32 @@ def read_shared_steps(values, path: Path) -> tuple[Step, ...]:
     Raises:
         ConfigError: what is wrong with one.
     """
-    return _steps(values, path, "steps", set(GIVEN) - {"here"})
+    return _steps(values, path, "steps", dict.fromkeys({*GIVEN} - {"here"}))
 
 
 def _steps(values, path, where, known) -> tuple[Step, ...]:
-    """Read lines, each of which may name what is known and the steps before it."""
-    known, steps = set(known), []
+    """Read lines, each of which may name what is known and the steps before it.
+
+    Args:
+        known: the command that makes it, by name; None of what is given.
+    """
+    known, steps = dict(known), []
     for name, line in mapping(values, path, where).items():
         step = parse_step(name, line, f"{path}: {where}")
-        for read in sorted(step.reads() - known):
+        for read in sorted(step.reads()):
+            made_by = known.get(read)
+            if read in known and (made_by is None or STAGES[made_by].output):
+                continue
+            if read in known:
+                raise ConfigError(
+                    f"{path}: {where}.{name}: ${read} is a number that {made_by} "
+                    "prints, expected the name of a file or folder"
+                )
             raise ConfigError(
                 f"{path}: {where}.{name}: ${shorten_name(read)} is not made before; "
                 f"expected one of {', '.join(sorted(known))}"
             )
-        known.add(name)
+        known[name] = step.command
         steps.append(step)
     return tuple(steps)
 
@@ -67,18 +89,23 @@ def read_rows(values, path: Path, shared: Sequence[Step]) -> tuple[RowSteps, ...
         ConfigError: what is wrong with one.
     """
     rows: dict[str, RowSteps] = {}
-    names: dict[str, set[str]] = {}
+    names: dict[str, dict[str, str | None]] = {}
     for key, row in mapping(values, path, "rows").items():
         rows[key] = _row(key, row, path, shared, names)
     if not rows:
         raise ConfigError(f"{path}: rows: expected at least one, found none")
-    firsts: dict[tuple[str, str], str] = {}
-    for key, row in rows.items():
-        first = firsts.setdefault((row.row, row.network), key)
-        if first != key:
+    firsts: dict[str, RowSteps] = {}
+    for row in rows.values():
+        first = firsts.setdefault(row.file_stem, row)
+        if (first.row, first.network) != (row.row, row.network):
             raise ConfigError(
-                f"{path}: rows: {first} and {key} are both the row {row.row} with the "
-                f"network {row.network}; expected another `row` or `network`"
+                f"{path}: rows: the results of {first.key} and {row.key} would both be "
+                f"files {row.file_stem}_seed0.json; expected another `row` or `network`"
+            )
+        if first is not row:
+            raise ConfigError(
+                f"{path}: rows: {first.key} and {row.key} are both the row {row.row} "
+                f"with the network {row.network}; expected another `row` or `network`"
             )
     return tuple(rows.values())
 
@@ -95,13 +122,17 @@ def _row(key, values, path, shared, names) -> RowSteps:
     values = mapping(values, path, where, _KEYS)
     require(values, path, where, ("steps",))
     after = values.get("after")
-    if after is not None and after not in names:
+    if after is not None and after not in list(names):
         raise ConfigError(
             f"{path}: {where}.after: expected a row that stands before it, found "
             f"{shorten(after)}"
         )
-    own = {step.name for step in shared}
-    known = {*GIVEN, *own, *(names[after] if after is not None else ())}
+    own = {step.name: step.command for step in shared}
+    known = {
+        **dict.fromkeys(GIVEN),
+        **own,
+        **(names[after] if after is not None else {}),
+    }
     steps = _steps(values["steps"], path, f"{where}.steps", known)
     for step in steps:
         if step.name in own:
@@ -111,7 +142,7 @@ def _row(key, values, path, shared, names) -> RowSteps:
             )
     if not any(step.command == "evaluate" for step in steps):
         raise ConfigError(f"{path}: {where}.steps: expected one that is an evaluate")
-    names[key] = known | {step.name for step in steps}
+    names[key] = known | {step.name: step.command for step in steps}
     return RowSteps(
         key,
         _row_name(values.get("row", key.replace("_", " ")), path, f"{where}.row"),

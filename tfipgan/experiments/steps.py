@@ -11,6 +11,8 @@ from tfipgan.errors import ConfigError, shorten, shorten_name
 # ${seed+1000}), and the row's own folder.
 GIVEN = ("source", "target", "seed", "here")
 _SET_BY_PLAN = ("--threads", "--resume", "--no-progress")
+# Options that the plan reads itself, with their value in the next word.
+_READ_BY_PLAN = ("--config", "--set", "--figures")
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,16 @@ STAGES = {
     "evaluate": Stage("--json", ".json", weight=6),
     "identity-accuracy": Stage(None, weight=7),
     "translation-quality": Stage("--json", ".json", weight=12),
+}
+
+
+# What the tables read under these names, by the command that measures it.
+_MEASURED = {
+    "identity_accuracy": "identity-accuracy",
+    "real_accuracy": "identity-accuracy",
+    "semantic_accuracy": "identity-accuracy",
+    "semantic_real_accuracy": "identity-accuracy",
+    "quality": "translation-quality",
 }
 
 
@@ -98,10 +110,11 @@ def parse_step(name: str, line: object, where: str) -> Step:
         ConfigError: it is no line, of no command that can be a step, or gives an option
             that the plan gives.
     """
-    if not isinstance(name, str) or not name.isidentifier() or name in GIVEN:
+    is_name = isinstance(name, str) and name.isascii() and name.isidentifier()
+    if not is_name or name in GIVEN:
         raise ConfigError(
-            f"{where}: {shorten_name(name)}: expected a step's name of letters, digits "
-            f"and underscores, none of {', '.join(GIVEN)}"
+            f"{where}: {shorten_name(name)}: expected a step's name of letters a to z, "
+            f"digits and underscores, none of {', '.join(GIVEN)}"
         )
     where = f"{where}.{shorten_name(name)}"
     if not isinstance(line, str):
@@ -117,6 +130,12 @@ def parse_step(name: str, line: object, where: str) -> Step:
             f"{where}: expected a line that begins with one of {', '.join(STAGES)}, "
             f"found {shorten(line)}"
         )
+    if _MEASURED.get(name, command) != command:
+        raise ConfigError(
+            f"{where}: the tables read that name, expected {_MEASURED[name]}, found "
+            f"{command}; give it another name"
+        )
+    words = _separate(words)
     step = Step(name, command, tuple(words))
     for word in words:
         if not _Word(word).is_valid():
@@ -128,11 +147,24 @@ def parse_step(name: str, line: object, where: str) -> Step:
             raise ConfigError(
                 f"{where}: expected no {option}, which is set for each step"
             )
+        if option == "--help" or "\0" in word:
+            raise ConfigError(f"{where}: expected no {shorten(word)} in it")
     for identifier in step._identifiers():
         if "+" in identifier and not identifier.startswith("seed+"):
             raise ConfigError(
                 f"{where}: expected ${{seed+..}}, found ${{{shorten_name(identifier)}}}"
             )
-    if words and words[-1] in ("--config", "--set", "--figures"):
+    if words and words[-1] in _READ_BY_PLAN:
         raise ConfigError(f"{where}: expected a value after {words[-1]}")
+    if words.count("--config") > 1:
+        raise ConfigError(f"{where}: expected one --config, found more")
     return step
+
+
+def _separate(words: list[str]) -> list[str]:
+    """Return the words with --config=NAME as two, as the plan reads it."""
+    found = []
+    for word in words:
+        option, equals, value = word.partition("=")
+        found += [option, value] if equals and option in _READ_BY_PLAN else [word]
+    return found

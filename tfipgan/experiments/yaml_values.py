@@ -35,7 +35,7 @@ def text(value, path, where):
 
 def name_of(value, path, where):
     value = text(value, path, where)
-    if not value.isprintable():
+    if not value or not value.isprintable():
         raise ConfigError(f"{path}: {where}: expected a name, found {shorten(value)}")
     return value
 

@@ -9,19 +9,15 @@ import tensorflow as tf
 
 from tfipgan.data.image_headers import require_small_image
 from tfipgan.data.images import decode_image, to_signed, to_unit
-from tfipgan.data.labels import DomainMap
 from tfipgan.data.local_images import MAX_PIXELS
-from tfipgan.translation.translator import encode_images, for_each_camera
+from tfipgan.models.translator import Translator
+from tfipgan.translation.graph import encode_images, for_each_camera
 
 FORMATS = ("jpeg", "png")
 
 
 def translator_signatures(
-    generator,
-    domains: DomainMap,
-    image_size: tuple[int, int],
-    format: str = "jpeg",
-    quality: int = 95,
+    translator: Translator, format: str = "jpeg", quality: int = 95
 ) -> dict:
     """Return the translator's functions by the names of their signatures.
 
@@ -31,17 +27,17 @@ def translator_signatures(
     rows are all the target's L cameras.
 
     Args:
-        generator: `Generator`.
-        domains: a camera is one of its numbers.
-        image_size: (height, width) in pixels; files of any size are resized to it.
+        translator: a camera is one of its numbers; files of any size are resized to its
+            image size.
         format: "jpeg" (4:4:4) or "png", of the files that come out.
         quality: of the JPEG, 1 to 100.
     """
-    count = len(domains.cameras)
+    cameras, image_size = translator.cameras, translator.image_size
+    count = len(cameras)
 
-    def translate(images, wanted):
+    def translate(images, places):
         return tf.debugging.check_numerics(
-            _of_any_batch(generator, images, wanted),
+            _of_any_batch(translator, images, places),
             "the translated images are not finite",
         )
 
@@ -52,24 +48,24 @@ def translator_signatures(
         image_bytes = _checked(image_bytes, (None,), "image_bytes")
         camera = _checked(camera, (None,), "camera")
         image_bytes = _as_many(image_bytes, camera, "image_bytes")
-        wanted = _wanted(camera, domains)
+        places = _places(camera, cameras)
         images = to_signed(_decoded(image_bytes, image_size))
-        return {"image_bytes": encoded(translate(images, wanted))}
+        return {"image_bytes": encoded(translate(images, places))}
 
     def tensor(images, camera):
         images = _pixels(images, image_size, "[-1, 1]")
         camera = _checked(camera, (None,), "camera")
         images = _as_many(images, camera, "images")
-        return {"images": translate(images, _wanted(camera, domains))}
+        return {"images": translate(images, _places(camera, cameras))}
 
     def all_cameras(image_bytes):
         image_bytes = _checked(image_bytes, (None,), "image_bytes")
         batch = tf.shape(image_bytes)[0]
         images = to_signed(_decoded(image_bytes, image_size))
-        files = encoded(translate(*for_each_camera(images, domains)))
+        files = encoded(translate(*for_each_camera(images, count)))
         return {
             "image_bytes": tf.reshape(files, (batch, count)),
-            "cameras": tf.tile(tf.constant([domains.cameras], tf.int32), [batch, 1]),
+            "cameras": tf.tile(tf.constant([cameras], tf.int32), [batch, 1]),
         }
 
     files = tf.TensorSpec((None,), tf.string, "image_bytes")
@@ -96,7 +92,7 @@ def extractor_signatures(network, image_size: tuple[int, int]) -> dict:
 
     def embed(images):
         embedding = tf.debugging.check_numerics(
-            _of_any_batch(lambda inputs: network(*inputs), to_unit(images)),
+            _of_any_batch(network, to_unit(images)),
             "the embedding is not finite",
         )
         return {"embedding": embedding}
@@ -129,7 +125,7 @@ def _of_any_batch(network, *tensors):
         tf.concat([x, tf.zeros((extra, *x.shape[1:]), x.dtype)], axis=0)
         for x in tensors
     ]
-    return network(filled)[:rows]
+    return network(*filled)[:rows]
 
 
 def _decoded(image_bytes, image_size):
@@ -184,18 +180,17 @@ def _as_many(tensor, camera, name):
         return tf.identity(tensor)
 
 
-def _wanted(camera, domains):
-    """Return the one-hot domains float32 (N, L + 1) of camera numbers."""
-    matches = tf.equal(camera[:, None], tf.constant([domains.cameras], tf.int32))
+def _places(camera, cameras):
+    """Return the places of camera numbers among the cameras, int32 (N,)."""
+    matches = tf.equal(camera[:, None], tf.constant([cameras], tf.int32))
     known = tf.reduce_any(matches, axis=1)
     check = _require(
         tf.reduce_all(known),
-        f"camera must be one of {', '.join(map(str, domains.cameras))}, found",
+        f"camera must be one of {', '.join(map(str, cameras))}, found",
         tf.boolean_mask(camera, ~known),
     )
     with tf.control_dependencies([check]):
-        # No camera stands for the last domain, the source's own style.
-        return tf.pad(tf.cast(matches, tf.float32), [[0, 0], [0, 1]])
+        return tf.argmax(matches, axis=1, output_type=tf.int32)
 
 
 def _require(condition, *told):

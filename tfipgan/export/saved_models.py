@@ -37,7 +37,8 @@ from tfipgan.export.versions import publish_version, require_free_version
 from tfipgan.export.warmup import read_warmup, write_warmup
 from tfipgan.models.inference import InferenceNetwork
 from tfipgan.runs.metrics_log import read_metrics
-from tfipgan.runs.run import Run, load_generator, load_reid_network
+from tfipgan.runs.run import Run, load_reid_network, load_translator
+from tfipgan.translation.graph import for_each_camera
 from tfipgan.weights.checkpoints import intact_checkpoint, latest_checkpoint
 from tfipgan.world.datasets import synthesize
 
@@ -86,25 +87,24 @@ def export_translator(
     format = image_format or run.config.translation.format
     if format not in FORMATS:
         raise InputError(f"format is {format!r}, expected one of {', '.join(FORMATS)}")
-    domains, size = run.domains, run.config.gan.image_size
-    if domains.cameras[-1] > tf.int32.max:
-        raise InputError(
-            f"camera {domains.cameras[-1]} of {run.path} is above {tf.int32.max}, the "
-            "highest that a request can name: renumber the target's cameras"
-        )
     folder = Path(models) / "translator"
     require_free_version(folder, version)
     files = _check_files(check_images)
-    generator = load_generator(run)
+    translator = load_translator(run)
+    cameras, size = translator.cameras, translator.image_size
+    if max(cameras) > tf.int32.max:
+        raise InputError(
+            f"camera {max(cameras)} of {run.path} is above {tf.int32.max}, the highest "
+            "that a request can name: renumber the target's cameras"
+        )
     quality = run.config.translation.quality
-    count = len(domains.cameras)
 
     def check(call: Callable) -> None:
         # Each image for each camera, in the order of all_cameras.
-        images = to_signed(tf.repeat(_decoded(files, size), count, axis=0))
-        domain = np.tile(np.arange(count), len(files))
-        camera = np.tile(np.array(domains.cameras, np.int32), len(files))
-        expected = generator((images, tf.one_hot(domain, domains.num_domains)))
+        images = to_signed(_decoded(files, size))
+        images, places = for_each_camera(images, len(cameras))
+        camera = np.tile(np.array(cameras, np.int32), len(files))
+        expected = translator(images, places)
         _require_finite(run, expected)
         got = call("tensor", images=images, camera=camera)["images"]
         _require_near(run, got, expected, TOLERANCE, np.max)
@@ -112,7 +112,7 @@ def export_translator(
             _pixels(encode_image(image, format, quality))
             for image in signed_to_bytes(expected)
         ]
-        repeated = tf.repeat(tf.constant(files), count)
+        repeated = tf.repeat(tf.constant(files), len(cameras))
         default = call("serving_default", image_bytes=repeated, camera=camera)
         answers = call("all_cameras", image_bytes=tf.constant(files))
         for encoded in (default["image_bytes"], answers["image_bytes"]):
@@ -124,7 +124,7 @@ def export_translator(
         "PNG files" if format == "png" else f"JPEG files, quality {quality}, 4:4:4"
     )
     about = {
-        "cameras": list(domains.cameras),
+        "cameras": list(cameras),
         "image_format": format,
         "inputs": {
             "image_bytes": _FILES_IN,
@@ -141,11 +141,11 @@ def export_translator(
         run,
         folder,
         version,
-        translator_signatures(generator, domains, size, format, quality),
+        translator_signatures(translator, format, quality),
         check,
         {"image_size": list(size), **about, **_about_run(run, run.checkpoints)},
         files[0],
-        domains.cameras[0],
+        cameras[0],
     )
 
 

@@ -21,6 +21,8 @@ def build_generator(
         num_domains,
         gan.width,
         gan.num_blocks,
+        gan.residual,
+        gan.upsampling,
         name="generator",
         dtype=_POLICIES[precision],
     )

@@ -8,6 +8,9 @@ from tfipgan.layers import Convolution2D, InstanceNormalization
 from tfipgan.layers.convolution import torch_uniform
 
 SIZE_MULTIPLE = 4  # two halvings on the way down
+UPSAMPLINGS = ("transposed", "resize")
+# Of the image that is added: the largest part whose inverse tanh is still small.
+_KEPT = 0.98
 
 
 @keras.saving.register_keras_serializable(package="tfipgan")
@@ -54,34 +57,57 @@ class Generator(keras.Model):
     4x4 convolutions, a 7x7 convolution and tanh; instance normalisation after every
     convolution but the last.
 
+    A residual generator adds the input image before the tanh, so that it learns what
+    differs in a domain, and starts as 0.98 times the image.
+
     Args:
         num_domains: int, L + 1: the target's cameras, and the source.
         width: int, channels of the first convolution.
         num_blocks: int, residual blocks.
-        dtype: Keras's; "mixed_bfloat16" computes in bfloat16, but norms in float32.
+        residual: bool; False is the paper's and StarGAN's.
+        upsampling: "transposed", the paper's and StarGAN's, or "resize": each pixel
+            four times, then a 3x3 convolution, which can't leave a grid.
+        dtype: Keras's; "mixed_bfloat16" computes in bfloat16, but norms, and the image
+            that is added, in float32.
 
     Call: `generator((images, domains))` with images float32 (batch, height, width, 3)
     in [-1, 1], height and width multiples of 4, and domains float32 one-hot
-    (batch, num_domains). Returns float32 images of the same shape in [-1, 1].
+    (batch, num_domains). Returns float32 images of the same shape in [-1, 1]. A
+    residual one takes what is outside of [-1, 1] for its nearest end.
 
     Raises:
-        InputError: the image size is not a multiple of 4.
+        InputError: an unknown upsampling, or the image size is not a multiple of 4.
     """
 
-    def __init__(self, num_domains, width=64, num_blocks=6, **kwargs):
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        num_domains,
+        width=64,
+        num_blocks=6,
+        residual=False,
+        upsampling="transposed",
+        **kwargs,
+    ):
+        if upsampling not in UPSAMPLINGS:
+            known = ", ".join(UPSAMPLINGS)
+            raise InputError(f"upsampling is {upsampling!r}, expected one of {known}")
+        # The image that is added is the one given, not one rounded to bfloat16.
+        super().__init__(autocast=False, **kwargs)
         self.num_domains = num_domains
         self.width = width
         self.num_blocks = num_blocks
+        self.residual = residual
+        self.upsampling = upsampling
         dtype = self.dtype_policy
 
-        def convolution(name, filters, kernel, strides=1, padding=0):
+        def convolution(name, filters, kernel, strides=1, padding=0, start=None):
             return Convolution2D(
                 filters,
                 (kernel, kernel),
                 strides,
                 padding,
                 use_bias=False,
+                kernel_initializer=start,
                 name=name,
                 dtype=dtype,
             )
@@ -102,10 +128,25 @@ class Generator(keras.Model):
         ]
         self.up = [self._upsampling(i) for i in range(2)]
         self.up_norms = [norm(f"up{i}_norm") for i in range(2)]
-        self.to_image = convolution("to_image", 3, 7, padding=3)
+        if residual:
+            # Another name than the plain one's, whose weights mean something else.
+            self.to_residual = convolution(
+                "to_residual", 3, 7, padding=3, start="zeros"
+            )
+        else:
+            self.to_image = convolution("to_image", 3, 7, padding=3)
 
     def _upsampling(self, i):
         filters = self.width * 2 ** (1 - i)
+        if self.upsampling == "resize":
+            return Convolution2D(
+                filters,
+                (3, 3),
+                padding=1,
+                use_bias=False,
+                name=f"up{i}",
+                dtype=self.dtype_policy,
+            )
         # "same" of a 4x4 transposed convolution of stride 2 is PyTorch's padding 1.
         return keras.layers.Conv2DTranspose(
             filters,
@@ -133,15 +174,21 @@ class Generator(keras.Model):
             tf.cast(domains, images.dtype)[:, None, None, :],
             (shape[0], shape[1], shape[2], self.num_domains),
         )
-        x = tf.concat([images, planes], axis=-1)
+        x = tf.cast(tf.concat([images, planes], axis=-1), self.compute_dtype)
         x = tf.nn.relu(self.stem_norm(self.stem(x)))
         for convolution, norm in zip(self.down, self.down_norms, strict=True):
             x = tf.nn.relu(norm(convolution(x)))
         for block in self.blocks:
             x = block(x)
         for convolution, norm in zip(self.up, self.up_norms, strict=True):
+            if self.upsampling == "resize":
+                x = tf.repeat(tf.repeat(x, 2, axis=1), 2, axis=2)
             x = tf.nn.relu(norm(convolution(x)))
-        return tf.tanh(tf.cast(self.to_image(x), tf.float32))
+        if not self.residual:
+            return tf.tanh(tf.cast(self.to_image(x), tf.float32))
+        # Clipped: the inverse tanh of more than 1 is no number.
+        kept = _KEPT * tf.clip_by_value(tf.cast(images, tf.float32), -1.0, 1.0)
+        return tf.tanh(tf.cast(self.to_residual(x), tf.float32) + tf.atanh(kept))
 
     def get_config(self):
         return {
@@ -150,4 +197,6 @@ class Generator(keras.Model):
             "num_domains": self.num_domains,
             "width": self.width,
             "num_blocks": self.num_blocks,
+            "residual": self.residual,
+            "upsampling": self.upsampling,
         }

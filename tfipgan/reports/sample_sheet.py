@@ -4,8 +4,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfipgan.data.images import signed_to_bytes, to_signed
-from tfipgan.data.labels import DomainMap, domain_titles
+from tfipgan.data.labels import domain_titles
 from tfipgan.data.pipelines import inference_batches
+from tfipgan.models.translator import Translator
 from tfipgan.reports.sheets import image_sheet
 
 ROWS = 8
@@ -21,23 +22,21 @@ def sheet_images(source, image_size):
     return to_signed(np.concatenate(list(batches.as_numpy_iterator())))
 
 
-def write_sample_sheet(generator, images, domains: DomainMap, path) -> None:
+def write_sample_sheet(translator: Translator, images, path) -> None:
     """Draw a row per source image: the image, then its translation to each camera.
 
     Args:
-        generator: `Generator`.
+        translator: its cameras are the columns.
         images: float32 (n, height, width, 3) in [-1, 1].
-        domains: whose cameras are the columns.
         path: the PNG file.
     """
     columns = [images]
-    for domain in range(len(domains.cameras)):
-        one_hot = tf.one_hot([domain] * len(images), domains.num_domains)
-        columns.append(generator((images, one_hot)))
+    for camera in range(len(translator.cameras)):
+        columns.append(translator(images, tf.fill([len(images)], camera)))
     cells = [signed_to_bytes(column).numpy() for column in columns]
     image_sheet(
         [list(row) for row in zip(*cells, strict=True)],
-        ["source", *domain_titles(domains.cameras)],
+        ["source", *domain_titles(translator.cameras)],
         [""] * len(images),
         path,
     )

@@ -9,21 +9,21 @@ from pathlib import Path
 
 import numpy as np
 
-from tfipgan.weights.checkpoints import save_checkpoint
 from tfipgan.config import BackboneConfig, Config, load_config
 from tfipgan.config.sections import MOST_LAYERS
 from tfipgan.data.labels import DomainMap
 from tfipgan.errors import InputError, shorten_name
-from tfipgan.models.resnet import BLOCK_COUNTS, BOTTLENECK_DEPTHS
+from tfipgan.files.output_file import folder_written_aside, require_new_folder
 from tfipgan.models.from_config import (
     build_discriminator,
     build_generator,
     build_reid_network,
 )
-from tfipgan.files.output_file import folder_written_aside, require_new_folder
-from tfipgan.weights.pytorch_files import read_state_dict
+from tfipgan.models.resnet import BLOCK_COUNTS, BOTTLENECK_DEPTHS
 from tfipgan.runs.run import Run, create_run, open_run
 from tfipgan.weights import load_pytorch_state_dict
+from tfipgan.weights.checkpoints import save_checkpoint
+from tfipgan.weights.pytorch_files import read_state_dict
 
 # What torchvision and IBN-Net, and what torchreid, call the classifier.
 _CLASSIFIERS = ("fc.", "classifier.")

@@ -27,17 +27,22 @@ import keras
 import tensorflow as tf
 
 from tfipgan import __version__
-from tfipgan.weights.checkpoints import intact_checkpoint, latest_checkpoint, load_network
 from tfipgan.config import Config, load_saved_config, save_config
 from tfipgan.data.labels import DomainMap, LabelMap
 from tfipgan.errors import InputError
+from tfipgan.files.output_file import folder_written_aside, require_new_folder
 from tfipgan.models import Discriminator, Generator, ReidNetwork
 from tfipgan.models.from_config import (
     build_discriminator,
     build_generator,
     build_reid_network,
 )
-from tfipgan.files.output_file import folder_written_aside, require_new_folder
+from tfipgan.models.translator import Translator
+from tfipgan.weights.checkpoints import (
+    intact_checkpoint,
+    latest_checkpoint,
+    load_network,
+)
 
 RESUME = "--resume to go on with this run"
 
@@ -212,6 +217,12 @@ def load_generator(run: Run) -> Generator:
     generator = build_generator(run.config.gan, run.domains.num_domains)
     _restore(run.checkpoints, "generator", generator)
     return generator
+
+
+def load_translator(run: Run) -> Translator:
+    """Return what translates to the run's target cameras; as `load_generator`."""
+    cameras, image_size = run.domains.cameras, run.config.gan.image_size
+    return Translator(load_generator(run), cameras, image_size)
 
 
 def load_discriminator(run: Run) -> Discriminator:

@@ -18,6 +18,7 @@ from tfipgan.data.images import signed_to_unit
 from tfipgan.data.pipelines import gan_batches, steps_per_epoch
 from tfipgan.errors import InputError
 from tfipgan.models.from_config import build_discriminator, build_generator
+from tfipgan.models.translator import Translator
 from tfipgan.reports.sample_sheet import sheet_images, write_sample_sheet
 from tfipgan.runs.pretrained import load_pretrained_gan
 from tfipgan.runs.run import Run, load_reid_network
@@ -340,10 +341,12 @@ class IPGANMethod(Method):
         )
 
     def on_epoch_end(self, run, step, log):
-        epoch = step // self.epoch_steps
-        if epoch % self.config.gan.sample_every_epochs == 0 or step == self.num_steps:
+        epoch, gan = step // self.epoch_steps, self.config.gan
+        if epoch % gan.sample_every_epochs == 0 or step == self.num_steps:
             path = run.path / "samples" / f"epoch_{epoch:04d}.png"
-            write_sample_sheet(self.model.generator, self._shown, self.domains, path)
+            generator, cameras = self.model.generator, self.domains.cameras
+            translator = Translator(generator, cameras, gan.image_size)
+            write_sample_sheet(translator, self._shown, path)
 
     def _rates(self, updates_per_step):
         """Return the learning rate's schedule, by updates."""
@@ -372,22 +375,19 @@ def train_gan(
     """Train G and D_dom on the source and the target's cameras (paper section 3.3).
 
     Args:
-        config: of the run; with gan.lambda_semantic 0 it trains StarGAN, with
-            gan.target_domains one it makes one domain of the whole target.
+        config: of the run; with gan.lambda_semantic 0 it trains StarGAN.
         source: training samples with identities.
         target: training samples with cameras; their identities are not looked at.
         semantic: run of D_sem; not needed if gan.lambda_semantic is 0.
         out: the run folder to make.
-        devices, resume, progress, left_out: as for `run_training`.
+        devices, resume, progress, left_out: as for `run_training`, which returns the
+            run.
         cache_gib: memory to keep the decoded images in; None keeps none.
-
-    Returns:
-        The run, as `run_training`.
 
     Raises:
         InputError: D_sem is missing, of another image size or of other identities;
-            weights to start from that can't be had or don't fit; too few images; more
-            images than `cache_gib` holds; or as `run_training`.
+            weights to start from don't fit; too few images; more images than
+            `cache_gib` holds; or as `run_training`.
         ConfigError, TrainingError, SystemExit: as `run_training`.
     """
     return run_training(

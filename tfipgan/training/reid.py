@@ -210,6 +210,7 @@ class ReidMethod(Method):
             seed=self.config.seed,
             crop=reid.random_sized_crop,
             flip=reid.random_flip,
+            jitter=reid.color_jitter,
             dropout_units=reid.fc_units,
             start_step=start_step,
             end_step=end_step,

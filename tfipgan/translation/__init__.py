@@ -1,1 +1,1 @@
-"""The translator, and the translated dataset with its manifest."""
+"""The translated dataset and its manifest."""

@@ -3,35 +3,34 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
+import tensorflow as tf
 from tqdm import tqdm
 
 from tfipgan import __version__
 from tfipgan.data.filenames import Sample, require_own_stems, translated_name
-from tfipgan.data.labels import DomainMap
 from tfipgan.data.pipelines import inference_batches
 from tfipgan.errors import InputError
 from tfipgan.files.output_file import require_new_folder
 from tfipgan.files.partial_output import PartialOutput
 from tfipgan.files.worker import ALONE, Worker
+from tfipgan.models.translator import Translator
+from tfipgan.translation.graph import translation_graph
 from tfipgan.translation.part import (
     TranslationPart,
     Translations,
     join_translations,
 )
-from tfipgan.translation.translator import make_translator
 from tfipgan.weights.fingerprint import fingerprint, weights_digest
 
 ENDINGS = {"jpeg": ".jpg", "png": ".png"}
 
 
 def translate_dataset(
-    generator,
-    domains: DomainMap,
+    translator: Translator,
     samples: Sequence[Sample],
     root: str | os.PathLike,
     out: str | os.PathLike,
     *,
-    image_size: tuple[int, int],
     batch_size: int = 32,
     format: str = "jpeg",
     quality: int = 95,
@@ -53,13 +52,11 @@ def translate_dataset(
     each translates its batches, and the last one to end joins what all have made.
 
     Args:
-        generator: `Generator`.
-        domains: the run's; its cameras are translated to, never the source's own style.
+        translator: its cameras are translated to, its image size is the files'.
         samples: source images, below `root`.
         root: the folder that their relative folders start from.
         out: the folder to make.
-        image_size: (height, width) of the generator.
-        batch_size: images that the generator makes at a time.
+        batch_size: images that the translator makes at a time.
         format: "jpeg" (4:4:4) or "png".
         quality: of the JPEG, 1 to 100.
         progress: whether to show a progress bar on stderr.
@@ -83,13 +80,13 @@ def translate_dataset(
         raise InputError(f"format is {format!r}, expected one of {', '.join(ENDINGS)}")
     names = _below([s.path for s in samples], root)
     require_own_stems(names)
-    cameras = len(domains.cameras)
-    height, width = image_size
+    cameras = len(translator.cameras)
+    height, width = translator.image_size
     # Whole batches of the same images: in others the last bits may differ.
     batch = max(1, batch_size // cameras)
     about = {
-        **fingerprint(generator, samples),
-        "cameras": ", ".join(map(str, domains.cameras)),
+        **fingerprint(samples, *translator.networks),
+        "cameras": ", ".join(map(str, translator.cameras)),
         "settings": f"{height}x{width}, {batch}, {format} {quality}, below {root}",
     }
     named = named or {}
@@ -98,13 +95,13 @@ def translate_dataset(
         "model": {
             "run": named.get("run"),
             "step": named.get("step"),
-            "generator": weights_digest(generator),
+            "generator": weights_digest(*translator.networks),
         },
         "source": named.get("source"),
         "image_size": [height, width],
         "format": format,
         "quality": quality if format == "jpeg" else None,
-        "cameras": list(domains.cameras),
+        "cameras": list(translator.cameras),
         "images": len(samples) * cameras,
     }
     left_out = left_out or {}
@@ -118,8 +115,8 @@ def translate_dataset(
             total = len(samples) * cameras
             with TranslationPart(part, total, batch * cameras) as files:
                 _translate_rest(
-                    make_translator(generator, domains, image_size, format, quality),
-                    files, samples, names, domains.cameras, image_size, batch,
+                    translation_graph(translator, format, quality), files, samples,
+                    names, translator.cameras, translator.image_size, batch,
                     ENDINGS[format], progress,
                 )  # fmt: skip
         if not part.done():
@@ -144,8 +141,11 @@ def _translate_rest(
         dynamic_ncols=True,
     )
     with bar:
-        for images in inference_batches(samples[done:], image_size, batch):
-            rows = translate(images).numpy()
+        batches = inference_batches(samples[done:], image_size, batch)
+        for number, images in enumerate(batches):
+            first = done + number * batch
+            taken_by = [s.camera_id for s in samples[first : first + batch]]
+            rows = translate(images, tf.constant(taken_by, tf.int64)).numpy()
             files.add(
                 [
                     Translations(

@@ -44,6 +44,8 @@ def _facts(shapes: Shapes) -> dict:
             "{} domains": channels and channels - 3,
             "width {}": size("stem.kernel", -1),
             "{} residual blocks": _count(shapes, r"blocks\.\d+\.conv1\.kernel"),
+            "residual {}": str("to_residual.kernel" in shapes).lower(),
+            "upsampling {}": "resize" if size("up.0.kernel", 0) == 3 else "transposed",
         }
     if "to_domain.kernel" in shapes:
         layers = _count(shapes, r"down\.\d+\.kernel")

@@ -13,7 +13,7 @@ from tfipgan.data.filenames import Sample
 from tfipgan.weights.variables import named_weights
 
 
-def fingerprint(network, samples: Sequence[Sample]) -> dict[str, str]:
+def fingerprint(samples: Sequence[Sample], *networks) -> dict[str, str]:
     """Return what decides the outputs, in words or digests by what they are of.
 
     A file is known by its path, size and time of change. With the same fingerprint and
@@ -23,8 +23,8 @@ def fingerprint(network, samples: Sequence[Sample]) -> dict[str, str]:
         OSError: a file is gone.
     """
     # Keras numbers the networks of a process in their names.
-    config = json.dumps({**network.get_config(), "name": None})
-    network = hashlib.sha256(f"{config}\n{weights_digest(network)}".encode())
+    configs = [json.dumps({**n.get_config(), "name": None}) for n in networks]
+    decisive = "\n".join([*configs, weights_digest(*networks)])
     images = hashlib.sha256()
     for sample in samples:
         about = os.stat(sample.path)
@@ -32,18 +32,19 @@ def fingerprint(network, samples: Sequence[Sample]) -> dict[str, str]:
         images.update(os.fsencode(line))
     device = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
     return {
-        "network": network.hexdigest(),
+        "network": hashlib.sha256(decisive.encode()).hexdigest(),
         "images": images.hexdigest(),
         "versions": f"tfipgan {__version__}, TensorFlow {tf.__version__} on {device}, "
         f"Pillow {PIL.__version__}",
     }
 
 
-def weights_digest(network) -> str:
-    """Return the SHA-256 of a network's weights, the same under every Keras."""
+def weights_digest(*networks) -> str:
+    """Return the SHA-256 of the networks' weights, the same under every Keras."""
     digest = hashlib.sha256()
-    for name, variable in named_weights(network).items():
-        values = variable.numpy()
-        digest.update(f"{name}\0{values.dtype}\0{values.shape}\n".encode())
-        digest.update(values.tobytes())
+    for network in networks:
+        for name, variable in named_weights(network).items():
+            values = variable.numpy()
+            digest.update(f"{name}\0{values.dtype}\0{values.shape}\n".encode())
+            digest.update(values.tobytes())
     return digest.hexdigest()

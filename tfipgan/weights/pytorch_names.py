@@ -106,6 +106,15 @@ def pytorch_shapes(model) -> dict[str, tuple[int, ...]]:
 
 def _generator_layers(generator):
     """In `main` a convolution, its norm and ReLU have a place each, a block has one."""
+    for option, ours, theirs in (
+        ("residual", generator.residual, False),
+        ("upsampling", generator.upsampling, "transposed"),
+    ):
+        if ours != theirs:
+            raise InputError(
+                f"the generator has gan.{option} {str(ours).lower()}, public StarGANs "
+                f"have {str(theirs).lower()}: build one with that"
+            )
     yield "main.0", generator.stem
     yield "main.1", generator.stem_norm
     for i in range(2):

@@ -1,16 +1,14 @@
-"""The generator's inputs for every camera, and the files of what it gives."""
+"""A translator's arguments for every camera, and the files of what it gives."""
 
 import numpy as np
 import tensorflow as tf
 
-from tfipgan.data.labels import DomainMap
-from tfipgan.translation.translator import (
+from tfipgan.models.translator import Translator
+from tfipgan.translation.graph import (
     encode_images,
     for_each_camera,
-    make_translator,
+    translation_graph,
 )
-
-DOMAINS = DomainMap((2, 3, 7))
 
 
 def brightened(inputs):
@@ -22,23 +20,24 @@ def brightened(inputs):
 
 def test_each_image_for_each_camera():
     images = tf.reshape(tf.range(2.0), (2, 1, 1, 1)) * tf.ones((2, 2, 1, 3))
-    repeated, wanted = for_each_camera(images, DOMAINS)
+    repeated, camera = for_each_camera(images, 3)
     assert repeated.shape == (6, 2, 1, 3)
     np.testing.assert_array_equal(repeated[:, 0, 0, 0], [0, 0, 0, 1, 1, 1])
-    # The source's own style, the last domain, is not wanted.
-    np.testing.assert_array_equal(wanted, np.tile(np.eye(4)[:3], (2, 1)))
+    np.testing.assert_array_equal(camera, [0, 1, 2, 0, 1, 2])
+    assert camera.dtype == tf.int32
 
 
 def test_files_in_rows():
-    translate = make_translator(brightened, DOMAINS, (2, 4), "png", 95)
+    translator = Translator(brightened, (2, 3, 7), (2, 4))
+    translate = translation_graph(translator, "png", 95)
     images = np.full((2, 2, 4, 3), 0, np.float32)
     images[1] = 51
     tf.config.run_functions_eagerly(True)
     try:
-        eager = translate(images).numpy()
+        eager = translate(images, [1, 1]).numpy()
     finally:
         tf.config.run_functions_eagerly(False)
-    graph = translate(images).numpy()
+    graph = translate(images, [1, 1]).numpy()
     assert (graph == eager).all()
     colours = [[tf.io.decode_png(file)[0, 0, 0] for file in row] for row in graph]
     np.testing.assert_allclose(colours, [[0, 42, 85], [51, 93, 136]], atol=1)

@@ -1,0 +1,41 @@
+"""What a GAN run offers to others: images in the styles of the target's cameras."""
+
+import tensorflow as tf
+
+
+class Translator:
+    """Translates each image to a camera of the target, by one generator for all.
+
+    Args:
+        generator: `Generator` of a domain for each camera and a last one, the source's
+            own style, which is never asked for.
+        cameras: the target's L camera numbers, in the order of the domains.
+        image_size: (height, width) of the images in pixels.
+
+    Attributes:
+        cameras, image_size: as given.
+        networks: tuple of all networks that it translates with, for their digests.
+
+    Call: `translator(images, camera)` with images float32 (n, height, width, 3) in
+    [-1, 1] and camera int32 (n,), the place in `cameras` of each image's camera. The
+    number of the camera that took an image, a third argument, makes no difference.
+    Returns float32 images of the same shape in [-1, 1]. It raises TensorFlow's
+    InvalidArgumentError for a place that is not in 0..L-1.
+    """
+
+    def __init__(
+        self, generator, cameras: tuple[int, ...], image_size: tuple[int, int]
+    ):
+        self.cameras = cameras
+        self.image_size = image_size
+        self.networks = (generator,)
+
+    def __call__(self, images, camera, source_camera=None):
+        (generator,) = self.networks
+        count = len(self.cameras)
+        # Of an unknown place the one-hot would be all zeros, which no domain has.
+        known = tf.reduce_all((camera >= 0) & (camera < count))
+        told = f"camera must be a place among {count} cameras, found"
+        check = tf.debugging.Assert(known, [told, camera])
+        with tf.control_dependencies([check]):
+            return generator((images, tf.one_hot(camera, count + 1)))
