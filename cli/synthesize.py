@@ -30,7 +30,7 @@ def _size(context, parameter, value):
 @click.option(
     "--identities",
     type=click.IntRange(min=2),
-    default=60,
+    default=160,
     show_default=True,
     help="Training identities of each dataset; a third are look-alikes in pairs.",
 )
@@ -51,7 +51,7 @@ def _size(context, parameter, value):
 @click.option(
     "--images-per-camera",
     type=click.IntRange(min=2),
-    default=4,
+    default=2,
     show_default=True,
     help="Images of a test identity in each camera that sees them; a training "
     "identity has as many images as if all cameras saw them.",
@@ -81,17 +81,20 @@ def synthesize(
     """
     from tfipgan.data.output_place import require_outside
     from tfipgan.world import datasets as synthetic
+    from tfipgan.world.record import WorldOptions
 
     require_outside(out)
     counts = synthetic.synthesize(
         out,
-        seed=seed,
-        identities=identities,
-        test_identities=test_identities,
-        cameras=cameras,
-        images_per_camera=images_per_camera,
-        image_size=size,
-        strength=strength,
+        WorldOptions(
+            seed=seed,
+            identities=identities,
+            test_identities=test_identities,
+            cameras=cameras,
+            images_per_camera=images_per_camera,
+            image_size=size,
+            strength=strength,
+        ),
     )
     for dataset, splits in counts.items():
         for split, images in splits.items():

@@ -18,6 +18,7 @@ from tfipgan.world.datasets import (
 )
 from tfipgan.world.folders import image_name
 from tfipgan.world.network import Network
+from tfipgan.world.record import WorldOptions
 
 SMALL = {
     "identities": 3,
@@ -40,7 +41,7 @@ def files(folder):
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     out = tmp_path_factory.mktemp("world") / "made" / "here"
-    return out, synthesize(out, seed=5, **SMALL)
+    return out, synthesize(out, WorldOptions(seed=5, **SMALL))
 
 
 def test_counts_and_names(world):
@@ -70,9 +71,9 @@ def test_images_open_at_the_asked_size(world):
 
 def test_same_seed_same_bytes_other_seed_others(world, tmp_path):
     first = files(world[0])
-    synthesize(tmp_path / "same", seed=5, **SMALL)
+    synthesize(tmp_path / "same", WorldOptions(seed=5, **SMALL))
     assert files(tmp_path / "same") == first
-    synthesize(tmp_path / "other", seed=6, **SMALL)
+    synthesize(tmp_path / "other", WorldOptions(seed=6, **SMALL))
     other = files(tmp_path / "other")
     assert len(other.keys() & first.keys()) > 30
     assert not any(other[name] == first[name] for name in other.keys() & first.keys())
@@ -80,7 +81,7 @@ def test_same_seed_same_bytes_other_seed_others(world, tmp_path):
 
 def test_images_do_not_depend_on_how_many_others_there_are(world, tmp_path):
     more = {**SMALL, "identities": 5, "test_identities": 7}
-    synthesize(tmp_path / "more", seed=5, **more)
+    synthesize(tmp_path / "more", WorldOptions(seed=5, **more))
     few, many = files(world[0]), files(tmp_path / "more")
     train = [name for name in few if "bounding_box_train" in name]
     assert len(train) == 24
@@ -95,7 +96,7 @@ def test_images_do_not_depend_on_how_many_others_there_are(world, tmp_path):
 def test_threads_do_not_change_a_byte(world, monkeypatch, tmp_path):
     for threads in (1, 3):
         monkeypatch.setattr(synthetic, "THREADS", threads)
-        synthesize(tmp_path / str(threads), seed=5, **SMALL)
+        synthesize(tmp_path / str(threads), WorldOptions(seed=5, **SMALL))
         assert files(tmp_path / str(threads)) == files(world[0])
 
 
@@ -111,8 +112,8 @@ def cameras_by_person(folder):
 @pytest.fixture(scope="module")
 def middling(tmp_path_factory):
     out = tmp_path_factory.mktemp("middling")
-    options = {"identities": 12, "test_identities": 24, "cameras": 4}
-    counts = synthesize(out, **options, images_per_camera=2, image_size=(32, 16))
+    options = WorldOptions(identities=12, test_identities=24, image_size=(32, 16))
+    counts = synthesize(out, options)
     return out, counts
 
 
@@ -148,17 +149,16 @@ def test_the_default_size(monkeypatch, tmp_path):
     monkeypatch.setattr(Network, "photograph", lambda *_: b"")
     counts = synthesize(tmp_path)
     for name in DATASETS:
-        assert counts[name]["bounding_box_train"] == 960
+        assert counts[name]["bounding_box_train"] == 1280
         assert 400 <= counts[name]["query"] <= 500
         others = 4 * (DISTRACTORS_PER_CAMERA + JUNK_PER_CAMERA)
-        assert counts[name]["bounding_box_test"] == 3 * counts[name]["query"] + others
+        assert counts[name]["bounding_box_test"] == counts[name]["query"] + others
 
 
 def test_redraw_is_the_same_scene_by_the_other_cameras(world, tmp_path):
-    options = {name: SMALL[name] for name in SMALL if name != "test_identities"}
     for dataset, other in itertools.permutations(DATASETS):
         out = tmp_path / dataset
-        assert redraw(out, dataset, seed=5, **options) == 24
+        assert redraw(out, world[0] / dataset, world[0] / other) == 24
         real = world[0] / dataset / "bounding_box_train"
         stems = {path.stem for path in real.iterdir()}
         names = {path.name for path in out.iterdir()}
@@ -177,24 +177,26 @@ def test_redraw_is_the_same_scene_by_the_other_cameras(world, tmp_path):
 
 
 def test_redraw_at_strength_0_changes_nothing(tmp_path):
-    options = {**SMALL, "strength": 0}
-    synthesize(tmp_path, **options)
-    del options["test_identities"]
-    redraw(tmp_path / "redrawn", "source", **options)
+    synthesize(tmp_path, WorldOptions(**{**SMALL, "strength": 0}))
+    redraw(tmp_path / "redrawn", tmp_path / "source", tmp_path / "target")
     for name, data in files(tmp_path / "source" / "bounding_box_train").items():
         redrawn = tmp_path / "redrawn" / f"{name.removesuffix('.jpg')}_to_c1.jpg"
         assert redrawn.read_bytes() == data
 
 
-def test_redraw_bad_arguments(tmp_path):
-    with pytest.raises(InputError, match="dataset is 'goal', expected source or targe"):
-        redraw(tmp_path / "out", "goal")
-    with pytest.raises(InputError, match="cameras is 1, expected 2 or more"):
-        redraw(tmp_path / "out", "source", cameras=1)
+def test_redraw_of_what_is_no_pair(world, tmp_path):
+    source, target = world[0] / "source", world[0] / "target"
+    with pytest.raises(
+        InputError, match="source' is source of world 5 and .*source of"
+    ):
+        redraw(tmp_path / "out", source, source)
+    synthesize(tmp_path / "other", WorldOptions(seed=6, **SMALL))
+    with pytest.raises(InputError, match="of world 5 and .* is target of world 6; e"):
+        redraw(tmp_path / "out", source, tmp_path / "other" / "target")
     (tmp_path / "mine").touch()
     with pytest.raises(InputError, match="already exists and isn't an empty folder"):
-        redraw(tmp_path, "source")
-    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+        redraw(tmp_path, source, target)
+    assert {path.name for path in tmp_path.iterdir()} == {"mine", "other"}
 
 
 @pytest.mark.parametrize(
@@ -211,26 +213,25 @@ def test_redraw_bad_arguments(tmp_path):
         ({"strength": float("nan")}, "strength is nan, expected 0 to 3"),
     ],
 )
-def test_bad_arguments(tmp_path, change, message):
+def test_bad_options(change, message):
     with pytest.raises(InputError, match=message):
-        synthesize(tmp_path / "out", **{**SMALL, **change})
-    assert not (tmp_path / "out").exists()
+        WorldOptions(**{**SMALL, **change})
 
 
 def test_what_is_there_stays(tmp_path):
     (tmp_path / "target").mkdir()
     (tmp_path / "target" / "mine.txt").write_text("mine")
     with pytest.raises(InputError, match="target already exists and isn't an empty"):
-        synthesize(tmp_path, **SMALL)
+        synthesize(tmp_path, WorldOptions(**SMALL))
     assert list(files(tmp_path)) == ["target/mine.txt"]
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="file is a file: choose a folder"):
-        synthesize(tmp_path / "file", **SMALL)
+        synthesize(tmp_path / "file", WorldOptions(**SMALL))
 
 
 def test_an_empty_dataset_folder_is_filled(tmp_path):
     (tmp_path / "source").mkdir()
-    counts = synthesize(tmp_path, **SMALL)
+    counts = synthesize(tmp_path, WorldOptions(**SMALL))
     assert counts["source"]["query"] == 4
     assert (tmp_path / "source" / "query").is_dir()
 
@@ -241,5 +242,5 @@ def test_nothing_is_left_of_a_run_that_fails(monkeypatch, tmp_path):
 
     monkeypatch.setattr(network, "photograph", fail)
     with pytest.raises(OSError, match="no space left"):
-        synthesize(tmp_path / "out", **SMALL)
+        synthesize(tmp_path / "out", WorldOptions(**SMALL))
     assert not list(tmp_path.iterdir())

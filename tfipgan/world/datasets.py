@@ -5,28 +5,22 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tfipgan.errors import InputError
+from tfipgan.errors import InputError, shorten_name
 from tfipgan.world.folders import FOLDERS, image_name, require_free, written_aside
 from tfipgan.world.network import JUNK, STRANGERS, Network, Shot
 from tfipgan.world.people import Person, draw_people
+from tfipgan.world.record import WorldOptions, read_record, write_record
 
 DATASETS = ("source", "target")
 DISTRACTORS_PER_CAMERA = 2
 JUNK_PER_CAMERA = 1
+DEFAULTS = WorldOptions()
 THREADS = min(4, os.cpu_count() or 1)
 """Images drawn at a time: most of the work is Pillow's and NumPy's, without the GIL."""
 
 
 def synthesize(
-    out: Path,
-    *,
-    seed: int = 0,
-    identities: int = 60,
-    test_identities: int = 160,
-    cameras: int = 4,
-    images_per_camera: int = 4,
-    image_size: tuple[int, int] = (128, 64),
-    strength: float = 1.0,
+    out: Path, options: WorldOptions = DEFAULTS
 ) -> dict[str, dict[str, int]]:
     """Writes two datasets in Market-1501's form, `out`/source and `out`/target.
 
@@ -35,39 +29,30 @@ def synthesize(
     them. A test identity has `images_per_camera` images in each camera that sees them,
     of which one is a query and the others are gallery images; a training identity has
     as many images as if all cameras saw them so often. The gallery also has distractors
-    (0) and junk (-1). No person is in both datasets, though the numbers are.
-    image_size: (height, width) in pixels. strength: how far the cameras are from
-    neutral, 0 to 3. The same arguments give the same bytes. Returns the number of
-    images by dataset and folder.
+    (0) and junk (-1). No person is in both datasets, though the numbers are. The same
+    options give the same bytes. Returns the number of images by dataset and folder.
 
     Raises:
-        InputError: an argument out of range, or a dataset that is already there.
+        InputError: a dataset that is already there.
     """
     out = Path(out)
-    _check(
-        seed,
-        identities,
-        test_identities,
-        cameras,
-        images_per_camera,
-        image_size,
-        strength,
-    )
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file: choose a folder to write the datasets to")
     for name in DATASETS:
         require_free(out / name)
-    people = _draw_everybody(seed, max(identities, test_identities))
+    identities, test_identities = options.identities, options.test_identities
+    people = _draw_everybody(options.seed, max(identities, test_identities))
     counts = {}
     with written_aside(out, DATASETS) as aside, ThreadPoolExecutor(THREADS) as pool:
         for number, name in enumerate(DATASETS):
-            network = Network(seed, number, cameras, image_size, strength)
+            network = _network(options, number)
             train, test = people[number]
-            writer = _Writer(aside / name, network, images_per_camera, identities)
+            writer = _Writer(aside / name, network, options)
+            key = (options.seed, number)
             work = [
                 *(pool.submit(writer.train, n, train[n]) for n in range(identities)),
                 *(pool.submit(writer.test, n, test[n]) for n in range(test_identities)),
-                pool.submit(writer.others, (seed, number), test[:test_identities]),
+                pool.submit(writer.others, key, test[:test_identities]),
             ]
             try:
                 for part in work:
@@ -75,6 +60,7 @@ def synthesize(
             finally:
                 for part in work:
                     part.cancel()
+            write_record(aside / name, name, options)
             counts[name] = {
                 folder: sum(1 for _ in (aside / name / folder).iterdir())
                 for folder in FOLDERS
@@ -82,44 +68,38 @@ def synthesize(
     return counts
 
 
-def redraw(
-    out: Path,
-    dataset: str,
-    *,
-    seed: int = 0,
-    identities: int = 60,
-    cameras: int = 4,
-    images_per_camera: int = 4,
-    image_size: tuple[int, int] = (128, 64),
-    strength: float = 1.0,
-) -> int:
+def redraw(out: Path, source: Path, target: Path) -> int:
     """Writes a dataset's training images as the other one's cameras would show them.
 
     The same person, pose, place and light, by a camera with another look: what a
-    generator without a fault would make of the image. dataset: "source" or "target";
-    the other arguments are those that `synthesize` drew it with. Files are named
-    `<stem>_to_c<camera>.jpg`, as translated ones are. Returns their number.
+    generator without a fault would make of the image. source, target: the two datasets
+    of one world. Files are named `<stem>_to_c<camera>.jpg`, as translated ones are.
+    Returns their number.
 
     Raises:
-        InputError: an argument out of range, or `out` is there and no empty folder.
+        InputError: a dataset that `synthesize` didn't write, or one of another world;
+            `out` is there and no empty folder.
     """
     out = Path(out)
-    _check(seed, identities, 2, cameras, images_per_camera, image_size, strength)
-    if dataset not in DATASETS:
-        raise InputError(f"dataset is {dataset!r}, expected {' or '.join(DATASETS)}")
+    dataset, options = read_record(source)
+    other, theirs = read_record(target)
+    if (options, {dataset, other}) != (theirs, set(DATASETS)):
+        raise InputError(
+            f"{shorten_name(str(source))} is {dataset} of world {options.seed} and "
+            f"{shorten_name(str(target))} is {other} of world {theirs.seed}; expected "
+            "the source and the target of one `tfipgan synthesize`"
+        )
     require_free(out)
     number = DATASETS.index(dataset)
-    own, other = (
-        Network(seed, n, cameras, image_size, strength) for n in (number, 1 - number)
-    )
-    people = _draw_everybody(seed, identities)[number][0]
+    own, their_network = (_network(options, n) for n in (number, 1 - number))
+    people = _draw_everybody(options.seed, options.identities)[number][0]
 
     def write(index: int) -> int:
         written = 0
-        for shot in own.train_shots(index, images_per_camera):
+        for shot in own.train_shots(index, options.images_per_camera):
             light = own.light(people[index], shot)
             stem = Path(image_name(index + 1, shot)).stem
-            for camera, look in enumerate(other.looks, 1):
+            for camera, look in enumerate(their_network.looks, 1):
                 file = aside / out.name / f"{stem}_to_c{camera}.jpg"
                 file.write_bytes(own.photograph(light, shot, look))
                 written += 1
@@ -128,7 +108,14 @@ def redraw(
     with written_aside(out.parent, (out.name,)) as aside:
         (aside / out.name).mkdir()
         with ThreadPoolExecutor(THREADS) as pool:
-            return sum(pool.map(write, range(identities)))
+            return sum(pool.map(write, range(options.identities)))
+
+
+def _network(options: WorldOptions, number: int) -> Network:
+    """Returns the cameras of the source, 0, or the target, 1."""
+    return Network(
+        options.seed, number, options.cameras, options.image_size, options.strength
+    )
 
 
 def _draw_everybody(seed: int, count: int) -> list[tuple[list[Person], list[Person]]]:
@@ -138,34 +125,13 @@ def _draw_everybody(seed: int, count: int) -> list[tuple[list[Person], list[Pers
     return [(a, b), (c, d)]
 
 
-def _check(seed, identities, test_identities, cameras, images, size, strength):
-    if seed < 0:
-        raise InputError(f"seed is {seed}, expected 0 or more")
-    for name, value in (
-        ("identities", identities),
-        ("test_identities", test_identities),
-        ("cameras", cameras),
-        ("images_per_camera", images),
-    ):
-        if value < 2:
-            raise InputError(f"{name} is {value}, expected 2 or more")
-    height, width = size
-    if height % 16 or width % 16 or height < 32 or width < 16:
-        raise InputError(
-            f"image size is {height}x{width}, expected height x width in multiples of "
-            "16, at least 32x16"
-        )
-    if not 0 <= strength <= 3:
-        raise InputError(f"strength is {strength}, expected 0 to 3")
-
-
 class _Writer:
     """Writes the images of one dataset; its methods may be called in threads."""
 
-    def __init__(self, folder, network, images_per_camera, identities):
+    def __init__(self, folder: Path, network: Network, options: WorldOptions):
         self._network = network
-        self._images = images_per_camera
-        self._identities = identities
+        self._images = options.images_per_camera
+        self._identities = options.identities
         self._train, self._query, self._gallery = (folder / n for n in FOLDERS)
         for split in (self._train, self._query, self._gallery):
             split.mkdir(parents=True)
