@@ -1,15 +1,20 @@
-"""What the cameras of the built-in world do to a picture; part of `world.py`.
+"""What the cameras of the built-in world do to a picture.
 
+    python tests/bench/world_cameras.py OUT [--seeds 3]
+
+Prints docs/synthetic.md's tables and draws OUT/world_cameras.png and world_effects.png.
 The light of a scene is photographed by a neutral camera and by the world's: the same
 person, pose and place, so that all that differs is the camera.
 """
 
+import argparse
 import io
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from colour_maps import fit_affine, fit_curves, fit_table
-from measure import print_table
+from measure import print_machine, print_table
 from PIL import Image
 
 from tfipgan.reports.sheets import image_sheet
@@ -271,3 +276,18 @@ def _coarse(picture):
     """Return it in steps of 5 levels: no eye sees them, and the PNG is much smaller."""
     steps = np.round(picture * 255 / 5) * 5
     return np.clip(steps, 0, 255).astype(np.uint8)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--seeds", type=int, default=3)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    print_machine("numpy", "pillow")
+    print_cameras(options.seeds)
+    draw_sheets(options.out)
+
+
+if __name__ == "__main__":
+    main()
