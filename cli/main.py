@@ -17,6 +17,7 @@ from tfipgan.cli.inspect import inspect
 from tfipgan.cli.query import query
 from tfipgan.cli.reproduce import reproduce
 from tfipgan.cli.serve import serve
+from tfipgan.cli.subset import subset
 from tfipgan.cli.synthesize import synthesize
 from tfipgan.cli.train_gan import train_gan
 from tfipgan.cli.train_reid import train_reid
@@ -75,6 +76,7 @@ for command in (
     reproduce,
     synthesize,
     inspect,
+    subset,
     train_reid,
     train_gan,
     translate,

@@ -30,14 +30,14 @@ def _size(context, parameter, value):
 @click.option(
     "--identities",
     type=click.IntRange(min=2),
-    default=60,
+    default=160,
     show_default=True,
-    help="Training identities of each dataset.",
+    help="Training identities of each dataset; a third are look-alikes in pairs.",
 )
 @click.option(
     "--test-identities",
     type=click.IntRange(min=2),
-    default=30,
+    default=160,
     show_default=True,
     help="Test identities of each dataset.",
 )
@@ -46,14 +46,15 @@ def _size(context, parameter, value):
     type=click.IntRange(min=2),
     default=4,
     show_default=True,
-    help="Cameras of each dataset.",
+    help="Cameras of each dataset; two or more see each person.",
 )
 @click.option(
     "--images-per-camera",
     type=click.IntRange(min=2),
-    default=4,
+    default=2,
     show_default=True,
-    help="Images of each identity in each camera.",
+    help="Images of a test identity in each camera that sees them; a training "
+    "identity has as many images as if all cameras saw them.",
 )
 @click.option(
     "--size",
@@ -68,29 +69,32 @@ def _size(context, parameter, value):
     type=click.FloatRange(0, 3),
     default=1.0,
     show_default=True,
-    help="How far the cameras' looks are from neutral (0).",
+    help="How far the cameras' looks are from neutral (0) and drift.",
 )
 def synthesize(
     out, seed, identities, test_identities, cameras, images_per_camera, size, strength
 ):
     """Draw two re-identification datasets: OUT/source and OUT/target.
 
-    Pedestrians drawn from a seed, in Market-1501's form. The target's cameras look
-    unlike the source's and unlike each other; no identity is in both datasets.
+    Pedestrians drawn from a seed, in Market-1501's form. Both datasets are drawn by the
+    same rules, from other places, cameras and people; no identity is in both.
     """
     from tfipgan.data.output_place import require_outside
     from tfipgan.world import datasets as synthetic
+    from tfipgan.world.record import WorldOptions
 
     require_outside(out)
     counts = synthetic.synthesize(
         out,
-        seed=seed,
-        identities=identities,
-        test_identities=test_identities,
-        cameras=cameras,
-        images_per_camera=images_per_camera,
-        image_size=size,
-        strength=strength,
+        WorldOptions(
+            seed=seed,
+            identities=identities,
+            test_identities=test_identities,
+            cameras=cameras,
+            images_per_camera=images_per_camera,
+            image_size=size,
+            strength=strength,
+        ),
     )
     for dataset, splits in counts.items():
         for split, images in splits.items():

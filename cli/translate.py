@@ -17,7 +17,7 @@ from tfipgan.config.workers import worker_share
 from tfipgan.files.worker import share_done
 
 _NEEDED = ("source", "out")
-METHODS = ("gan", "colour-map")
+METHODS = ("gan", "colour-map", "redraw")
 
 
 def _or_verify(command):
@@ -57,9 +57,12 @@ def _or_verify(command):
     type=click.Choice(METHODS),
     default="gan",
     show_default=True,
-    help="By the run's generator, or without one by the colours of --target's cameras.",
+    help="By the run's generator; by the colours of --target's cameras; or, in the "
+    "built-in world, drawn again as they would show it.",
 )
-@click.option("--target", type=FOLDER, help="Dataset whose colours colour-map takes.")
+@click.option(
+    "--target", type=FOLDER, help="Dataset whose cameras colour-map or redraw takes."
+)
 @click.option(
     "--image-size",
     callback=image_size,
@@ -110,11 +113,20 @@ def translate(
     from tfipgan.translation.dataset import translate_dataset
     from tfipgan.translation.manifest_check import readable_as_listed
 
-    _require_options(method, model=model, target=target, image_size=image_size)
+    _require_options(
+        method,
+        model=model,
+        target=target,
+        image_size=image_size,
+        image_format=image_format,
+    )
     worker = worker_share()
     read = [source] if target is None else [source, target]
     require_outside(out, datasets=read)
     require_new_output(out, require_new_folder)
+    if method == "redraw":
+        _redraw(source, target, out, worker)
+        return
     reading = {"skip": skip_unreadable, "progress": progress}
     made_of = _of_run(model) if method == "gan" else None
     samples, root = _source_images(source, format, pattern)
@@ -145,16 +157,30 @@ def translate(
 
 def _require_options(method, **options):
     """See that the method's options are given, and no other's."""
-    own = {"gan": ("model",), "colour-map": ("target", "image_size")}[method]
+    needed, optional = {
+        "gan": ("model", ("image_format",)),
+        "colour-map": ("target", ("image_size", "image_format")),
+        "redraw": ("target", ()),
+    }[method]
     for name, value in options.items():
         option = f"--{name.replace('_', '-')}"
-        if value is not None and name not in own:
+        if value is not None and name not in (needed, *optional):
             raise click.UsageError(
                 f"{option} has no meaning with --method {method}; leave it out, or "
                 "give the other --method"
             )
-        if value is None and name in own and name != "image_size":
+        if value is None and name == needed:
             raise click.UsageError(f"Missing option '{option}'.")
+
+
+def _redraw(source, target, out, worker):
+    """Draw the scenes of a dataset of the built-in world anew; on one worker."""
+    from tfipgan.world.datasets import redraw
+
+    if worker.index:
+        click.echo(f"the first worker draws {out}")
+        return
+    click.echo(f"{redraw(out, source, target)} images")
 
 
 def _of_run(model):

@@ -147,17 +147,18 @@ def tiny_config():
 def tiny_world(tmp_path_factory):
     """Folder of the built-in world's source and target, as small as it gets."""
     from tfipgan.world.datasets import synthesize
+    from tfipgan.world.record import WorldOptions
 
     out = tmp_path_factory.mktemp("world")
-    synthesize(
-        out,
-        seed=3,
+    options = WorldOptions(
+        seed=11,  # all three cameras see both test identities
         identities=5,
         test_identities=2,
         cameras=3,
         images_per_camera=2,
         image_size=(32, 16),
     )
+    synthesize(out, options)
     return out
 
 

@@ -1,22 +1,27 @@
-"""What the cameras of the built-in world do to a picture; part of `world.py`.
+"""What the cameras of the built-in world do to a picture.
 
+    python tests/bench/world_cameras.py OUT [--seeds 3]
+
+Prints docs/synthetic.md's tables and draws OUT/world_cameras.png and world_effects.png.
 The light of a scene is photographed by a neutral camera and by the world's: the same
 person, pose and place, so that all that differs is the camera.
 """
 
+import argparse
 import io
 from dataclasses import replace
-from unittest import mock
+from pathlib import Path
 
 import numpy as np
 from colour_maps import fit_affine, fit_curves, fit_table
-from measure import print_table
+from measure import print_machine, print_table
 from PIL import Image
 
 from tfipgan.reports.sheets import image_sheet
-from tfipgan.world import datasets as synthetic
 from tfipgan.world.cameras import Look, photograph
-from tfipgan.world.people import draw_people, draw_pose
+from tfipgan.world.datasets import DATASETS
+from tfipgan.world.network import TRAIN, Network, Shot
+from tfipgan.world.people import draw_people
 
 SIZE = 128, 64
 PEOPLE, CAMERAS = 60, 4
@@ -32,7 +37,9 @@ EFFECTS = {
         "gamma",
         "haze",
     ),
+    "drift": ("drift",),
     "blur": ("blur",),
+    "sharpening": ("sharpen",),
     "resolution": ("shrink",),
     "noise": ("noise",),
     "JPEG": ("coarse",),
@@ -53,21 +60,17 @@ class Scenes:
     """The scenes of one dataset, as light before any camera has seen it."""
 
     def __init__(self, seed, name):
-        number = synthetic.DATASETS.index(name)
+        number = DATASETS.index(name)
         self.name = name
-        self.world = synthetic._World(seed, number, CAMERAS, SIZE, strength=1.0)
-        # As `synthesize` draws them: these are the training identities' first images.
-        count = len(synthetic.DATASETS)
-        key = (seed, count, synthetic._PEOPLE)
-        self.people = draw_people(key, count * PEOPLE)[number::count]
+        self.network = Network(seed, number, CAMERAS, SIZE, strength=1.0)
+        # As `synthesize` draws them: the training identities.
+        groups = draw_people((seed, len(DATASETS)), 2 * len(DATASETS), PEOPLE)
+        self.people = groups[2 * number]
 
     def light(self, camera, index, person=None):
         """Return the light of a person's image in a camera's place, (128, 64, 3)."""
-        person = person or self.people[index]
-        rng = self.world.rng(synthetic._IMAGES, index, camera, 0)
-        pose = draw_pose(rng, person)
-        with mock.patch.object(synthetic, "photograph", lambda light, look, rng: light):
-            return self.world.image(person, pose, camera, rng)
+        shot = Shot(TRAIN, index, camera, 0)
+        return self.network.light(person or self.people[index], shot)
 
     def lights(self, camera):
         return [self.light(camera, index) for index in range(PEOPLE)]
@@ -157,7 +160,7 @@ def measure_camera(lights, look):
 def measure_effects(scenes):
     """Return, for each effect alone, what it does: means over the cameras."""
     found = {name: [] for name in EFFECTS}
-    for camera, look in enumerate(scenes.world.looks):
+    for camera, look in enumerate(scenes.network.looks):
         lights = scenes.lights(camera)
         neutral = exposures(lights, NEUTRAL)
         for name, parts in EFFECTS.items():
@@ -176,20 +179,20 @@ def print_cameras(seeds):
     """Measure and print what the cameras do: each of seed 0, then means by seed."""
     measured = {}
     for seed in range(seeds):
-        for name in synthetic.DATASETS:
+        for name in DATASETS:
             scenes = Scenes(seed, name)
             measured[seed, name] = [
                 measure_camera(scenes.lights(camera), look)
-                for camera, look in enumerate(scenes.world.looks)
+                for camera, look in enumerate(scenes.network.looks)
             ]
-    looks = {name: Scenes(0, name).world.looks for name in synthetic.DATASETS}
+    looks = {name: Scenes(0, name).network.looks for name in DATASETS}
     print("The looks of seed 0:\n")
     print_looks(looks)
     for size, place in (("128x64", 0), ("64x32", 1)):
         print(f"At {size}, seed 0, {PEOPLE} images a camera:\n")
         rows = [
             _row(f"{name} {camera}", numbers[place])
-            for name in synthetic.DATASETS
+            for name in DATASETS
             for camera, numbers in enumerate(measured[0, name], 1)
         ]
         print_table(COLUMNS, rows)
@@ -213,6 +216,7 @@ def print_looks(looks):
     """Print the cameras' settings."""
     columns = ["camera", "light, stops", "red, green, blue", "saturation", "contrast"]
     columns += ["haze", "blur, pixels", "resolution", "noise", "JPEG quality"]
+    columns += ["sharpening", "drift"]
     rows = []
     for name, cameras in looks.items():
         for number, look in enumerate(cameras, 1):
@@ -224,6 +228,7 @@ def print_looks(looks):
             rows[-1] += [f"{value:.2f}" for value in values]
             rows[-1].append(f"{255 * look.noise:.1f}")
             rows[-1].append(f"{max(25, round(95 - look.coarse))}")
+            rows[-1] += [f"{look.sharpen:.2f}", f"{look.drift:.2f}"]
     print_table(columns, rows)
 
 
@@ -241,9 +246,9 @@ def draw_sheets(folder, seed=0, people=2):
     effects = [[], [], []]
     columns = []
     someone = Scenes(seed, "source").people[people]
-    for name in synthetic.DATASETS:
+    for name in DATASETS:
         scenes = Scenes(seed, name)
-        for camera, look in enumerate(scenes.world.looks):
+        for camera, look in enumerate(scenes.network.looks):
             columns.append(f"{name},\ncamera {camera + 1}")
             lights = scenes.lights(camera)
             neutral, seen = exposures(lights, NEUTRAL), exposures(lights, look)
@@ -271,3 +276,18 @@ def _coarse(picture):
     """Return it in steps of 5 levels: no eye sees them, and the PNG is much smaller."""
     steps = np.round(picture * 255 / 5) * 5
     return np.clip(steps, 0, 255).astype(np.uint8)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--seeds", type=int, default=3)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    print_machine("numpy", "pillow")
+    print_cameras(options.seeds)
+    draw_sheets(options.out)
+
+
+if __name__ == "__main__":
+    main()

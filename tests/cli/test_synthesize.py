@@ -19,18 +19,18 @@ def test_writes_and_says_what_was_written(tmp_path):
     out = tmp_path / "world"
     result = run(
         out,
-        *("--seed", 3, "--identities", 2, "--test-identities", 2, "--cameras", 3),
+        *("--seed", 3, "--identities", 2, "--test-identities", 2, "--cameras", 2),
         *("--images-per-camera", 2, "--size", "48x16", "--strength", 0.5),
     )
     assert result.exit_code == 0, result.output
-    # 2 x 3 x 2 train; 2 x 3 queries; 6 others, 6 distractors and 3 junk.
+    # 2 x 2 x 2 train; 2 x 2 queries; 4 others, 4 distractors and 2 junk.
     assert result.stdout.splitlines() == [
         f"{out / dataset / split}: {count} images"
         for dataset in ("source", "target")
         for split, count in (
-            ("bounding_box_train", 12),
-            ("query", 6),
-            ("bounding_box_test", 15),
+            ("bounding_box_train", 8),
+            ("query", 4),
+            ("bounding_box_test", 10),
         )
     ]
     path = next((out / "target" / "query").iterdir())

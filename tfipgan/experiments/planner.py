@@ -179,7 +179,10 @@ class _Planner:
             tuple(
                 dict.fromkeys(made.command for made in read.values() if made.command)
             ),
-            (f"--threads={self._threads}", *(("--resume",) if stage.resumes else ())),
+            (
+                *((f"--threads={self._threads}",) if stage.computes else ()),
+                *(("--resume",) if stage.resumes else ()),
+            ),
             path if stage.is_whole else None,
             settings,
             stage.weight,

@@ -22,6 +22,7 @@ class Stage:
     Attributes:
         output: the option that names what it makes; None of one that prints a number.
         ending: of what it makes.
+        computes: whether it takes --threads.
         resumes: whether it takes --resume.
         is_whole: whether what it makes is there only once it is whole.
         sections: of a config, which decide what it makes.
@@ -30,6 +31,7 @@ class Stage:
 
     output: str | None
     ending: str = ""
+    computes: bool = True
     resumes: bool = False
     is_whole: bool = False
     sections: tuple[str, ...] = ()
@@ -40,6 +42,7 @@ STAGES = {
     "train-gan": Stage(
         "--out", resumes=True, sections=("seed", "gan", "translation"), weight=290
     ),
+    "subset": Stage("--out", computes=False, is_whole=True),
     "translate": Stage("--out", is_whole=True, weight=13),
     "train-reid": Stage(
         "--out",

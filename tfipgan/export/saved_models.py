@@ -41,6 +41,7 @@ from tfipgan.runs.run import Run, load_reid_network, load_translator
 from tfipgan.translation.graph import for_each_camera
 from tfipgan.weights.checkpoints import intact_checkpoint, latest_checkpoint
 from tfipgan.world.datasets import synthesize
+from tfipgan.world.record import WorldOptions
 
 ABOUT_FILE = Path("assets.extra", "tfipgan.json")
 TOLERANCE = 1e-5
@@ -247,8 +248,8 @@ def _check_files(folder) -> list[bytes]:
     """Return the first images of a folder, or drawn ones."""
     if folder is None:
         with tempfile.TemporaryDirectory() as world:
-            sizes = {"identities": 2, "test_identities": 2, "cameras": 2}
-            synthesize(Path(world), images_per_camera=2, **sizes)
+            few = WorldOptions(identities=2, test_identities=2, cameras=2)
+            synthesize(Path(world), few)
             return _check_files(Path(world, "target", "bounding_box_train"))
     samples = read_images(folder, labelled=False)[:CHECK_IMAGES]
     samples, _ = check_readable(samples)

@@ -1,117 +1,23 @@
-"""How the people of the built-in world are drawn.
-
-Lengths are fractions of a person's height, y down from the crown (0) to the soles (1),
-x to the right from the middle of the body.
-"""
+"""How the people of the built-in world are drawn; lengths are those of `Brush`."""
 
 import math
 
-import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from tfipgan.world.people import CLOTH, HAIR, HEMS, RGB, SKIN, Person, Pose
-
-
-def _shade(colour: RGB, factor: float) -> tuple[int, int, int, int]:
-    r, g, b = (min(255, round(c * factor)) for c in colour)
-    return r, g, b, 255
-
-
-class _Brush:
-    """Draws in body lengths on an RGBA image."""
-
-    def __init__(self, image: Image.Image, pose: Pose):
-        self.image = image
-        self.draw = ImageDraw.Draw(image)
-        self.scale = pose.height * image.height
-        self.left = pose.x * image.height
-        self.top = pose.y * image.height - self.scale
-
-    def at(self, x, y):
-        return self.left + x * self.scale, self.top + y * self.scale
-
-    def polygon(self, points, colour):
-        self.draw.polygon([self.at(*p) for p in points], fill=colour)
-
-    def ellipse(self, x, y, rx, ry, colour):
-        box = [*self.at(x - rx, y - ry), *self.at(x + rx, y + ry)]
-        self.draw.ellipse(box, fill=colour)
-
-    def cap(self, x, y, rx, ry, colour, start=180, end=360):
-        box = [*self.at(x - rx, y - ry), *self.at(x + rx, y + ry)]
-        self.draw.chord(box, start, end, fill=colour)
-
-    def box(self, x0, y0, x1, y1, colour, radius=0.01):
-        x0, x1 = sorted((x0, x1))
-        self.draw.rounded_rectangle(
-            [*self.at(x0, y0), *self.at(x1, y1)], radius * self.scale, fill=colour
-        )
-
-    def limb(self, start, end, w0, w1, colour):
-        """A tapered limb with round ends of radii w0 and w1."""
-        (x0, y0), (x1, y1) = start, end
-        length = math.hypot(x1 - x0, y1 - y0) or 1.0
-        nx, ny = (y1 - y0) / length, (x0 - x1) / length
-        self.polygon(
-            [
-                (x0 + nx * w0, y0 + ny * w0),
-                (x1 + nx * w1, y1 + ny * w1),
-                (x1 - nx * w1, y1 - ny * w1),
-                (x0 - nx * w0, y0 - ny * w0),
-            ],
-            colour,
-        )
-        self.ellipse(x0, y0, w0, w0, colour)
-        self.ellipse(x1, y1, w1, w1, colour)
-
-    def cloth(self, points, base, accent, pattern):
-        """Fills a polygon with a pattern that is fixed to the body."""
-        self.polygon(points, base)
-        if pattern == "plain":
-            return
-        corners = [self.at(*p) for p in points]
-        left = max(0, int(min(x for x, _ in corners)))
-        top = max(0, int(min(y for _, y in corners)))
-        right = min(self.image.width, int(max(x for x, _ in corners)) + 1)
-        bottom = min(self.image.height, int(max(y for _, y in corners)) + 1)
-        if right <= left or bottom <= top:
-            return
-        x = (np.arange(left, right)[None, :] + 0.5 - self.left) / self.scale
-        y = (np.arange(top, bottom)[:, None] + 0.5 - self.top) / self.scale
-        inside = Image.new("L", (right - left, bottom - top))
-        ImageDraw.Draw(inside).polygon(
-            [(cx - left, cy - top) for cx, cy in corners], fill=255
-        )
-        chosen = np.asarray(inside) * _pattern(pattern, x, y)
-        self.image.paste(accent, (left, top), Image.fromarray(chosen))
-
-
-def _pattern(pattern, x, y):
-    """Returns where (uint8, 0 or 1) a pattern shows its accent colour."""
-    if pattern == "hoops":
-        on = (y % 0.072 < 0.036) & (x == x)
-    elif pattern == "stripes":
-        on = ((x + 0.016) % 0.064 < 0.032) & (y == y)
-    elif pattern == "checks":
-        on = (x % 0.088 < 0.044) ^ (y % 0.088 < 0.044)
-    elif pattern == "dots":
-        row = np.floor(y / 0.06)
-        dx = (x + 0.03 * (row % 2)) % 0.06 - 0.03
-        on = dx**2 + (y % 0.06 - 0.03) ** 2 < 0.019**2
-    else:
-        on = (y > 0.34) & (x == x)
-    return on.astype(np.uint8)
+from tfipgan.world.brush import Brush, shade
+from tfipgan.world.people import CLOTH, HAIR, HEMS, SKIN, Person
+from tfipgan.world.views import Pose
 
 
 def paint_person(image: Image.Image, person: Person, pose: Pose) -> None:
     """Draws a person on an RGBA image, over what is there."""
-    brush = _Brush(image, pose)
+    brush = Brush(image, pose)
     tone = person.tones
     upper = CLOTH[person.upper]
     accent = CLOTH[person.accent]
     lower = CLOTH[person.lower]
     skin = SKIN[person.skin]
-    bag = _shade(CLOTH[person.bag_colour], tone[4])
+    bag = shade(CLOTH[person.bag_colour], tone[4])
     c, s = math.cos(math.radians(pose.yaw)), math.sin(math.radians(pose.yaw))
     wide = math.hypot(c, 0.62 * s)
     shoulder = 0.122 * person.shoulder * wide
@@ -132,8 +38,8 @@ def paint_person(image: Image.Image, person: Person, pose: Pose) -> None:
             elbow[1] + 0.15 * math.cos(bent),
         )
         sleeve = accent if person.pattern == "two-tone" else upper
-        cloth = _shade(sleeve, tone[0] * light)
-        bare = _shade(skin, light)
+        cloth = shade(sleeve, tone[0] * light)
+        bare = shade(skin, light)
         above = bare if person.sleeves == "none" else cloth
         below = cloth if person.sleeves == "long" else bare
         brush.limb(elbow, hand, 0.026 * thick, 0.021 * thick, below)
@@ -153,18 +59,34 @@ def paint_person(image: Image.Image, person: Person, pose: Pose) -> None:
             knee[0] + 0.225 * math.sin(swing - bend) * s,
             knee[1] + 0.225 * math.cos(swing - bend),
         )
-        cloth, bare = _shade(lower, tone[2] * light), _shade(skin, light)
+        cloth, bare = shade(lower, tone[2] * light), shade(skin, light)
         shin = cloth if person.lower_kind == "trousers" else bare
         thigh = bare if "skirt" in person.lower_kind else cloth
         slim = 1.0 if person.lower_kind == "trousers" else 0.85
-        shoe = _shade(CLOTH[person.shoes], light)
+        shoe = shade(CLOTH[person.shoes], light)
         toe = ankle[0] + 0.03 * s, ankle[1] + 0.017 + 0.006 * max(0.0, c)
         brush.limb((ankle[0] - 0.012 * s, toe[1]), toe, 0.021, 0.018, shoe)
         brush.limb(knee, ankle, 0.04 * thick * slim, 0.027 * thick, shin)
         brush.limb(start, knee, 0.056 * thick, 0.042 * thick, thigh)
+        if person.lower_pattern == "side stripe":
+            line = shade(accent, light)
+            out = 0.03 * side * abs(c)
+            middle = knee[0] + out, knee[1]
+            brush.limb((start[0] + out, start[1]), middle, 0.011, 0.011, line)
+            brush.limb(middle, (ankle[0] + out * 0.7, ankle[1]), 0.011, 0.009, line)
+        elif person.lower_pattern == "checks":
+            line = shade(lower, light * (0.7 if sum(lower) > 240 else 1.9))
+            for part in (0.15, 0.5, 0.85):
+                for (x0, y0), (x1, y1) in ((start, knee), (knee, ankle)):
+                    x, y = x0 + part * (x1 - x0), y0 + part * (y1 - y0)
+                    brush.limb(
+                        (x - 0.03 * thick, y), (x + 0.03 * thick, y), 0.006, 0.006, line
+                    )
 
     def hanging_hair():
-        hair = _shade(HAIR[person.hair], tone[3])
+        if person.hat == "hood":
+            return
+        hair = shade(HAIR[person.hair], tone[3])
         if person.haircut == "long":
             brush.box(-0.056 - 0.02 * s, 0.06, 0.056 - 0.02 * s, 0.245, hair, 0.04)
         elif person.haircut == "bob":
@@ -179,7 +101,7 @@ def paint_person(image: Image.Image, person: Person, pose: Pose) -> None:
             brush.box(x - 0.055, 0.19, x + 0.055, 0.41, bag, 0.035)
         elif c < 0:
             brush.box(-shoulder * 0.8, 0.19, shoulder * 0.8, 0.43, bag, 0.035)
-            dark = _shade(CLOTH[person.bag_colour], tone[4] * 0.7)
+            dark = shade(CLOTH[person.bag_colour], tone[4] * 0.7)
             brush.box(-shoulder * 0.55, 0.32, shoulder * 0.55, 0.40, dark, 0.02)
         else:
             for side in (-0.6, 0.6):
@@ -191,7 +113,7 @@ def paint_person(image: Image.Image, person: Person, pose: Pose) -> None:
     leg(near, 1.0)
     brush.polygon(
         [(-waist, 0.44), (waist, 0.44), (hip, 0.54), (-hip, 0.54)],
-        _shade(lower, tone[2]),
+        shade(lower, tone[2]),
     )
     if "skirt" in person.lower_kind:
         end = 0.72 if person.lower_kind == "skirt" else 0.9
@@ -204,14 +126,14 @@ def paint_person(image: Image.Image, person: Person, pose: Pose) -> None:
                 (flare + swing, end),
                 (-flare + swing, end),
             ],
-            _shade(lower, tone[2]),
+            shade(lower, tone[2]),
         )
     behind = c < -0.25
     if not behind:
         hanging_hair()
     if person.bag == "backpack" and abs(s) > 0.5:
         backpack()
-    brush.limb((0.0, 0.1), (0.0, 0.17), 0.026, 0.03, _shade(skin, 0.9))
+    brush.limb((0.0, 0.1), (0.0, 0.17), 0.026, 0.03, shade(skin, 0.9))
     edge = waist + (hip - waist) * 0.9
     brush.cloth(
         [
@@ -226,13 +148,19 @@ def paint_person(image: Image.Image, person: Person, pose: Pose) -> None:
             (-shoulder, 0.2),
             (-shoulder * 0.9, 0.168),
         ],
-        _shade(upper, tone[0]),
-        _shade(accent, tone[1]),
-        "plain" if person.pattern == "logo" else person.pattern,
+        shade(upper, tone[0]),
+        shade(accent, tone[1]),
+        "plain" if person.pattern in ("print", "open") else person.pattern,
     )
-    if person.pattern == "logo" and c > -0.25:
-        r = 0.052
-        brush.ellipse(s * waist * 0.7, 0.28, r * wide, r, _shade(accent, tone[1]))
+    if person.pattern == "print" and c > -0.25:
+        r = 0.055
+        brush.ellipse(s * waist * 0.7, 0.28, r * wide, r, shade(accent, tone[1]))
+    if person.pattern == "open" and c > -0.25:
+        x, half = s * waist * 0.75, 0.042 * max(0.35, c)
+        low = min(hem - 0.01, 0.5)
+        points = [(x - half, 0.155), (x + half, 0.155), (x + half * 1.3, low)]
+        points.append((x - half * 1.3, low))
+        brush.polygon(points, shade(accent, tone[1]))
     if person.bag == "backpack" and abs(s) <= 0.5:
         backpack()
     if person.bag == "shoulder bag":
@@ -247,14 +175,19 @@ def paint_person(image: Image.Image, person: Person, pose: Pose) -> None:
         brush.limb((x - 0.03, y + 0.05), (x, y), 0.006, 0.006, bag)
         brush.limb((x + 0.03, y + 0.05), (x, y), 0.006, 0.006, bag)
         brush.box(x - 0.062, y + 0.04, x + 0.062, y + 0.14, bag, 0.015)
+    if person.bag == "trolley":
+        x, y = hand
+        foot = x - 0.1 * s, 0.93
+        brush.limb((x, y), (foot[0], 0.72), 0.006, 0.006, (60, 60, 64, 255))
+        brush.box(foot[0] - 0.07, 0.7, foot[0] + 0.07, 0.96, bag, 0.015)
     _paint_head(brush, person, c, s)
     if behind:
         hanging_hair()
 
 
 def _paint_head(brush, person, c, s):
-    skin = _shade(SKIN[person.skin], 1.0)
-    hair = _shade(HAIR[person.hair], person.tones[3])
+    skin = shade(SKIN[person.skin], 1.0)
+    hair = shade(HAIR[person.hair], person.tones[3])
     x = 0.012 * s
     if person.haircut == "bun" and person.hat == "none":
         brush.ellipse(x - 0.035 * s, 0.0, 0.03, 0.028, hair)
@@ -269,10 +202,14 @@ def _paint_head(brush, person, c, s):
             eye = x + 0.034 * s + side * 0.017 * c
             brush.ellipse(eye, 0.076, 0.0045, 0.005, (48, 38, 36, 255))
     if person.hat != "none":
-        hat = _shade(CLOTH[person.hat_colour], 1.0)
+        hat = shade(CLOTH[person.hat_colour], 1.0)
         brush.cap(x, 0.06, 0.058, 0.07, hat)
         if person.hat == "cap":
             brush.limb((x, 0.055), (x + 0.075 * s, 0.058), 0.012, 0.008, hat)
+        elif person.hat == "hood":
+            brush.ellipse(x - 0.012 * s, 0.075, 0.062, 0.08, hat)
+            if c > -0.2:
+                brush.ellipse(x + 0.02 * s, 0.085, 0.028 + 0.012 * c, 0.05, skin)
         elif person.hat == "brim":
             brush.ellipse(x, 0.052, 0.095, 0.016, hat)
         else:

@@ -1,9 +1,11 @@
-"""The people of the built-in world: who they are, and how they stand in an image."""
+"""The people of the built-in world: who they are and what they wear."""
 
+import bisect
 import itertools
 import math
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,53 +13,66 @@ RGB = tuple[int, int, int]
 
 CLOTH: dict[str, RGB] = {
     "black": (34, 34, 38),
-    "white": (236, 234, 228),
+    "white": (232, 230, 224),
     "grey": (132, 134, 138),
-    "red": (200, 36, 44),
+    "dark grey": (74, 76, 82),
+    "red": (186, 40, 46),
     "burgundy": (104, 24, 44),
-    "orange": (232, 124, 36),
-    "yellow": (236, 204, 60),
-    "lime": (142, 194, 62),
-    "green": (36, 128, 68),
-    "olive": (98, 100, 54),
-    "teal": (30, 138, 142),
-    "sky": (126, 186, 230),
-    "blue": (36, 84, 188),
-    "navy": (30, 38, 84),
-    "purple": (112, 56, 150),
-    "pink": (236, 138, 172),
-    "brown": (112, 72, 44),
-    "beige": (206, 182, 142),
+    "orange": (224, 120, 44),
+    "yellow": (226, 194, 70),
+    "lime": (142, 188, 70),
+    "green": (40, 118, 70),
+    "olive": (98, 100, 58),
+    "teal": (34, 128, 134),
+    "sky": (126, 178, 220),
+    "blue": (44, 84, 170),
+    "denim": (66, 88, 124),
+    "navy": (32, 40, 80),
+    "purple": (108, 60, 140),
+    "pink": (226, 138, 166),
+    "brown": (106, 72, 48),
+    "beige": (200, 178, 142),
 }
 HAIR: dict[str, RGB] = {
     "black": (28, 24, 24),
     "brown": (84, 54, 34),
-    "blond": (214, 176, 104),
-    "red": (160, 70, 34),
+    "blond": (206, 170, 104),
+    "red": (150, 70, 38),
     "grey": (150, 148, 146),
-    "white": (224, 222, 216),
+    "white": (220, 218, 212),
 }
 SKIN: dict[str, RGB] = {
-    "pale": (244, 212, 190),
-    "fair": (226, 182, 150),
-    "tan": (196, 146, 108),
-    "brown": (148, 100, 68),
-    "dark": (92, 60, 44),
+    "light": (238, 200, 172),
+    "tan": (214, 166, 126),
+    "brown": (150, 102, 72),
+    "dark": (92, 62, 48),
 }
-PATTERNS = ("plain", "hoops", "stripes", "checks", "dots", "logo", "two-tone")
-SLEEVES = ("long", "short", "none")
+# Dark and grey clothes are more frequent than others: the chances of the colours of
+# upper and lower clothes, in parts; a colour that isn't named has one part.
+UPPER_PARTS = {"black": 3, "white": 2, "grey": 2, "dark grey": 2, "navy": 2, "blue": 2}
+LOWER_PARTS = {"black": 3, "denim": 3, "navy": 2, "dark grey": 2, "beige": 2}
+PATTERNS = {"plain": 5, "open": 3, "print": 2, "hoops": 2, "checks": 2, "two-tone": 2}
+PATTERNS |= {"yoke": 2, "stripes": 1, "dots": 1}
+LOWER_PATTERNS = {"plain": 5, "side stripe": 1, "checks": 1}
+FABRICS = {"smooth": 1, "knit": 2, "twill": 2, "wool": 2}
+SLEEVES = {"long": 5, "short": 4, "none": 1}
 HEMS: dict[str, float] = {"short": 0.485, "hip": 0.525, "coat": 0.65}
-LOWERS = ("trousers", "trousers", "shorts", "skirt", "long skirt")
-HAIRCUTS = ("short", "bald", "bob", "long", "ponytail", "bun", "round")
-BAGS = ("none", "none", "backpack", "backpack", "shoulder bag", "hand bag")
-HATS = ("none", "none", "none", "cap", "beanie", "brim")
-VIEWS = (0, 180, 90, 270, 45, 315, 135, 225)
+LOWERS = {"trousers": 6, "shorts": 2, "skirt": 1, "long skirt": 1}
+HAIRCUTS = {"short": 4, "bald": 1, "bob": 2, "long": 2, "ponytail": 2, "bun": 1}
+HAIRCUTS |= {"round": 1}
+BAGS = {"none": 3, "backpack": 3, "shoulder bag": 2, "hand bag": 1, "trolley": 1}
+HATS = {"none": 6, "cap": 1, "beanie": 1, "brim": 1, "hood": 1}
+
+ALIKE = 6
+"""Of so many people the last is dressed much like the one before: a third of all are
+one of such a pair."""
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
     """One identity. Colours are names of CLOTH, HAIR and SKIN; `tones` are the five
-    small brightness factors of upper, accent, lower, hair and bag."""
+    small brightness factors of upper, accent, lower, hair and bag; `worn` (0 to 1) is
+    how faded the clothes are, and `weave` the seed of their texture."""
 
     height: float
     girth: float
@@ -72,106 +87,126 @@ class Person:
     hem: str
     lower_kind: str
     lower: str
+    lower_pattern: str
     shoes: str
     bag: str
     bag_colour: str
     hat: str
     hat_colour: str
+    fabric: str
+    lower_fabric: str
+    worn: float
+    weave: int
     tones: tuple[float, ...]
 
     def traits(self) -> tuple[str, ...]:
-        """Eleven words that a passer-by would say of this person, "" for the unseen."""
+        """Twelve words that a passer-by would say of this person, "" for the unseen."""
         return (
             self.upper,
             self.pattern,
             "" if self.pattern == "plain" else self.accent,
             self.lower,
             self.lower_kind,
+            self.lower_pattern,
             self.sleeves,
             self.hem,
-            f"{self.hair} {self.haircut}" if self.hat == "none" else self.hat_colour,
+            f"{self.hair} {self.haircut}" if self.hat == "none" else self.hat,
             self.bag,
             "" if self.bag == "none" else self.bag_colour,
             self.skin,
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Pose:
-    """How a person stands in an image.
+def pick(rng: np.random.Generator, parts: Mapping[str, int]) -> str:
+    """Returns one of the names, each with the chance of its parts."""
+    ends = list(itertools.accumulate(parts.values()))
+    return list(parts)[bisect.bisect(ends, int(rng.integers(ends[-1])))]
 
-    yaw: degrees; 0 faces the camera, 90 walks to the right. phase, stride: radians, of
-    the walk. x of the body's middle, y of the soles and the body's height: fractions of
-    the image's height.
-    """
 
-    yaw: float
-    phase: float
-    stride: float
-    x: float
-    y: float
-    height: float
+def _colours(parts=None, unlike=None):
+    return {
+        name: (parts or {}).get(name, 1)
+        for name, colour in CLOTH.items()
+        if unlike is None or math.dist(colour, CLOTH[unlike]) > 100
+    }
 
 
 def _draw_person(rng: np.random.Generator) -> Person:
-    def one(choices):
-        return list(choices)[int(rng.integers(len(choices)))]
-
-    upper = one(CLOTH)
-    accents = [c for c in CLOTH if math.dist(CLOTH[c], CLOTH[upper]) > 130]
-    bags = [c for c in CLOTH if math.dist(CLOTH[c], CLOTH[upper]) > 90]
-    hem = one(("short", "hip", "hip", "coat"))
+    upper = pick(rng, _colours(UPPER_PARTS))
+    hem = pick(rng, {"short": 2, "hip": 4, "coat": 2})
+    lower_kind = pick(rng, LOWERS)
+    trousers = lower_kind == "trousers"
     return Person(
         height=float(rng.uniform(0.94, 1.04)),
-        girth=float(rng.uniform(0.8, 1.3)),
-        shoulder=float(rng.uniform(0.9, 1.12)),
-        skin=one(SKIN),
-        haircut=one(HAIRCUTS),
-        hair=one(HAIR),
+        girth=float(rng.uniform(0.9, 1.5)),
+        shoulder=float(rng.uniform(0.95, 1.2)),
+        skin=pick(rng, {"light": 3, "tan": 3, "brown": 2, "dark": 2}),
+        haircut=pick(rng, HAIRCUTS),
+        hair=pick(rng, {"black": 4, "brown": 4, "blond": 2, "red": 1, "grey": 1}),
         upper=upper,
-        pattern=one(PATTERNS),
-        accent=one(accents),
-        sleeves="long" if hem == "coat" else one(SLEEVES[:2] * 3 + SLEEVES[2:]),
+        pattern=pick(rng, PATTERNS),
+        accent=pick(rng, _colours(unlike=upper)),
+        sleeves="long" if hem == "coat" else pick(rng, SLEEVES),
         hem=hem,
-        lower_kind=one(LOWERS),
-        lower=one(CLOTH),
-        shoes=one(("black", "white", "brown", "red", "grey", "blue")),
-        bag=one(BAGS),
-        bag_colour=one(bags),
-        hat=one(HATS),
-        hat_colour=one(CLOTH),
-        tones=tuple(float(t) for t in rng.uniform(0.9, 1.08, 5)),
+        lower_kind=lower_kind,
+        lower=pick(rng, _colours(LOWER_PARTS)),
+        lower_pattern=pick(rng, LOWER_PATTERNS) if trousers else "plain",
+        shoes=pick(rng, {"black": 4, "white": 3, "brown": 2, "red": 1, "grey": 1}),
+        bag=pick(rng, BAGS),
+        bag_colour=pick(rng, _colours({"black": 3}, unlike=upper)),
+        hat=pick(rng, HATS),
+        hat_colour=pick(rng, _colours()),
+        fabric=pick(rng, FABRICS),
+        lower_fabric=pick(rng, FABRICS),
+        worn=float(rng.uniform(0, 1)),
+        weave=int(rng.integers(2**31)),
+        tones=tuple(float(t) for t in rng.uniform(0.85, 1.1, 5)),
     )
 
 
-def draw_people(key: tuple[int, ...], count: int, differences: int = 5) -> list[Person]:
-    """Returns `count` people, any two of whom differ in `differences` traits or more.
+def _redress(rng: np.random.Generator, person: Person) -> Person:
+    """Returns somebody else in the same colours, with other details of a few kinds."""
+    other = _draw_person(rng)
+    kinds = [
+        ["pattern"],
+        ["bag", "bag_colour"],
+        ["haircut", "hair", "hat"],
+        ["sleeves"],
+        ["lower_pattern"],
+        ["skin"],
+    ]
+    names = ["height", "girth", "shoulder", "fabric", "worn", "weave", "tones"]
+    for kind in rng.permutation(len(kinds))[: int(rng.integers(2, 4))]:
+        names += kinds[kind]
+    return replace(person, **{name: getattr(other, name) for name in names})
 
-    Person k depends on `key` and k alone, not on `count`.
+
+def draw_people(
+    key: tuple[int, ...], groups: int, count: int, differences: int = 4
+) -> list[list[Person]]:
+    """Returns `groups` lists of `count` people, all of them different.
+
+    Any two differ in `differences` traits or more, except that every sixth of a list is
+    dressed much like the one before: two to four other traits, none of them a colour of
+    the clothes. Person k of a list depends on `key` and k alone, not on `count`.
     """
     people: list[Person] = []
-    seen = np.zeros((count, 11), dtype=np.uint32)
-    for number in range(count):
+    seen = np.zeros((groups * count, 12), dtype=np.uint32)
+    for number in range(groups * count):
+        alike = number // groups % ALIKE == ALIKE - 1
         for attempt in itertools.count():
-            person = _draw_person(np.random.default_rng([*key, number, attempt]))
+            rng = np.random.default_rng([*key, number, attempt])
+            person = (
+                _redress(rng, people[number - groups]) if alike else _draw_person(rng)
+            )
             words = [zlib.crc32(word.encode()) for word in person.traits()]
             apart = (seen[:number] != np.array(words, dtype=np.uint32)).sum(axis=1)
+            if alike:
+                if not 2 <= apart[number - groups] <= 4:
+                    continue
+                apart[number - groups] = differences
             if apart.min(initial=differences) >= differences:
                 break
         seen[number] = words
         people.append(person)
-    return people
-
-
-def draw_pose(rng: np.random.Generator, person: Person) -> Pose:
-    """Returns a pose with the framing error of a person detector's box."""
-    height = 0.84 * person.height * float(rng.uniform(0.93, 1.06))
-    margin = 1 - height
-    return Pose(
-        yaw=float(VIEWS[int(rng.integers(len(VIEWS)))] + rng.uniform(-12, 12)),
-        phase=float(rng.uniform(0, 2 * math.pi)),
-        stride=float(rng.uniform(0.2, 0.5)),
-        x=0.25 + float(rng.uniform(-0.03, 0.03)),
-        y=1 - margin * float(rng.uniform(0.25, 0.65)),
-        height=height,
-    )
+    return [people[group::groups] for group in range(groups)]

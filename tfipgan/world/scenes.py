@@ -199,20 +199,13 @@ def _plaza(draw, rng):
     _ground(draw, rng, _grey(rng, 165, 205, 16), 100, _grey(rng, 130, 150))
 
 
-SOURCE_SCENES = (_hall, _pavement, _lawn, _brick)
-TARGET_SCENES = (_platform, _shop, _car_park, _plaza)
+PLACES = (_hall, _pavement, _lawn, _brick, _platform, _shop, _car_park, _plaza)
 
 
-def draw_panorama(
-    rng: np.random.Generator, camera: int, *, target: bool
-) -> Image.Image:
-    """Returns the place seen by camera 0, 1, .. of the source or of the target.
-
-    The image is RGB, HEIGHT x WIDTH.
-    """
-    scenes = TARGET_SCENES if target else SOURCE_SCENES
+def draw_panorama(rng: np.random.Generator, kind: int) -> Image.Image:
+    """Returns a place, RGB of HEIGHT x WIDTH; kind: 0, 1, .. of PLACES."""
     image = Image.new("RGB", (WIDTH, HEIGHT))
-    scenes[camera % len(scenes)](ImageDraw.Draw(image), rng)
+    PLACES[kind](ImageDraw.Draw(image), rng)
     # Light that changes along the place: no colour stands for the whole of it.
     light = rng.uniform(205, 255, (2, 24, 3)) * rng.uniform(0.75, 1, (2, 24, 1))
     light = Image.fromarray(light.astype(np.uint8))

@@ -1,0 +1,42 @@
+"""tfipgan subset: a dataset of some of another's cameras."""
+
+import re
+
+import click
+
+from tfipgan.cli.common import FOLDER, dataset_options
+
+
+def _cameras(context, parameter, value):
+    if not re.fullmatch(r"\d{1,9}(,\d{1,9})*", value):
+        raise click.BadParameter(f"{value!r}, expected numbers such as 1,2,4")
+    return {int(number) for number in value.split(",")}
+
+
+@click.command("subset")
+@click.argument("dataset", type=FOLDER)
+@click.option(
+    "--cameras",
+    callback=_cameras,
+    metavar="1,2,..",
+    required=True,
+    help="The cameras to keep.",
+)
+@click.option("--out", type=FOLDER, required=True, help="Folder to make.")
+@dataset_options()
+def subset(dataset, cameras, out, format, pattern):
+    """Copy the images of some cameras of DATASET into a dataset of their own.
+
+    A labelled dataset can stand for an unlabelled target so: keep some of its cameras
+    for the source, take others for the target, and choose values by what they give.
+    """
+    from tfipgan.data.layouts import find_layout
+    from tfipgan.data.output_place import require_outside
+    from tfipgan.data.subset import write_subset
+    from tfipgan.files.output_file import require_new_folder
+
+    require_outside(out, datasets=[dataset])
+    require_new_folder(out)
+    layout = find_layout(dataset, format=format, pattern=pattern, flat=True)
+    for split, images in write_subset(layout, cameras, out).items():
+        click.echo(f"{out / split}: {images} images")

@@ -1,0 +1,32 @@
+"""tfipgan subset."""
+
+import pytest
+
+
+def test_two_cameras_are_kept(tfipgan, tiny_world, tmp_path):
+    out = tmp_path / "some"
+    result = tfipgan("subset", tiny_world / "source", "--cameras", "1,3", "--out", out)
+    assert result.exit_code == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert [line.partition(":")[0] for line in lines] == [
+        str(out / split) for split in ("train", "query", "gallery")
+    ]
+    names = [path.name for path in out.rglob("*.jpg")]
+    assert {name.split("_c")[1][0] for name in names} == {"1", "3"}
+    again = tfipgan("subset", tiny_world / "source", "--cameras", "1", "--out", out)
+    assert again.exit_code == 1 and "exists and is not empty" in again.stderr
+
+
+@pytest.mark.parametrize("cameras", ["", "1,", "one", "-1"])
+def test_cameras_that_are_no_numbers(tfipgan, tiny_world, tmp_path, cameras):
+    words = "subset", tiny_world / "source", "--out", tmp_path / "x"
+    result = tfipgan(*words, f"--cameras={cameras}")
+    assert result.exit_code == 2
+    assert "expected numbers such as 1,2,4" in result.stderr
+
+
+def test_no_place_among_the_images(tfipgan, tiny_world):
+    source = tiny_world / "source"
+    out = source / "query" / "some"
+    result = tfipgan("subset", source, "--cameras", "1", "--out", out)
+    assert result.exit_code == 1 and "images are read from" in result.stderr
