@@ -11,7 +11,13 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from tfipgan.data.augment import color_jitter, random_flip, random_sized_crop
+from tfipgan.data.augment import (
+    color_jitter,
+    pad_and_crop,
+    random_erasing,
+    random_flip,
+    random_sized_crop,
+)
 from tfipgan.data.filenames import Sample
 from tfipgan.data.image_cache import kept_in_memory
 from tfipgan.data.images import decode_image, to_signed, to_unit
@@ -20,8 +26,9 @@ from tfipgan.data.local_images import converted
 from tfipgan.errors import InputError
 from tfipgan.files.worker import ALONE, Worker
 
-# One stream of random numbers for each use, so that none repeats another's.
-_FLIP, _CROP, _DROPOUT, _TARGETS, _INTERPOLATION, _JITTER = range(6)
+# One stream of random numbers for each use, so that none repeats another's. A new one
+# comes last: with another number a use would draw other ones than before.
+_FLIP, _CROP, _DROPOUT, _TARGETS, _INTERPOLATION, _JITTER, _PAD, _ERASE = range(8)
 _CACHED_TOGETHER = 64
 
 
@@ -145,7 +152,10 @@ def reid_batches(
     seed: int,
     crop: bool = True,
     flip: bool = True,
+    pad_crop: int = 0,
     jitter: float = 0.0,
+    erasing: float = 0.0,
+    fill: Sequence[float] = (0.0, 0.0, 0.0),
     dropout_units: int = 0,
     start_step: int = 0,
     end_step: int | None = None,
@@ -161,7 +171,10 @@ def reid_batches(
         batch_size: rows of the global batch.
         seed: int.
         crop, flip: whether to crop at random sizes, to mirror at random.
+        pad_crop: pixels of `pad_and_crop`; with 0 there is none.
         jitter: strength of `color_jitter`; with 0 there is none.
+        erasing: probability of `random_erasing`, which comes after all else.
+        fill: what that paints with, RGB in [0, 1].
         dropout_units: units of the head that noise is drawn for.
         start_step, end_step: the steps to make; None goes on for ever.
         worker, cache: as for `gan_batches`.
@@ -183,12 +196,17 @@ def reid_batches(
         image = image_of(index)
         if crop:
             image = random_sized_crop(image, image_size, _seed(seed, _CROP, row))
+        if pad_crop:
+            image = pad_and_crop(image, pad_crop, _seed(seed, _PAD, row))
         if jitter:
             image = color_jitter(image, jitter, _seed(seed, _JITTER, row))
         if flip:
             image = random_flip(image, _seed(seed, _FLIP, row))
+        image = to_unit(image)
+        if erasing:
+            image = random_erasing(image, erasing, fill, _seed(seed, _ERASE, row))
         return {
-            "images": to_unit(image),
+            "images": image,
             "identities": identities[index],
             "dropout_noise": tf.random.stateless_uniform(
                 (dropout_units,), _seed(seed, _DROPOUT, row)
