@@ -208,13 +208,19 @@ def test_erased_boxes_stay_within_zhongs_limits(size):
     assert (top + heights).max() == size[0] and (left + widths).max() == size[1]
 
 
-def test_area_and_shape_of_erased_boxes_are_uniform():
-    """Of an image whose every shape fits, so that none is drawn anew."""
-    boxes = np.array(erased_boxes((300, 300), 400)).T
-    area, aspect = boxes[2] * boxes[3] / 90_000, boxes[2] / boxes[3]
-    # The means of uniform draws, by four of their standard errors.
-    assert abs(area.mean() - 0.21) < 4 * 0.38 / 12**0.5 / 20
-    assert abs(aspect.mean() - 1.817) < 4 * 3.03 / 12**0.5 / 20 + 0.1
+def test_areas_and_shapes_of_erased_boxes_are_those_of_the_slow_way():
+    side, generator, slow = 120, np.random.default_rng(0), []
+    while len(slow) < 4000:
+        area = generator.uniform(0.02, 0.4) * side**2
+        aspect = generator.uniform(0.3, 1 / 0.3)
+        height, width = round((area * aspect) ** 0.5), round((area / aspect) ** 0.5)
+        if height < side and width < side:
+            slow.append((height, width))
+    found = [box[2:] for box in erased_boxes((side, side), 400)]
+    for measure in (np.prod, lambda box: box[0] / box[1]):
+        one, other = ([measure(box) for box in boxes] for boxes in (found, slow))
+        # By four standard errors of the fewer.
+        assert abs(np.mean(one) - np.mean(other)) < 4 * np.std(other) / len(one) ** 0.5
 
 
 def test_as_many_are_erased_as_asked_for():
