@@ -160,6 +160,7 @@ def reid_batches(
     start_step: int = 0,
     end_step: int | None = None,
     rows: Sequence[int] | None = None,
+    order_only: bool = False,
     worker: Worker = ALONE,
     cache: bool = False,
 ) -> tf.data.Dataset:
@@ -179,12 +180,14 @@ def reid_batches(
         dropout_units: units of the head that noise is drawn for.
         start_step, end_step: the steps to make; None goes on for ever.
         rows: of the whole run, counted from its start: make these alone, as one batch.
+        order_only: whether to give, for each row, only which sample stands there.
         worker, cache: as for `gan_batches`.
 
     Returns:
         Dataset of dicts: images float32 (batch_size, height, width, 3) in [0, 1],
         identities int32 (batch_size,), dropout_noise float32 (batch_size,
-        dropout_units) in [0, 1); of several workers each has its share of the rows.
+        dropout_units) in [0, 1); of several workers each has its share of the rows. Or
+        with `order_only` of int64 (batch_size,).
 
     Raises:
         InputError: fewer images than one step takes.
@@ -219,35 +222,8 @@ def reid_batches(
         chosen = tf.data.Dataset.from_tensor_slices(tf.constant(rows, tf.int64))
         return _finished(chosen.map(load).batch(max(len(rows), 1)))
     own = _own_rows(batch_size, worker)
-    return _finished(_rows(load, batch_size, own, start_step, end_step))
-
-
-def rows_of(
-    places: Sequence[int],
-    count: int,
-    *,
-    num_samples: int,
-    batch_size: int,
-    seed: int,
-    epochs: int,
-) -> list[list[int]]:
-    """Return in which rows of a run `reid_batches` gives a sample.
-
-    Args:
-        places: of the samples among all.
-        count: of rows to find for each, the first ones; fewer where the run ends.
-        num_samples, batch_size, seed: of `reid_batches`.
-        epochs: of the run.
-    """
-    order = _Order(num_samples, batch_size, seed)
-    found: dict[int, list[int]] = {place: [] for place in places}
-    every = tf.data.Dataset.range(epochs * order.rows_per_epoch).map(order.sample_of)
-    for row, place in enumerate(every.as_numpy_iterator()):
-        if len(found.get(int(place), range(count))) < count:
-            found[int(place)].append(row)
-            if all(len(rows) == count for rows in found.values()):
-                break
-    return [found[place] for place in places]
+    made = order.sample_of if order_only else load
+    return _finished(_rows(made, batch_size, own, start_step, end_step))
 
 
 def inference_batches(

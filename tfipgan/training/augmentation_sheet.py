@@ -8,7 +8,7 @@ import numpy as np
 from tfipgan.config import Config
 from tfipgan.data.filenames import Sample
 from tfipgan.data.images import to_unit
-from tfipgan.data.pipelines import inference_batches, rows_of
+from tfipgan.data.pipelines import inference_batches
 from tfipgan.reports.sheets import image_sheet
 from tfipgan.training.reid import ReidMethod
 
@@ -41,14 +41,7 @@ def write_augmentation_sheet(
     # Not always a person's first image: those are all of the first camera.
     part = len(training) // count
     shown = [k * len(training) // count + k * part // count for k in range(count)]
-    drawn = rows_of(
-        shown,
-        DRAWS,
-        num_samples=len(training),
-        batch_size=reid.batch_size,
-        seed=config.seed,
-        epochs=reid.epochs,
-    )
+    drawn = _rows_of(shown, method)
     (plain,) = inference_batches([training[k] for k in shown], reid.image_size, ROWS)
     fed = method.pipeline(rows=[row for rows in drawn for row in rows])
     cells = (image for batch in fed for image in _pixels(batch["images"]))
@@ -65,6 +58,18 @@ def write_augmentation_sheet(
         path,
         scale=max(1, _HEIGHT // reid.image_size[0]),
     )
+
+
+def _rows_of(shown, method):
+    """The first rows of the run that each of these samples stands in, DRAWS or fewer"""
+    found = {place: [] for place in shown}
+    order = method.pipeline(order_only=True, end_step=method.num_steps).unbatch()
+    for row, place in enumerate(order.as_numpy_iterator()):
+        if len(found.get(place, range(DRAWS))) < DRAWS:
+            found[place].append(row)
+            if all(len(rows) == DRAWS for rows in found.values()):
+                break
+    return list(found.values())
 
 
 def _pixels(images):
