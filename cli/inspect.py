@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from tfipgan.cli.common import set_up_tensorflow
+from tfipgan.config import load_config
 from tfipgan.data.filenames import EXAMPLE_PATTERN, FORMATS
 from tfipgan.errors import shorten_name
 
@@ -28,6 +30,23 @@ from tfipgan.errors import shorten_name
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option("--no-images", is_flag=True, help="Look at names only, open no image.")
 @click.option("--no-progress", is_flag=True, help="Show no progress bar.")
+@click.option(
+    "--augment",
+    metavar="FILE|NAME",
+    help="Draw training images as train-reid would augment them with this config.",
+)
+@click.option(
+    "--set",
+    "overrides",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Override a value of that config, such as reid.random_erasing=0.5.",
+)
+@click.option(
+    "--figures",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for augmentation.png, which --augment draws.",
+)
 @click.option("--strict", is_flag=True, help="Exit with 1 if there are problems.")
 @click.pass_context
 def inspect(
@@ -38,6 +57,9 @@ def inspect(
     as_json: bool,
     no_images: bool,
     no_progress: bool,
+    augment: str | None,
+    overrides: tuple[str, ...],
+    figures: Path | None,
     strict: bool,
 ) -> None:
     """Count DATASET's images, identities and cameras, and list what looks wrong.
@@ -47,6 +69,12 @@ def inspect(
     """
     from tfipgan.data.inspection import inspect_dataset
 
+    if (augment is None) != (figures is None) or (overrides and augment is None):
+        raise click.UsageError("--augment and --figures go together, --set with them.")
+    sheet = None
+    if augment is not None:
+        config = load_config(augment, overrides)
+        sheet = _draw_augmented(dataset, format_name, pattern, config, figures)
     result = inspect_dataset(
         dataset,
         format=format_name,
@@ -73,8 +101,31 @@ def inspect(
                 click.echo(f"- {shorten_name(path)}: {why}")
         if not result.problems:
             click.echo("\nNo problems found.")
+        if sheet is not None:
+            click.echo(f"\nAugmented images: {sheet}")
     if strict and result.problems:
         context.exit(1)
+
+
+def _draw_augmented(dataset, format, pattern, config, figures) -> Path:
+    """Draw what train-reid would be fed of the dataset; return the sheet's path.
+
+    As train-reid with --skip-unreadable does: what can't be read is listed anyway.
+    """
+    set_up_tensorflow(None)
+    from tfipgan.data.datasets import camera_samples, read_dataset, training_samples
+    from tfipgan.data.output_place import require_outside
+    from tfipgan.data.readable import check_readable
+    from tfipgan.training.augmentation_sheet import write_augmentation_sheet
+
+    require_outside(figures, datasets=[dataset], may_hold=True)
+    found = read_dataset(dataset, format=format, pattern=pattern, splits=("train",))
+    by_camera = config.reid.labels == "camera"
+    samples = (camera_samples if by_camera else training_samples)(found)
+    samples, _ = check_readable(samples, skip=True)
+    path = figures / "augmentation.png"
+    write_augmentation_sheet(config, samples, path)
+    return path
 
 
 def _table(splits: dict) -> str:

@@ -1,5 +1,7 @@
 """tfipgan train-reid: the re-ID network, or the semantic discriminator."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -12,6 +14,7 @@ from tfipgan.cli.common import (
     skip_option,
     training_options,
 )
+from tfipgan.data.filenames import Sample
 
 
 @click.command("train-reid")
@@ -20,12 +23,16 @@ from tfipgan.cli.common import (
     "--data",
     type=FOLDER,
     required=True,
-    help="Dataset with identities; with cameras for reid.labels=camera.",
+    multiple=True,
+    help="Dataset with identities; with cameras for reid.labels=camera. Repeated, all "
+    "of them are trained on: people and cameras of each are kept apart.",
 )
 @click.option(
     "--translated",
     type=FOLDER,
-    help="Train on these images, translated from the dataset's, instead.",
+    multiple=True,
+    help="Train on these images, translated from the dataset's, instead. With several "
+    "--data one for each, in their order.",
 )
 @click.option(
     "--verify-contents",
@@ -40,8 +47,8 @@ from tfipgan.cli.common import (
 @runtime_options
 def train_reid(
     config,
-    data,
-    translated: Path | None,
+    data: tuple[Path, ...],
+    translated: tuple[Path, ...],
     verify_contents,
     out,
     format,
@@ -56,7 +63,8 @@ def train_reid(
 
     Trained at the GAN's image size it is the semantic discriminator of train-gan. With
     reid.labels=camera it is the classifier of cameras that translation-quality asks.
-    A folder that translate made must hold the images that its manifest lists.
+    A folder that translate made must hold the images that its manifest lists. Of
+    several datasets each is recognised by itself; --format and --pattern are for all.
     """
     from tfipgan.config.workers import worker_share
     from tfipgan.data.datasets import (
@@ -73,39 +81,55 @@ def train_reid(
     from tfipgan.translation.manifest import read_manifest
     from tfipgan.translation.manifest_check import readable_as_listed
 
-    if verify_contents and translated is None:
+    if verify_contents and not translated:
         raise click.UsageError("--verify-contents is for --translated.")
     by_camera = config.reid.labels == "camera"
-    if by_camera and translated is not None:
+    if by_camera and translated:
         raise InputError(ONLY_REAL)
+    if translated and len(translated) != len(data):
+        raise InputError(
+            f"{len(translated)} --translated with {len(data)} --data: expected one for "
+            "each dataset, in the same order, or none"
+        )
     # The others write nothing; what they find there is the chief's.
     chief = worker_share().index == 0
     if chief and not resume:
         require_new_folder(out, RESUME)
-    dataset = read_dataset(data, format=format, pattern=pattern, splits=("train",))
-    samples = (camera_samples if by_camera else training_samples)(dataset)
+    datasets = [
+        read_dataset(folder, format=format, pattern=pattern, splits=("train",))
+        for folder in data
+    ]
+    samples = [
+        (camera_samples if by_camera else training_samples)(dataset)
+        for dataset in datasets
+    ]
     reading = {"skip": skip_unreadable, "progress": progress}
-    translated_samples, left_out = None, {}
-    if translated is not None:
+    new, left_out = [], {}
+    for folder, dataset in zip(translated, datasets, strict=False):
         if verify_contents:
-            read_manifest(translated)  # without one there is nothing to compare with
-        translated_samples, left_out = readable_as_listed(
-            translated,
+            read_manifest(folder)  # without one there is nothing to compare with
+        found, more_left_out = readable_as_listed(
+            folder,
             training_samples(
-                read_images(translated, format=dataset.format, pattern=dataset.pattern)
+                read_images(folder, format=dataset.format, pattern=dataset.pattern)
             ),
             contents=verify_contents,
             **reading,
         )
-    # Of these only the names are read if others are trained on and none is held out.
-    if translated is None or config.reid.held_out_identities:
-        samples, more_left_out = readable_as_listed(data, samples, **reading)
+        new.append(found)
         left_out |= more_left_out
+    # Of these only the names are read if others are trained on and none is held out.
+    if not translated or config.reid.held_out_identities:
+        for number, folder in enumerate(data):
+            samples[number], more_left_out = readable_as_listed(
+                folder, samples[number], **reading
+            )
+            left_out |= more_left_out
     run = train(
         config,
-        samples,
+        _joined(samples),
         out,
-        translated=translated_samples,
+        translated=_joined(new) if translated else None,
         left_out=left_out,
         devices=devices,
         cache_gib=cache_gib,
@@ -114,3 +138,12 @@ def train_reid(
     )
     if chief:
         click.echo(run.path)
+
+
+def _joined(parts: Sequence[Sequence[Sample]]) -> list[Sample]:
+    """The samples of all datasets, each marked as its own dataset's."""
+    return [
+        replace(sample, dataset=number) if number else sample
+        for number, part in enumerate(parts)
+        for sample in part
+    ]

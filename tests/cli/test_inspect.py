@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -127,6 +128,51 @@ def test_the_pattern_that_help_shows_knows_junk(dataset):
     result = run(dataset, "--pattern", advised, "--strict", "--json")
     assert result.exit_code == 0, result.output
     assert json.loads(result.output)["splits"]["gallery"]["junk"] == 1
+
+
+def test_augmented_images(tiny_world, tiny_overrides, tmp_path, monkeypatch):
+    from tfipgan.training import augmentation_sheet
+
+    given = []
+    monkeypatch.setattr(
+        augmentation_sheet, "write_augmentation_sheet", lambda *a: given.append(a)
+    )
+    data = tmp_path / "data"
+    shutil.copytree(tiny_world / "source", data)
+    (data / "bounding_box_train" / "0001_c1s1_009999_01.jpg").write_bytes(b"")
+    words = ["--augment", "synthetic/ipgan", "--figures", tmp_path / "out"]
+    words += [word for value in tiny_overrides for word in ("--set", value)]
+    result = run(data, *words, "--set", "reid.random_erasing=0.5")
+    assert result.exit_code == 0, result.output
+    path = tmp_path / "out" / "augmentation.png"
+    assert result.output.endswith(f"\nAugmented images: {path}\n")
+    ((config, samples, to),) = given
+    # What can't be read is listed, and not drawn.
+    assert "0001_c1s1_009999_01.jpg: empty" in result.output and len(samples) == 30
+    assert config.reid.random_erasing == 0.5 and config.reid.batch_size == 8
+    assert to == path
+    # JSON is the result alone; a classifier of cameras is trained on everyone.
+    result = run(data, "--json", *words, "--set", "reid.labels=camera")
+    assert json.loads(result.output)["format"] == "market1501"
+    assert given[1][0].reid.labels == "camera"
+
+
+def test_augmented_images_that_are_refused(dataset):
+    for words in (
+        ["--augment", "synthetic/ipgan"],
+        ["--figures", dataset / "x"],
+        ["--set", "reid.random_erasing=0.5"],
+    ):
+        result = run(dataset, *words)
+        assert result.exit_code == 2 and "--figures go together" in result.output
+    words = ["--augment", "synthetic/ipgan", "--figures"]
+    result = run(dataset, *words, dataset / "query" / "new")
+    assert "where images are read from" in str(result.exception)
+    result = run(dataset, *words, dataset / "new", "--set", "reid.pad_crop=3")
+    assert "expected 0 with reid.random_sized_crop true" in str(result.exception)
+    result = run(dataset, *words, dataset / "new")
+    assert "1 training identity, expected at least 2" in str(result.exception)
+    assert not (dataset / "new").exists()
 
 
 def test_errors_rise_to_the_command_line(tmp_path):

@@ -106,7 +106,7 @@ def test_options_arrive(tfipgan, called, tiny_world, translated, tmp_path):
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert called.config == load_config("synthetic/semantic", ["reid.epochs=5"])
-    assert called.samples == read_images(data / "bounding_box_train")
+    assert called.samples == list(read_images(data / "bounding_box_train"))
     assert called.options.pop("translated") == list(read_images(translated))
     assert called.options == {
         "left_out": {},
@@ -128,6 +128,60 @@ def test_defaults(tfipgan, called, tiny_world, tmp_path):
         "resume": False,
         "progress": True,
     }
+
+
+def test_two_datasets(tfipgan, called, tiny_world, tmp_path):
+    """Each is recognised by itself: the first has names of DukeMTMC-reID's kind."""
+    source = tiny_world / "source" / "bounding_box_train"
+    names = [path.name for path in sorted(source.iterdir())]
+    other = tmp_path / "other" / "bounding_box_train"
+    other.mkdir(parents=True)
+    for number, name in enumerate(names[:4]):
+        shutil.copy(source / name, other / f"000{number}_c{number + 1}_f0000001.jpg")
+    result = tfipgan(
+        "train-reid", "--config", "synthetic/semantic", "--data", other.parent,
+        "--data", tiny_world / "source", "--out", tmp_path / "x",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert [s.dataset for s in called.samples] == [0] * 3 + [1] * 30
+    # Of DukeMTMC-reID's kind, person 0 is a distractor.
+    own = [(s.person_id, s.camera_id) for s in called.samples[:3]]
+    assert own == [(1, 2), (2, 3), (3, 4)]
+    assert called.options["translated"] is None
+
+
+def test_two_translated_folders(
+    tfipgan, refused, called, tiny_world, translated, tmp_path
+):
+    words = ["train-reid", "--config", "synthetic/semantic", "--out", tmp_path / "x"]
+    words += ["--data", tiny_world / "source", "--data", tiny_world / "target"]
+    words += ["--translated", translated]
+    line = refused(1, *words)
+    assert line.startswith("1 --translated with 2 --data: expected one for each data")
+    again = tmp_path / "again"
+    shutil.copytree(translated, again)
+    (again / "0001_c1s1_009999_01_to_c2.jpg").write_bytes(b"")
+    assert "can't be read (1 of 31)" in refused(1, *words, "--translated", again)
+    result = tfipgan(*words, "--translated", again, "--skip-unreadable")
+    assert result.exit_code == 0, result.output
+    found = called.options["translated"]
+    assert [s.dataset for s in found] == [0] * 30 + [1] * 30
+    assert {Path(s.path).parent for s in found[30:]} == {again}
+    assert called.options["left_out"].keys() == {
+        str(again / "0001_c1s1_009999_01_to_c2.jpg")
+    }
+    assert [s.dataset for s in called.samples] == [0] * 30 + [1] * 30
+
+
+def test_one_dataset_twice(refused, settings, tiny_world, tmp_path):
+    data = tiny_world / "source"
+    line = refused(
+        1, "train-reid", "--config", "synthetic/semantic", *settings, "--data", data,
+        "--data", data / "bounding_box_train", "--out", tmp_path / "x",
+        "--devices", "CPU:0",
+    )  # fmt: skip
+    assert "--data number 1 and number 2 (30 such images)" in line
+    assert not (tmp_path / "x").exists()
 
 
 @pytest.mark.parametrize(

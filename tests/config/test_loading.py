@@ -361,6 +361,9 @@ BELOW_1 = r"expected a number of at least 0 and below 1"
         ("gan.lambda_domain", ".nan", A_NUMBER),
         ("gan.lambda_domain", "true", A_NUMBER),
         ("gan.beta_1", "1", BELOW_1),
+        ("reid.random_erasing", "1.1", "expected a number from 0 to 1, found 1.1"),
+        ("reid.random_erasing", "-0.5", "expected a number from 0 to 1, found -0.5"),
+        ("reid.pad_crop", "2.5", "expected a whole number from 0 to 8192, found 2.5"),
         ("gan.random_flip", "1", "expected true or false, found 1"),
         ("gan.adversarial", "lsgan", "expected one of wgan-gp, vanilla, found 'lsgan'"),
         ("gan.image_size", "128", r"expected two whole numbers .*\[height, width\]"),
@@ -416,6 +419,14 @@ def test_bad_value(key, value, expected):
         (
             ["reid.labels=camera", "reid.held_out_identities=2"],
             "expected 0 with reid.labels camera, .* found 2",
+        ),
+        (
+            ["reid.pad_crop=10"],
+            "reid.pad_crop: expected 0 with reid.random_sized_crop true, found 10",
+        ),
+        (
+            ["reid.pad_crop=128", "reid.random_sized_crop=false"],
+            r"shorter side of reid.image_size \[256, 128\], found 128",
         ),
         ([IMAGENET, "backbone.depth=18"], "found depth 18.*import-weights"),
         ([IMAGENET, "backbone.ibn=b"], "found depth 50, ibn b and width 64"),

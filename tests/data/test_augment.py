@@ -7,7 +7,13 @@ import pytest
 import tensorflow as tf
 
 from tfipgan.data import augment
-from tfipgan.data.augment import color_jitter, random_flip, random_sized_crop
+from tfipgan.data.augment import (
+    color_jitter,
+    pad_and_crop,
+    random_erasing,
+    random_flip,
+    random_sized_crop,
+)
 
 # Top, left, height and width of the crops of seeds (0, 1), (1, 1), ... when height over
 # width was drawn from 2 to 3 whatever the image's own: for images of 2 to 1 the same.
@@ -136,6 +142,113 @@ def test_flip_mirrors_half_of_the_images():
         else:
             np.testing.assert_array_equal(got, image)
     assert 35 <= flipped <= 65
+
+
+@pytest.mark.parametrize(("size", "padding"), [((64, 32), 3), ((5, 7), 4), ((2, 2), 1)])
+def test_a_padded_crop_is_the_image_shifted_over_black(size, padding):
+    image = positions(*size) + 1.0
+    crop = tf.function(lambda seed: pad_and_crop(image, padding, (seed, 2)))
+    wide = np.zeros((size[0] + 2 * padding, size[1] + 2 * padding, 3), np.float32)
+    wide[padding:-padding, padding:-padding] = image
+    places = range(2 * padding + 1)
+    shifted = {
+        wide[top : top + size[0], left : left + size[1]].tobytes(): (top, left)
+        for top in places
+        for left in places
+    }
+    assert len(shifted) == (2 * padding + 1) ** 2
+    seen = [shifted[crop(tf.constant(seed)).numpy().tobytes()] for seed in range(400)]
+    # Every shift, and each side as often.
+    assert {top for top, _ in seen} == {left for _, left in seen} == set(places)
+    assert abs(np.mean(seen) - padding) < 0.1 * (padding + 1)
+
+
+def erased_boxes(size, number, probability=1.0, fill=(-1.0, -2.0, -3.0)):
+    """(top, left, height, width) of what is erased by seeds; None where nothing is.
+
+    Everything else must be the image, and all of the box be filled.
+    """
+    image = positions(*size)
+    erase = tf.function(lambda seed: random_erasing(image, probability, fill, seed))
+    boxes = []
+    for seed in range(number):
+        erased = erase(tf.constant((seed, 3))).numpy()
+        assert erased.dtype == np.float32
+        rows, columns = np.nonzero((erased != image.numpy()).any(axis=-1))
+        if not rows.size:
+            boxes.append(None)
+            continue
+        top, left = rows.min(), columns.min()
+        height, width = rows.max() + 1 - top, columns.max() + 1 - left
+        expected = image.numpy().copy()
+        expected[top : top + height, left : left + width] = fill
+        np.testing.assert_array_equal(erased, expected)
+        boxes.append((top, left, height, width))
+    return boxes
+
+
+@pytest.mark.parametrize("size", [(256, 128), (64, 32), (90, 90), (60, 150)])
+def test_erased_boxes_stay_within_zhongs_limits(size):
+    (top, left, heights, widths) = np.array(erased_boxes(size, 300)).T
+    assert (heights < size[0]).all() and (widths < size[1]).all()
+    # Before sides are rounded to whole pixels, by half a pixel each.
+    sides = [np.stack([heights + d, widths - d]) for d in (-0.5, 0.5)]
+    low, high = (
+        np.min([h / w for h, w in sides], 0),
+        np.max([h / w for h, w in sides], 0),
+    )
+    assert (high >= 0.3).all() and (low <= 1 / 0.3).all()
+    area = heights * widths / (size[0] * size[1])
+    rounded = (heights + widths + 1) / 2 / (size[0] * size[1])
+    assert (area + rounded >= 0.02).all() and (area - rounded <= 0.4).all()
+    assert area.min() < 0.06 and area.max() > 0.3
+    assert low.min() < 0.8 and high.max() > 1.8
+    # A box lies anywhere that it fits.
+    assert top.min() == left.min() == 0
+    assert (top + heights).max() == size[0] and (left + widths).max() == size[1]
+
+
+def test_areas_and_shapes_of_erased_boxes_are_those_of_the_slow_way():
+    side, generator, slow = 120, np.random.default_rng(0), []
+    while len(slow) < 4000:
+        area = generator.uniform(0.02, 0.4) * side**2
+        aspect = generator.uniform(0.3, 1 / 0.3)
+        height, width = round((area * aspect) ** 0.5), round((area / aspect) ** 0.5)
+        if height < side and width < side:
+            slow.append((height, width))
+    found = [box[2:] for box in erased_boxes((side, side), 400)]
+    for measure in (np.prod, lambda box: box[0] / box[1]):
+        one, other = ([measure(box) for box in boxes] for boxes in (found, slow))
+        # By four standard errors of the fewer.
+        assert abs(np.mean(one) - np.mean(other)) < 4 * np.std(other) / len(one) ** 0.5
+
+
+def test_as_many_are_erased_as_asked_for():
+    def erased(probability):
+        boxes = enumerate(erased_boxes((16, 8), 200, probability))
+        return {place for place, box in boxes if box is not None}
+
+    some = erased(0.3)
+    assert 40 <= len(some) <= 80 and not erased(0.0)
+    # More are the same, and others.
+    assert some < erased(0.6)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (2, 2), (4, 200)])
+def test_images_that_hardly_a_box_fits_into(size):
+    boxes = [box for box in erased_boxes(size, 60) if box is not None]
+    for _, _, height, width in boxes:
+        assert height < size[0] and width < size[1]
+    assert bool(boxes) == (min(size) > 1)
+
+
+def test_a_shape_that_does_not_fit_is_drawn_anew(monkeypatch):
+    def erased():
+        return sum(box is not None for box in erased_boxes((64, 192), 60))
+
+    assert erased() == 60
+    monkeypatch.setattr(augment, "ERASING_ATTEMPTS", 1)
+    assert 20 <= erased() <= 45
 
 
 # ------------------------------------------------------------------------ colours

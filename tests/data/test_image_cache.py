@@ -28,11 +28,13 @@ def read(kind, samples, cache, **options):
             batch_size=4, n_critic=2, **options,
         )  # fmt: skip
     else:
+        if kind == "augmented":
+            options |= {"crop": False, "pad_crop": 4, "jitter": 0.2, "erasing": 0.5}
         batches = reid_batches(source, labels, batch_size=8, dropout_units=3, **options)
     return list(batches.as_numpy_iterator())
 
 
-@pytest.mark.parametrize("kind", ["gan", "reid"])
+@pytest.mark.parametrize("kind", ["gan", "reid", "augmented"])
 @pytest.mark.parametrize(
     "options",
     [{}, {"start_step": 7}, {"worker": Worker(1, 2)}],

@@ -110,6 +110,33 @@ def test_maps_come_back_from_their_files(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["domains.json", "labels.json"]
 
 
+def test_labels_of_several_datasets_come_back(tmp_path):
+    """Which person of which dataset a number stands for; the last is held out."""
+    labels = LabelMap((0, 2, 3), datasets=((4, 9), (1, 4, 7)))
+    labels.save(tmp_path / "labels.json")
+    assert LabelMap.load(tmp_path / "labels.json") == labels
+    content = {"person_ids": [0, 2, 3], "datasets": [[4, 9], [1, 4, 7]]}
+    assert json.loads((tmp_path / "labels.json").read_text()) == content
+
+
+@pytest.mark.parametrize(
+    ("datasets", "message"),
+    [
+        (3, "datasets is no list of two or more"),
+        ([[1, 2, 3]], "datasets is no list of two or more"),
+        ([[1, 2], 3], "3 in datasets; expected lists"),
+        ([[1, 2], []], "0 datasets; expected at least 1"),
+        ([[1, 2], [5, 4]], "4 after 5 in datasets"),
+        ([[1], [1]], "person 2 of 2 in all datasets"),
+    ],
+)
+def test_damaged_labels_of_several_datasets(tmp_path, datasets, message):
+    path = tmp_path / "labels.json"
+    path.write_text(json.dumps({"person_ids": [0, 2], "datasets": datasets}))
+    with pytest.raises(InputError, match=f"labels.json is damaged .*: {message}"):
+        LabelMap.load(path)
+
+
 def test_a_failed_save_leaves_nothing_and_keeps_what_was_there(tmp_path, monkeypatch):
     path = tmp_path / "labels.json"
     LabelMap((1,)).save(path)

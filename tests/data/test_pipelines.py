@@ -68,6 +68,13 @@ def reid(tiny_samples, maps):
 
 
 @pytest.fixture(scope="module")
+def augmented(reid):
+    """`reid` with all that a row can be augmented by."""
+    more = {"crop": False, "pad_crop": 3, "jitter": 0.3, "erasing": 0.5}
+    return lambda *args, **options: reid(*args, **more | options)
+
+
+@pytest.fixture(scope="module")
 def finder(tiny_samples):
     """Function of an image in [0, 255]: the sample that it is exactly."""
     samples = [s for split in tiny_samples for s in split]
@@ -152,7 +159,8 @@ def test_target_domains_are_a_permutation_of_each_critic_batch(gan):
 
 
 @pytest.mark.parametrize(
-    ("pipeline", "steps"), [("gan", GAN_STEPS), ("reid", REID_STEPS)]
+    ("pipeline", "steps"),
+    [("gan", GAN_STEPS), ("reid", REID_STEPS), ("augmented", REID_STEPS)],
 )
 def test_a_later_start_gives_the_tail(request, pipeline, steps):
     read = request.getfixturevalue(pipeline)
@@ -169,7 +177,8 @@ def test_a_later_start_gives_the_tail(request, pipeline, steps):
 
 @pytest.mark.parametrize("count", [2, 4])
 @pytest.mark.parametrize(
-    ("pipeline", "steps"), [("gan", GAN_STEPS), ("reid", REID_STEPS)]
+    ("pipeline", "steps"),
+    [("gan", GAN_STEPS), ("reid", REID_STEPS), ("augmented", REID_STEPS)],
 )
 def test_the_shares_of_workers_are_the_whole(request, pipeline, steps, count):
     read = request.getfixturevalue(pipeline)
@@ -203,7 +212,7 @@ def test_a_worker_reads_its_own_images_only(odd_samples, maps, monkeypatch):
     assert sorted(first + second) == read(Worker(0, 1))
 
 
-@pytest.mark.parametrize("pipeline", ["gan", "reid"])
+@pytest.mark.parametrize("pipeline", ["gan", "reid", "augmented"])
 def test_the_seed_decides_every_random_number(request, pipeline):
     read = request.getfixturevalue(pipeline)
     (one,), (same,), (other,) = (read(seed, end_step=1) for seed in (7, 7, 8))
@@ -279,6 +288,41 @@ def test_jitter_is_of_colours_alone(reid):
         np.testing.assert_array_equal(jittered[name], plain[name])
 
 
+def test_a_padded_crop_in_a_batch(reid):
+    plain = {"crop": False, "flip": False}
+    (whole,), (shifted,) = (reid(end_step=1, **plain, pad_crop=k) for k in (0, 2))
+    moved = set()
+    for image, other in zip(whole["images"], shifted["images"], strict=True):
+        wide = np.pad(image, [(2, 2), (2, 2), (0, 0)])
+        (place,) = (
+            (top, left)
+            for top in range(5)
+            for left in range(5)
+            if (wide[top : top + SIZE[0], left : left + SIZE[1]] == other).all()
+        )
+        moved.add(place)
+    assert len(moved) > 4
+    np.testing.assert_array_equal(shifted["identities"], whole["identities"])
+
+
+def test_what_is_erased_is_0_to_the_network(reid):
+    """Half of the rows, after all else, by the mean that the network subtracts."""
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    more = {"jitter": 0.4, "end_step": 8}
+    erased = 0
+    for one, other in zip(
+        reid(**more), reid(**more, erasing=0.5, fill=mean), strict=True
+    ):
+        for image, painted in zip(one["images"], other["images"], strict=True):
+            normalised = (painted - np.float32(mean)) / np.float32(std)
+            box = (normalised == 0).all(axis=-1)
+            np.testing.assert_array_equal(painted[~box], image[~box])
+            erased += box.any()
+        for name in ("identities", "dropout_noise"):
+            np.testing.assert_array_equal(one[name], other[name])
+    assert 20 <= erased <= 44
+
+
 def test_no_two_uses_share_their_random_numbers(gan, reid):
     (one,), (other,) = gan(end_step=1), reid(end_step=1)
     drawn = np.concatenate(
@@ -287,7 +331,7 @@ def test_no_two_uses_share_their_random_numbers(gan, reid):
     assert len(np.unique(drawn)) == drawn.size
 
 
-@pytest.mark.parametrize("pipeline", ["gan", "reid"])
+@pytest.mark.parametrize("pipeline", ["gan", "reid", "augmented"])
 def test_the_graph_does_what_the_python_says(request, monkeypatch, pipeline):
     """The functions that AutoGraph compiles, run as they stand."""
     functions = []

@@ -667,6 +667,14 @@ def test_a_camera_that_no_request_can_name(tiny_gan_run, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_people_of_several_datasets_have_no_numbers(tiny_reid_run, files, tmp_path):
+    """Those of their names would be taken for each other's."""
+    labels = replace(tiny_reid_run.labels, datasets=((1, 2), (1, 2, 3)))
+    folder = export_extractor(replace(tiny_reid_run, labels=labels), tmp_path)
+    about = json.loads((folder / ABOUT_FILE).read_text())
+    assert about["person_ids"] is None
+
+
 def test_an_imported_run_and_images_of_ones_own(
     tiny_reid_run, tiny_network, tiny_world, stock, files, tmp_path
 ):

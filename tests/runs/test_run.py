@@ -131,10 +131,13 @@ def test_damaged_small_files(reid_copy, gan_copy):
 
 def test_what_a_classifier_tells_apart(tiny_config, tmp_path):
     cameras = replace(tiny_config, reid=replace(tiny_config.reid, labels="camera"))
+    two = replace(LABELS, datasets=((2, 5), (2, 3, 5, 8)))
     named = {
         "person": create_run(tmp_path / "a", "reid", tiny_config, labels=LABELS),
         "camera": create_run(tmp_path / "b", "reid", cameras, labels=LABELS),
         "none": create_run(tmp_path / "c", "reid", cameras, imported="net.pth"),
+        "people of two": create_run(tmp_path / "d", "reid", tiny_config, labels=two),
+        "cameras of two": create_run(tmp_path / "e", "reid", cameras, labels=two),
     }
     assert require_classifier(named["person"]) == LABELS
     assert require_camera_classifier(named["camera"]) == LABELS
@@ -143,6 +146,8 @@ def test_what_a_classifier_tells_apart(tiny_config, tmp_path):
         (require_camera_classifier, "person", "no cameras: .* reid.labels camera$"),
         (require_classifier, "none", "imported from net.pth and can tell no identi"),
         (require_camera_classifier, "none", "from net.pth and can tell no cameras"),
+        (require_classifier, "people of two", "on 2 datasets, whose identities it ke"),
+        (require_camera_classifier, "cameras of two", "2 datasets, whose cameras it "),
     ):
         with pytest.raises(InputError, match=words) as error:
             require(named[kind])

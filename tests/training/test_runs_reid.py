@@ -3,8 +3,11 @@
 tests/cli/test_train_reid.py has a run on two devices with held-out identities.
 """
 
+import json
 import logging
+import os
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +16,7 @@ import pytest
 from tfipgan.data.filenames import Sample
 from tfipgan.errors import ConfigError, InputError
 from tfipgan.runs.metrics_log import read_metrics
-from tfipgan.runs.run import create_run
+from tfipgan.runs.run import create_run, open_run
 from tfipgan.training import reid, runner
 from tfipgan.training.held_out import draw_held_out, held_out_map
 from tfipgan.training.reid import train_reid
@@ -232,6 +235,88 @@ def test_resuming_asks_for_the_same_config_and_people(
         train(samples=[s for s in tiny_samples[0] if s.person_id != 3], resume=True)
     with pytest.raises(Reached):
         train(resume=True)
+
+
+@pytest.fixture
+def both(tiny_samples):
+    """The source and the target, as two datasets; both have people 1 to 5."""
+    source, target = tiny_samples
+    return [*source, *(replace(s, dataset=1) for s in target)]
+
+
+def test_the_classes_of_two_datasets_add_up(train, trained_on, both, tmp_path):
+    with pytest.raises(Reached):
+        train(samples=both)
+    ((samples, labels),) = trained_on
+    assert labels.person_ids == tuple(range(10)) and len(samples) == 60
+    assert labels.datasets == ((1, 2, 3, 4, 5),) * 2
+    assert {s.camera_id for s in samples} == set(range(6))
+    for old, new in zip(both, samples, strict=True):
+        assert new.person_id == old.person_id - 1 + 5 * old.dataset
+    run = open_run(tmp_path / "run", "reid")
+    assert run.labels == labels
+    # The names and numbers of each, as they are in its folder.
+    images = json.loads((run.path / "images.json").read_text())
+    assert list(images) == ["data", "data 2"]
+    for name, first in (("data", both[0]), ("data 2", both[30])):
+        row = [Path(first.path).name, first.person_id, first.camera_id]
+        assert images[name][0] == row and len(images[name]) == 30
+
+
+def test_people_of_two_datasets_are_held_out(train, trained_on, tiny_config, both):
+    with pytest.raises(Reached):
+        train(with_reid(tiny_config, held_out_identities=6), samples=both)
+    ((samples, labels),) = trained_on
+    assert len(labels) == 4 and len(samples) == 24
+    assert {s.person_id for s in samples} == set(labels.person_ids)
+    assert labels.datasets == ((1, 2, 3, 4, 5),) * 2
+
+
+def test_cameras_of_two_datasets(train, trained_on, tiny_config, both):
+    with pytest.raises(Reached):
+        train(with_reid(tiny_config, labels="camera"), samples=both)
+    ((samples, labels),) = trained_on
+    assert labels.person_ids == tuple(range(6))
+    assert labels.datasets == ((1, 2, 3),) * 2
+    assert [s.person_id for s in samples] == [s.camera_id for s in samples]
+
+
+def test_translations_of_two_datasets(train, trained_on, both):
+    translated = [
+        replace(t, dataset=s.dataset)
+        for s in both
+        for t in translations([replace(s, path=os.path.splitext(s.path)[0])])
+    ]
+    with pytest.raises(Reached):
+        train(samples=both, translated=translated)
+    ((samples, labels),) = trained_on
+    assert len(labels) == 10 and len(samples) == 180
+    assert {s.camera_id for s in samples} == {1, 2, 3}
+    assert all(s.person_id >= 5 * s.dataset for s in samples)
+
+
+def test_resuming_asks_for_the_same_datasets_in_the_same_order(train, trained_on, both):
+    # Of people 1 to 5 and 1 to 4: as many in all, whichever comes first.
+    both = both[:54]
+    swapped = [replace(s, dataset=1 - s.dataset) for s in [*both[30:], *both[:30]]]
+    with pytest.raises(Reached):
+        train(samples=both)
+    with pytest.raises(Reached):
+        train(samples=both, resume=True)
+    with pytest.raises(InputError, match=r"number of datasets \(2 there, 1 here\)"):
+        train(samples=both[:30], resume=True)
+    with pytest.raises(InputError, match=r"another data images \(30 there, 24 here"):
+        train(samples=swapped, resume=True)
+    other = [*both[:53], replace(both[53], camera_id=9)]
+    with pytest.raises(InputError, match=r"another data 2 images \(.* camera 9\) here"):
+        train(samples=other, resume=True)
+
+
+def test_one_dataset_can_not_go_on_with_two(train, trained_on, both):
+    with pytest.raises(Reached):
+        train()
+    with pytest.raises(InputError, match=r"number of datasets \(1 there, 2 here\)"):
+        train(samples=both, resume=True)
 
 
 def test_resuming_where_nothing_is_begins_anew(train, trained_on, tmp_path):

@@ -98,6 +98,11 @@ def fraction(default: float) -> Any:
     return _number(default, expected, lambda number: 0 <= number < 1)
 
 
+def probability(default: float) -> Any:
+    """A number in [0, 1]."""
+    return _number(default, "a number from 0 to 1", lambda number: 0 <= number <= 1)
+
+
 def switch(default: bool) -> Any:
     """true or false."""
 

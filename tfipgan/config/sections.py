@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from tfipgan.config.fields import (
+    LONGEST_SIDE,
     channels,
     choice,
     fraction,
@@ -16,6 +17,7 @@ from tfipgan.config.fields import (
     image_size_field,
     not_negative,
     positive,
+    probability,
     read_value,
     switch,
     weights_source,
@@ -155,7 +157,8 @@ class ReidConfig(_Section):
     Sizes are (height, width) in pixels. `learning_rate` is for the new layers,
     `backbone_learning_rate` for the rest; both are multiplied by `decay_factor` after
     `decay_epoch` epochs. With `held_out_identities` above 0 that many source identities
-    are left out of training and choose the best checkpoint by their mAP. `labels` says
+    are left out of training and choose the best checkpoint by their mAP. `pad_crop` is
+    in pixels, `random_erasing` a probability (`tfipgan.data.augment`). `labels` says
     what the classes are: with "camera" it is a classifier of cameras. `precision` and
     `jit_compile` are as the GAN's.
     """
@@ -175,7 +178,9 @@ class ReidConfig(_Section):
     weight_decay: float = not_negative(5e-4)
     random_sized_crop: bool = switch(True)
     random_flip: bool = switch(True)
+    pad_crop: int = whole(0, 0, LONGEST_SIDE)
     color_jitter: float = fraction(0.0)
+    random_erasing: float = probability(0.0)
     labels: Literal["person", "camera"] = choice("person", "person", "camera")
     held_out_identities: int = whole(0, 0, 10**9)
     precision: Literal["float32", "bfloat16"] = choice("float32", *PRECISIONS)
@@ -186,6 +191,18 @@ class ReidConfig(_Section):
             raise ConfigError(
                 "reid.held_out_identities: expected 0 with reid.labels camera, which "
                 f"knows no identities to hold out, found {self.held_out_identities}"
+            )
+        if self.pad_crop and self.random_sized_crop:
+            raise ConfigError(
+                "reid.pad_crop: expected 0 with reid.random_sized_crop true, found "
+                f"{self.pad_crop}: each is a crop, so set one of them "
+                "(reid.random_sized_crop=false for the padded one)"
+            )
+        if self.pad_crop >= min(self.image_size):
+            raise ConfigError(
+                f"reid.pad_crop: expected less than the shorter side of "
+                f"reid.image_size {list(self.image_size)}, found {self.pad_crop}: "
+                "crops would lie in the padding alone"
             )
 
 

@@ -7,6 +7,12 @@ import tensorflow as tf
 CROP_AREA = (0.64, 1.0)
 CROP_RELATIVE_ASPECT = (1.0, 1.5)
 CROP_ATTEMPTS = 10
+# Zhong et al. 2017, "Random erasing data augmentation": this share of the image's area,
+# and height over width from 0.3 to 1 / 0.3. Their code draws a shape once; that of the
+# bag of tricks (Luo et al. 2019) until one fits, at most so many times.
+ERASED_AREA = (0.02, 0.4)
+ERASED_ASPECT = (0.3, 1 / 0.3)
+ERASING_ATTEMPTS = 100
 _LUMA = (0.299, 0.587, 0.114)
 
 
@@ -47,6 +53,55 @@ def random_sized_crop(image, image_size, seed):
     start, size = tf.cast(start, tf.int32), tf.cast(size, tf.int32)
     crop = tf.slice(image, [start[0], start[1], 0], [size[0], size[1], 3])
     return tf.image.resize(crop, image_size)
+
+
+def pad_and_crop(image, padding, seed):
+    """Pad each side with black and crop a random part of the image's own size.
+
+    That shifts the image by up to `padding` pixels either way, each shift as likely.
+
+    Args:
+        image: (height, width, channels), of known shape.
+        padding: int, pixels.
+        seed: int32 (2,).
+    """
+    padded = tf.pad(image, [[padding, padding], [padding, padding], [0, 0]])
+    return tf.image.stateless_random_crop(padded, image.shape, seed)
+
+
+def random_erasing(image, probability, fill, seed):
+    """Paint over a random rectangle of some images (Zhong et al. 2017).
+
+    The rectangle has 0.02 to 0.4 of the image's area, and a height over width of 0.3 to
+    1 / 0.3, before the sides are rounded to whole pixels. It is lower and narrower than
+    the image, and lies anywhere in it.
+
+    Args:
+        image: float32 (height, width, channels).
+        probability: float, 0 to 1.
+        fill: a float for each channel.
+        seed: int32 (2,).
+
+    Returns:
+        float32 of the same shape. The image as it is if none of a hundred drawn shapes
+        fits into it, which happens from twenty times as wide as high on.
+    """
+    shape = tf.cast(tf.shape(image)[:2], tf.float32)
+    draws = tf.random.stateless_uniform((ERASING_ATTEMPTS + 1, 4), seed)
+    area = _between(draws[1:, 0], ERASED_AREA) * shape[0] * shape[1]
+    aspect = _between(draws[1:, 1], ERASED_ASPECT)
+    sizes = tf.round(tf.stack([tf.sqrt(area * aspect), tf.sqrt(area / aspect)], axis=1))
+    fits = tf.reduce_all(sizes < shape, axis=1)
+    chosen = (draws[0, 0] < probability) & tf.reduce_any(fits)
+    first = tf.argmax(fits)
+    size = tf.where(chosen, sizes[first], 0.0)
+    start = tf.floor(draws[1:][first, 2:] * (shape - size + 1.0))
+    rows, columns = (
+        (start[axis] <= place) & (place < start[axis] + size[axis])
+        for axis, place in enumerate((tf.range(shape[0]), tf.range(shape[1])))
+    )
+    erased = rows[:, None, None] & columns[None, :, None]
+    return tf.where(erased, tf.constant(fill, tf.float32), image)
 
 
 def color_jitter(image, strength, seed):

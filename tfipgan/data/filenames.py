@@ -32,6 +32,7 @@ class Sample:
       distractor: True for a background person who is not an identity. It is not
         read off person_id == 0, which is a real person in MSMT17 and in many
         datasets of one's own.
+      dataset: where several are trained on together, which of them, from 0.
     """
 
     path: str
@@ -40,6 +41,7 @@ class Sample:
     source_camera_id: int | None = None
     distractor: bool = False
     odd: bool = False
+    dataset: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 import json
 import os
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from tfipgan.data.filenames import NO_CAMERA, Sample
 from tfipgan.errors import InputError, shorten, shorten_name
@@ -31,9 +31,13 @@ class LabelMap:
 
     Attributes:
       person_ids: strictly rising, at least one, none negative.
+      datasets: where people of several datasets are numbered anew from 0 (see
+        `tfipgan.data.joining`), each dataset's own numbers in the order of the new
+        ones; else empty.
     """
 
     person_ids: tuple[int, ...]
+    datasets: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
         _check_person_ids(self.person_ids)
@@ -67,12 +71,17 @@ class LabelMap:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the map as JSON (a run's labels.json)."""
-        _write(path, {"person_ids": list(self.person_ids)})
+        content: dict[str, list] = {"person_ids": list(self.person_ids)}
+        if self.datasets:
+            content["datasets"] = [list(numbers) for numbers in self.datasets]
+        _write(path, content)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Reads what `save` wrote; InputError if it is missing or damaged."""
-        return cls(_read(path, "person_ids", _check_person_ids))
+        content = _read(path, "person_ids", _check_labels)
+        datasets = tuple(map(tuple, content.get("datasets", [])))
+        return cls(tuple(content["person_ids"]), datasets)
 
 
 def camera_classes(samples: Iterable[Sample]) -> tuple[Sample, ...]:
@@ -152,7 +161,8 @@ class DomainMap:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Reads what `save` wrote; InputError if it is missing or damaged."""
-        return cls(_read(path, "cameras", _check_cameras))
+        content = _read(path, "cameras", lambda found: _check_cameras(found["cameras"]))
+        return cls(tuple(content["cameras"]))
 
 
 def _require_camera(sample: Sample, expected: str) -> None:
@@ -166,6 +176,22 @@ def _require_camera(sample: Sample, expected: str) -> None:
 def _place(numbers: tuple[int, ...], number: int) -> int | None:
     place = bisect_left(numbers, number)
     return place if place < len(numbers) and numbers[place] == number else None
+
+
+def _check_labels(content: dict[str, Any]) -> None:
+    _check_person_ids(content["person_ids"])
+    datasets = content.get("datasets", [])
+    if not isinstance(datasets, list) or len(datasets) == 1:
+        raise InputError("datasets is no list of two or more")
+    for numbers in datasets:
+        if not isinstance(numbers, list):
+            raise InputError(f"{shorten(numbers)} in datasets; expected lists")
+        _check_rising(numbers, "datasets", 1)
+    if datasets and content["person_ids"][-1] >= sum(map(len, datasets)):
+        raise InputError(
+            f"person {content['person_ids'][-1]} of {sum(map(len, datasets))} in all "
+            "datasets"
+        )
 
 
 def _check_person_ids(numbers: Sequence[object]) -> None:
@@ -190,14 +216,14 @@ def _check_rising(numbers: Sequence[object], name: str, least: int) -> None:
         before = number
 
 
-def _write(path: str | os.PathLike[str], content: dict[str, list[int]]) -> None:
+def _write(path: str | os.PathLike[str], content: Mapping[str, list]) -> None:
     with written_aside(path) as temporary:
         temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
 def _read(
-    path: str | os.PathLike[str], name: str, check: Callable[[Sequence[object]], None]
-) -> tuple[int, ...]:
+    path: str | os.PathLike[str], name: str, check: Callable[[dict[str, Any]], None]
+) -> dict[str, Any]:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path} not found; expected a run folder's {path.name}")
@@ -205,9 +231,9 @@ def _read(
         content = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict) or not isinstance(content.get(name), list):
             raise ValueError(f"no list {name!r} in it")
-        check(content[name])
+        check(content)
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"{path} is damaged or not such a file: {error}; restore it, or train again"
         ) from None
-    return tuple(content[name])
+    return content

@@ -11,7 +11,13 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from tfipgan.data.augment import color_jitter, random_flip, random_sized_crop
+from tfipgan.data.augment import (
+    color_jitter,
+    pad_and_crop,
+    random_erasing,
+    random_flip,
+    random_sized_crop,
+)
 from tfipgan.data.filenames import Sample
 from tfipgan.data.image_cache import kept_in_memory
 from tfipgan.data.images import decode_image, to_signed, to_unit
@@ -20,8 +26,9 @@ from tfipgan.data.local_images import converted
 from tfipgan.errors import InputError
 from tfipgan.files.worker import ALONE, Worker
 
-# One stream of random numbers for each use, so that none repeats another's.
-_FLIP, _CROP, _DROPOUT, _TARGETS, _INTERPOLATION, _JITTER = range(6)
+# One stream of random numbers for each use, so that none repeats another's. A new one
+# comes last: with another number a use would draw other ones than before.
+_FLIP, _CROP, _DROPOUT, _TARGETS, _INTERPOLATION, _JITTER, _PAD, _ERASE = range(8)
 _CACHED_TOGETHER = 64
 
 
@@ -145,10 +152,15 @@ def reid_batches(
     seed: int,
     crop: bool = True,
     flip: bool = True,
+    pad_crop: int = 0,
     jitter: float = 0.0,
+    erasing: float = 0.0,
+    fill: Sequence[float] = (0.0, 0.0, 0.0),
     dropout_units: int = 0,
     start_step: int = 0,
     end_step: int | None = None,
+    rows: Sequence[int] | None = None,
+    order_only: bool = False,
     worker: Worker = ALONE,
     cache: bool = False,
 ) -> tf.data.Dataset:
@@ -161,15 +173,21 @@ def reid_batches(
         batch_size: rows of the global batch.
         seed: int.
         crop, flip: whether to crop at random sizes, to mirror at random.
+        pad_crop: pixels of `pad_and_crop`; with 0 there is none.
         jitter: strength of `color_jitter`; with 0 there is none.
+        erasing: probability of `random_erasing`, which comes after all else.
+        fill: what that paints with, RGB in [0, 1].
         dropout_units: units of the head that noise is drawn for.
         start_step, end_step: the steps to make; None goes on for ever.
+        rows: of the whole run, counted from its start: make these alone, as one batch.
+        order_only: whether to give, for each row, only which sample stands there.
         worker, cache: as for `gan_batches`.
 
     Returns:
         Dataset of dicts: images float32 (batch_size, height, width, 3) in [0, 1],
         identities int32 (batch_size,), dropout_noise float32 (batch_size,
-        dropout_units) in [0, 1); of several workers each has its share of the rows.
+        dropout_units) in [0, 1); of several workers each has its share of the rows. Or
+        with `order_only` of int64 (batch_size,).
 
     Raises:
         InputError: fewer images than one step takes.
@@ -183,20 +201,29 @@ def reid_batches(
         image = image_of(index)
         if crop:
             image = random_sized_crop(image, image_size, _seed(seed, _CROP, row))
+        if pad_crop:
+            image = pad_and_crop(image, pad_crop, _seed(seed, _PAD, row))
         if jitter:
             image = color_jitter(image, jitter, _seed(seed, _JITTER, row))
         if flip:
             image = random_flip(image, _seed(seed, _FLIP, row))
+        image = to_unit(image)
+        if erasing:
+            image = random_erasing(image, erasing, fill, _seed(seed, _ERASE, row))
         return {
-            "images": to_unit(image),
+            "images": image,
             "identities": identities[index],
             "dropout_noise": tf.random.stateless_uniform(
                 (dropout_units,), _seed(seed, _DROPOUT, row)
             ),
         }
 
+    if rows is not None:
+        chosen = tf.data.Dataset.from_tensor_slices(tf.constant(rows, tf.int64))
+        return _finished(chosen.map(load).batch(max(len(rows), 1)))
     own = _own_rows(batch_size, worker)
-    return _finished(_rows(load, batch_size, own, start_step, end_step))
+    made = order.sample_of if order_only else load
+    return _finished(_rows(made, batch_size, own, start_step, end_step))
 
 
 def inference_batches(

@@ -3,7 +3,7 @@
 RUN/run.json         kind of the run, and the versions it was made with
 RUN/config.yaml      the resolved config
 RUN/labels.json      identities in the order of their labels (trained re-ID runs);
-                     with reid.labels camera, cameras
+                     with reid.labels camera, cameras; of several datasets, whose
 RUN/domains.json     the target's cameras in the order of their domains (GAN runs); 0
                      alone if the whole target is one domain
 RUN/images.json      the images it is trained on, for --resume
@@ -176,7 +176,8 @@ def require_classifier(run: Run) -> LabelMap:
     """Return the identities that a re-ID run tells apart.
 
     Raises:
-        InputError: it is imported and so tells nothing apart, or it tells cameras.
+        InputError: it is imported and so tells nothing apart, or it tells cameras, or
+            people of several datasets.
     """
     return _require_labels(run, "person", "identities")
 
@@ -185,7 +186,8 @@ def require_camera_classifier(run: Run) -> LabelMap:
     """Return the cameras that a re-ID run tells apart, as its person_ids.
 
     Raises:
-        InputError: it is imported and so tells nothing apart, or it tells identities.
+        InputError: it is imported and so tells nothing apart, or it tells identities,
+            or cameras of several datasets.
     """
     return _require_labels(run, "camera", "cameras")
 
@@ -201,6 +203,12 @@ def _require_labels(run: Run, wanted: str, classes: str) -> LabelMap:
         raise InputError(
             f"{run.path} was trained with reid.labels {found} and can tell no "
             f"{classes}: give a run of `tfipgan train-reid` with reid.labels {wanted}"
+        )
+    if run.labels.datasets:
+        raise InputError(
+            f"{run.path} was trained on {len(run.labels.datasets)} datasets, whose "
+            f"{classes} it keeps apart, and the number in an image's name does not say "
+            "of which it is: give a run of `tfipgan train-reid` on the one dataset"
         )
     return run.labels
 

@@ -16,6 +16,7 @@ from tfipgan.config import Config
 from tfipgan.config.training_checks import check_reid_training
 from tfipgan.data.filenames import Sample
 from tfipgan.data.image_cache import check_cache
+from tfipgan.data.joining import by_dataset, join
 from tfipgan.data.labels import LabelMap, camera_classes
 from tfipgan.data.pipelines import reid_batches, steps_per_epoch
 from tfipgan.errors import InputError
@@ -146,18 +147,24 @@ class ReidMethod(Method):
         return check_reid_training(self.config)
 
     def prepare(self):
-        reid, samples = self.config.reid, self._samples
+        reid, samples, translated = self.config.reid, self._samples, self._translated
         if reid.labels == "camera":
-            if self._translated is not None:
+            if translated is not None:
                 raise InputError(ONLY_REAL)
             samples = camera_classes(samples)
-        self.images = {"data": samples}
-        if self._translated is not None:
-            self.images["translated"] = self._translated
+        self.images = _by_name("data", samples)
+        if translated is not None:
+            self.images |= _by_name("translated", translated)
+        numbers = ()
+        if len(by_dataset(samples)) > 1:
+            joined = join(samples, translated)
+            samples, translated = joined.samples, joined.translated
+            numbers = joined.people
         held_out = draw_held_out(samples, reid.held_out_identities, self.config.seed)
         self._validation = [s for s in samples if s.person_id in held_out]
-        self.labels = LabelMap.from_samples(
-            s for s in samples if s.person_id not in held_out
+        self.labels = replace(
+            LabelMap.from_samples(s for s in samples if s.person_id not in held_out),
+            datasets=numbers,
         )
         if len(self.labels) < 2:
             one_class, _ = _CLASSES[reid.labels]
@@ -167,7 +174,7 @@ class ReidMethod(Method):
             )
         self._training = [
             s
-            for s in (samples if self._translated is None else self._translated)
+            for s in (samples if translated is None else translated)
             if s.person_id not in held_out
         ]
         check_cache(len(self._training), reid.image_size, self._cache_gib)
@@ -200,7 +207,16 @@ class ReidMethod(Method):
     def train_step(self, batch):
         return self.model.train_step(batch)
 
+    @property
+    def training(self) -> Sequence[Sample]:
+        """The samples that are trained on, once it is prepared."""
+        return self._training
+
     def batches(self, start_step, end_step, worker):
+        return self.pipeline(start_step=start_step, end_step=end_step, worker=worker)
+
+    def pipeline(self, **which):
+        """Return `reid_batches` of this run; `which` says of what steps or rows."""
         reid = self.config.reid
         return reid_batches(
             self._training,
@@ -210,12 +226,13 @@ class ReidMethod(Method):
             seed=self.config.seed,
             crop=reid.random_sized_crop,
             flip=reid.random_flip,
+            pad_crop=reid.pad_crop,
             jitter=reid.color_jitter,
+            erasing=reid.random_erasing,
+            fill=self.config.backbone.mean,
             dropout_units=reid.fc_units,
-            start_step=start_step,
-            end_step=end_step,
-            worker=worker,
             cache=self._cache_gib is not None,
+            **which,
         )
 
     def learning_rates(self, step):
@@ -225,6 +242,8 @@ class ReidMethod(Method):
 
     def summary(self):
         _, classes = _CLASSES[self.config.reid.labels]
+        if self.labels.datasets:
+            classes += f" of {len(self.labels.datasets)} datasets"
         return (
             f"{len(self._training)} images of {len(self.labels)} {classes}, "
             f"{self.num_steps} steps of {self.epoch_steps} in each epoch"
@@ -280,6 +299,7 @@ def train_reid(
         config: of the run; the run keeps it with what `backbone.weights` asks for.
         samples: the dataset's training samples; they give the label map and the
             held-out images. With reid.labels camera their identities are not looked at.
+            Of several datasets (`Sample.dataset`), people and cameras are kept apart.
         out: the run folder to make.
         translated: train on these instead; their identities are the dataset's.
         devices, resume, progress, left_out: as for `run_training`.
@@ -290,9 +310,9 @@ def train_reid(
 
     Raises:
         InputError: too few images or identities (or cameras); translated identities
-            that the dataset lacks; translated images for a classifier of cameras; more
-            images than `cache_gib` holds; weights that can't be had or don't fit; or as
-            `run_training`.
+            that the dataset lacks; translated images for a classifier of cameras; an
+            image that is of two datasets; more images than `cache_gib` holds; weights
+            that can't be had or don't fit; or as `run_training`.
         ConfigError, TrainingError, SystemExit: as `run_training`.
     """
     return run_training(
@@ -303,6 +323,12 @@ def train_reid(
         progress=progress,
         left_out=left_out,
     )
+
+
+def _by_name(what, samples):
+    """Return the samples by what a run calls them: "data", "data 2" of a second one."""
+    parts = enumerate(by_dataset(samples), start=1)
+    return {what if n == 1 else f"{what} {n}": part for n, part in parts}
 
 
 def _score_at(run, step):

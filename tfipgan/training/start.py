@@ -134,6 +134,7 @@ def _require_same(run, config, labels, domains, images, digests, longer):
         )
     differences = {
         "config": _config_difference(to_dict(run.config), to_dict(config), longer),
+        "number of datasets": _count_difference(run.labels, labels),
         "identities": _numbers_difference(run.labels, labels, "person_ids"),
         "cameras": _numbers_difference(run.domains, domains, "cameras"),
     }
@@ -176,6 +177,11 @@ def _pairs(there, here, prefix=""):
             yield from _pairs(old, here[key], f"{key}.")
         else:
             yield prefix + key, old, here[key]
+
+
+def _count_difference(there, here):
+    old, new = (len(m.datasets) or 1 if m else 1 for m in (there, here))
+    return "" if old == new else f"{old} there, {new} here"
 
 
 def _numbers_difference(there, here, attribute):
