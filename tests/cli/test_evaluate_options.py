@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import weakref
 
 import numpy as np
 import pytest
@@ -194,6 +195,32 @@ def test_several_datasets(tfipgan, refused, tiny_reid_run, tiny_world, tmp_path)
     assert line.endswith("target is given twice, expected other datasets")
     shutil.rmtree(other / "bounding_box_test")
     assert str(other) in refused(1, *words)
+
+
+def test_of_several_datasets_one_is_in_memory(
+    tfipgan, tiny_reid_run, tiny_world, monkeypatch
+):
+    from tfipgan.cli import evaluated_network
+
+    made, alive = [], []
+
+    def extract(network, samples, *arguments):
+        alive.append(sum(reference() is not None for reference in made))
+        rows = np.random.default_rng(len(samples)).standard_normal((len(samples), 4))
+        persons, cameras = zip(
+            *((s.person_id, s.camera_id) for s in samples), strict=True
+        )
+        features = FeatureSet(rows, persons, cameras, [s.path for s in samples])
+        made.append(weakref.ref(features))
+        return features
+
+    monkeypatch.setattr(evaluated_network, "extract_features", extract)
+    words = ["evaluate", "--model", tiny_reid_run.path, "--no-progress"]
+    words += [w for n in ("target", "source") for w in ("--data", tiny_world / n)]
+    for more in ([], ["--threshold", "0.3"]):
+        result = tfipgan(*words, *more)
+        assert result.exit_code == 0, result.output
+    assert alive == [0, 1] * 4
 
 
 def test_a_dataset_that_can_not_be_evaluated_is_named(

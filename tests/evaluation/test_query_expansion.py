@@ -30,8 +30,8 @@ def test_by_hand():
     query = np.array([[1, 0]], np.float32)
     gallery = np.array([[-1, 0], [0.6, 0.8], [0, 1], [0.8, 0.6]], np.float32)
 
-    def expanded(k, alpha=3.0):
-        return expanded_queries(query, gallery, k, alpha)[0]
+    def expanded(k):
+        return expanded_queries(query, gallery, k)[0]
 
     def direction(x, y):
         return pytest.approx(np.array([x, y]) / np.hypot(x, y), abs=1e-6)
@@ -42,8 +42,18 @@ def test_by_hand():
     # What is at a right angle, or behind, weighs nothing; a smaller gallery is all.
     for k in (4, 99):
         assert expanded(k) == direction(*both)
-    # Chum's plain average.
-    assert expanded(2, 0.0) == direction(1 + 0.8 + 0.6, 0.6 + 0.8)
+    # Of images as near the first, which here is another than all others.
+    gallery = np.array([[0.6, -0.8]] + [[0.6, 0.8]] * 40, np.float32)
+    assert expanded(1) == direction(1 + 0.216 * 0.6, -0.216 * 0.8)
+    gallery = gallery[[1, 2, 0]]
+    assert expanded(1) == direction(1 + 0.216 * 0.6, 0.216 * 0.8)
+
+
+def test_the_plain_average_by_hand():
+    query = np.array([[1, 0]], np.float32)
+    gallery = np.array([[-1, 0], [0.6, 0.8], [0, 1], [0.8, 0.6]], np.float32)
+    found = expanded_queries(query, gallery, 2, 0.0)[0]
+    assert found == pytest.approx(np.array([2.4, 1.4]) / np.hypot(2.4, 1.4), abs=1e-6)
 
 
 @pytest.mark.parametrize("kept", [None, np.arange(1, 300, 2)])
@@ -59,6 +69,19 @@ def test_the_same_as_slowly(kept, memory):
         np.testing.assert_allclose(
             found, slowly_expanded(query, searched, k, alpha), atol=2e-6
         )
+
+
+@pytest.mark.parametrize("memory", [2**28, 2**13])
+def test_of_equally_near_images_the_earlier_ones(memory):
+    query = np.array([[1, 0, 0]] * 20, np.float32)
+    near = [[0.6, 0.8, 0], [0.6, -0.8, 0], [0, 0, 1]]
+    for seed in range(5):
+        numbers = np.random.default_rng(seed).choice(3, 300)
+        gallery = np.array(near, np.float32)[numbers]
+        for k in (1, 4, 25):
+            found = expanded_queries(query, gallery, k, 1.0, memory)
+            expected = slowly_expanded(query[:1], gallery, k, 1.0)
+            np.testing.assert_allclose(found, np.repeat(expected, 20, 0), atol=1e-6)
 
 
 def test_copies_of_the_query_are_nearest():
@@ -202,6 +225,9 @@ def test_averaged_queries(sets):
     assert (counts[is_junk] == 1).all() and is_junk.any()
     own, own_counts = averaged_queries(query)
     np.testing.assert_allclose(own.features, slowly_averaged(query, query), atol=1e-6)
+    # Nor is a row scaled that is of nearly length 1.
+    query.features *= np.float32(1.003)
+    own, _ = averaged_queries(query)
     single = own_counts == 1
     np.testing.assert_array_equal(own.features[single], query.features[single])
     assert 0 < single.sum() < len(query)

@@ -82,6 +82,23 @@ def test_in_a_report(tmp_path, sets):
     assert "Activation maps" not in (out / "report.html").read_text()
 
 
+def test_lists_that_are_shorter(tmp_path, sets):
+    query, gallery = sets
+    gallery = FeatureSet(np.eye(3, 8), [0, 1, 2], [2] * 3, gallery.paths[:3])
+    metrics, detail = evaluate_in_detail(query, gallery)
+    asked = []
+
+    def activation(paths):
+        asked.extend(paths)
+        return dict.fromkeys(paths, np.eye(2))
+
+    write_evaluation_report(
+        tmp_path / "out", query, gallery, metrics, detail, title="T",
+        activation=activation, queries="first", num_queries=1,
+    )  # fmt: skip
+    assert asked == [query.paths[0], *gallery.paths[detail.top[0, :3]]]
+
+
 def test_features_without_paths_have_none(tmp_path, sets):
     query = FeatureSet(sets[0].features, sets[0].person_ids, sets[0].camera_ids)
     metrics, detail = evaluate_in_detail(query, sets[1])
