@@ -1,23 +1,28 @@
 """tfipgan evaluate: rank-k and mAP on query and gallery, and what they look like."""
 
-import json
 import shlex
 from pathlib import Path
 
 import click
 
 from tfipgan.cli.common import FOLDER, NEW_FILE, dataset_options, set_up_tensorflow
+from tfipgan.errors import InputError
 from tfipgan.evaluation.distances import METRICS
+from tfipgan.evaluation.query_expansion import ALPHA
 from tfipgan.evaluation.requirements import APS, PROTOCOLS
 from tfipgan.reports.ranked_lists import CHOICES
 
-SHOWN = ("rank-1", "rank-5", "rank-10", "rank-20", "mAP", "mINP")
 MEBIBYTE = 2**20
 
 
 @click.command("evaluate")
 @click.option("--model", type=FOLDER, help="Run of train-reid; needs --data.")
-@click.option("--data", type=FOLDER, help="Dataset with query and gallery.")
+@click.option(
+    "--data",
+    type=FOLDER,
+    multiple=True,
+    help="Dataset with query and gallery. May be repeated: a table with a row of each.",
+)
 @click.option("--query", type=FOLDER, help="Feature file of the queries.")
 @click.option("--gallery", type=FOLDER, help="Feature file of the gallery.")
 @click.option("--metric", type=click.Choice(METRICS), help="Distance.")
@@ -27,6 +32,29 @@ MEBIBYTE = 2**20
     "--rerank",
     is_flag=True,
     help="Rank by k-reciprocal re-ranked distances (Zhong et al. 2017).",
+)
+@click.option(
+    "--flip",
+    is_flag=True,
+    help="With --model: average the features of each image and its mirror image.",
+)
+@click.option(
+    "--multi-query",
+    is_flag=True,
+    help="Average the features of several images of a query's person and camera: those "
+    "in the dataset's gt_bbox, or without one the queries themselves.",
+)
+@click.option(
+    "--query-expansion",
+    type=click.IntRange(min=1),
+    metavar="K",
+    help="Add the K nearest gallery images to each query's features before it ranks.",
+)
+@click.option(
+    "--alpha",
+    type=click.FloatRange(min=0),
+    help="With --query-expansion: an image's weight is its cosine to this power.  "
+    f"[default: {ALPHA:g}]",
 )
 @click.option(
     "--threshold",
@@ -50,7 +78,12 @@ MEBIBYTE = 2**20
     "--figures",
     type=FOLDER,
     help="Write report.html and its figures into this folder: ranked lists, CMC, "
-    "distances, ROC, cameras.",
+    "distances, ROC, cameras. Of several datasets, a folder of each in it.",
+)
+@click.option(
+    "--activation-maps",
+    is_flag=True,
+    help="With --model and --figures: show where the network looks in each image.",
 )
 @click.option(
     "--show",
@@ -64,18 +97,23 @@ MEBIBYTE = 2**20
 @dataset_options()
 def evaluate(
     model: Path | None,
-    data: Path | None,
+    data: tuple[Path, ...],
     query: Path | None,
     gallery: Path | None,
     metric,
     ap,
     protocol,
     rerank,
+    flip,
+    multi_query,
+    query_expansion,
+    alpha,
     false_accept_rate,
     memory,
     seed,
     json_path,
     figures,
+    activation_maps,
     show,
     threads,
     no_progress,
@@ -84,33 +122,31 @@ def evaluate(
 ):
     """Rank the gallery for each query and print rank-k, mAP and mINP.
 
-    Either a network on a dataset (--model, --data), or two feature files (--query,
-    --gallery). Settings that are not given are the run's, or euclidean, standard and
-    market1501.
+    Either a network on one dataset or several (--model, --data), or two feature files
+    (--query, --gallery). Settings that are not given are the run's, or euclidean,
+    standard and market1501.
     """
+    from tfipgan.cli.evaluation_results import (
+        evaluated,
+        print_result,
+        print_table,
+        write_json,
+    )
     from tfipgan.config import EvaluationConfig
-    from tfipgan.data.output_place import common_folder, require_outside
-    from tfipgan.evaluation import FeatureSet
-    from tfipgan.evaluation.metrics import evaluate_in_detail, evaluate_ranking
 
-    given = {"model": model, "data": data, "query": query, "gallery": gallery}
+    given = {"model": model, "data": data or None, "query": query, "gallery": gallery}
     names = {name for name, value in given.items() if value is not None}
+    _require_fitting(names, flip, alpha, query_expansion, activation_maps, figures)
     if names == {"query", "gallery"}:
         settings = EvaluationConfig()
-        features = FeatureSet.load(query), FeatureSet.load(gallery)
-        if figures is not None:
-            found = [common_folder(f.paths) for f in features if f.paths is not None]
-            require_outside(figures, folders=filter(None, found), may_hold=True)
-    elif names == {"model", "data"}:
-        if figures is not None:
-            require_outside(figures, datasets=[data], may_hold=True)
-        set_up_tensorflow(threads)
-        settings, features = _extract(model, data, format, pattern, not no_progress)
+        sets = [_of_files(query, gallery, figures)]
+        titles, folders = [f"{query} in {gallery}"], [figures]
     else:
-        raise click.UsageError(
-            "expected --model and --data, or --query and --gallery; got "
-            + (" and ".join(f"--{name}" for name in sorted(names)) or "none of them")
-        )
+        settings, sets = _of_network(
+            model, data, format, pattern, flip, multi_query, not no_progress, figures,
+            threads,
+        )  # fmt: skip
+        titles, folders = [f"{model} on {d}" for d in data], _folders_in(figures, data)
     options = {
         "metric": metric or settings.metric,
         "ap": ap or settings.ap,
@@ -118,80 +154,114 @@ def evaluate(
         "memory_bytes": memory * MEBIBYTE,
         "rerank": rerank,
         "seed": seed,
+        "query_expansion": query_expansion,
+        "alpha": ALPHA if alpha is None else alpha,
     }
-    needs_detail = json_path or figures or false_accept_rate
-    detail = point = None
-    if needs_detail:
-        metrics, detail = evaluate_in_detail(*features, **options)
-        metrics, point = _with_distances(metrics, detail, false_accept_rate)
-    else:
-        metrics = evaluate_ranking(*features, **options)
-    if json_path is not None:
-        _write_json(metrics, json_path)
+    needs_detail = bool(json_path or figures or false_accept_rate)
     if figures is not None:
         from tfipgan.reports.evaluation_report import write_evaluation_report
+    results = []
+    # Not by `enumerate`, which would hold a set's features while the next is made.
+    for found in sets:
+        number = len(results)
+        try:
+            metrics, point, shown = evaluated(
+                found, options, multi_query, flip, needs_detail, false_accept_rate
+            )
+            if figures is not None:
+                activation = found.activation if activation_maps else None
+                write_evaluation_report(
+                    folders[number],
+                    *shown,
+                    title=titles[number],
+                    operating_point=point,
+                    activation=activation,
+                    queries=show,
+                    commands=[_command_line()],
+                )
+        except InputError as error:
+            if len(data) < 2:
+                raise
+            raise InputError(f"{data[number]}: {error}") from None
+        results.append((metrics, point))
+        del found, shown
+    if json_path is not None:
+        write_json(json_path, [metrics for metrics, _ in results], data)
+    if len(results) > 1:
+        print_table([str(folder) for folder in data], results)
+    else:
+        print_result(*results[0])
 
-        title = f"{model} on {data}" if model else f"{query} in {gallery}"
-        write_evaluation_report(
-            figures,
-            *features,
-            metrics,
-            detail,
-            title=title,
-            operating_point=point,
-            queries=show,
-            commands=[_command_line()],
+
+def _require_fitting(names, flip, alpha, query_expansion, activation_maps, figures):
+    """Raise UsageError for options that go with others which are not given."""
+    if names not in ({"query", "gallery"}, {"model", "data"}):
+        raise click.UsageError(
+            "expected --model and --data, or --query and --gallery; got "
+            + (" and ".join(f"--{name}" for name in sorted(names)) or "none of them")
         )
-    for name in SHOWN:
-        click.echo(f"{name:8s} {metrics[name]:.4f}")
-    click.echo(_counts(metrics))
-    if metrics["num_gallery_copies"]:
-        click.echo(
-            f"{metrics['num_gallery_copies']} times left out: the query image itself, "
-            "which the gallery has too (tfipgan inspect lists copies)"
+    if flip and "model" not in names:
+        raise click.UsageError(
+            "--flip is for --model; expected feature files of `tfipgan extract --flip`"
         )
-    if point is not None:
-        click.echo(
-            f"same person below a distance of {_short(point.threshold)}: "
-            f"{point.true_accept_rate:.2%} of the same person's pairs, and "
-            f"{point.num_false_accepts} of {point.num_negative_pairs} others "
-            f"({point.false_accept_rate:.2g})"
-        )
+    if activation_maps and ("model" not in names or figures is None):
+        raise click.UsageError("--activation-maps needs --model and --figures")
+    if alpha is not None and query_expansion is None:
+        raise click.UsageError("--alpha needs --query-expansion")
 
 
-def _with_distances(metrics, detail, false_accept_rate):
-    """Return the metrics with what the detail adds, and the operating point or None."""
-    import dataclasses
+def _of_files(query, gallery, figures):
+    """Return the features of two files, and no more of them."""
+    from tfipgan.cli.evaluation_results import EvaluatedSets
+    from tfipgan.data.output_place import common_folder, require_outside
+    from tfipgan.evaluation import FeatureSet
 
-    from tfipgan.evaluation.verification import (
-        area_under_curve,
-        equal_error_rate,
-        operating_point,
+    features = FeatureSet.load(query), FeatureSet.load(gallery)
+    if figures is not None:
+        found = [common_folder(f.paths) for f in features if f.paths is not None]
+        require_outside(figures, folders=filter(None, found), may_hold=True)
+    return EvaluatedSets(*features)
+
+
+def _of_network(
+    model, data, format, pattern, flip, multi_query, progress, figures, threads
+):
+    """Return the run's evaluation settings, and `EvaluatedSets` one by one."""
+    from tfipgan.data.multi_query import POOL_FOLDER
+    from tfipgan.data.output_place import require_outside
+
+    if figures is not None:
+        pools = [d / POOL_FOLDER for d in data] if multi_query else []
+        require_outside(figures, datasets=data, folders=pools, may_hold=True)
+    set_up_tensorflow(threads)
+    from tfipgan.cli.evaluated_network import features_of
+    from tfipgan.runs.run import open_run
+
+    run = open_run(model, "reid")
+    return run.config.evaluation, features_of(
+        run,
+        data,
+        format=format,
+        pattern=pattern,
+        flip=flip,
+        multi_query=multi_query,
+        progress=progress,
     )
 
-    metrics = dict(metrics)
-    point = None
-    if false_accept_rate is not None:
-        point = operating_point(detail.histogram, false_accept_rate)
-        metrics["threshold"] = dataclasses.asdict(point)
-    if detail.histogram.negatives.any():
-        metrics["equal_error_rate"] = equal_error_rate(detail.histogram)
-        metrics["area_under_roc"] = area_under_curve(detail.histogram)
-    pairs = detail.camera_pairs
-    if pairs is not None:
-        metrics["camera_pairs"] = [
-            {
-                "query_camera": int(pairs.query_cameras[a]),
-                "gallery_camera": int(pairs.gallery_cameras[b]),
-                "rank-1": float(pairs.rank1[a, b]),
-                "mAP": float(pairs.mean_ap[a, b]),
-                "num_queries": int(pairs.num_queries[a, b]),
-            }
-            for a in range(len(pairs.query_cameras))
-            for b in range(len(pairs.gallery_cameras))
-            if pairs.num_queries[a, b]
-        ]
-    return metrics, point
+
+def _folders_in(figures, data):
+    """Return the folder of each dataset's figures: of its name, if there are others."""
+    if figures is None or len(data) == 1:
+        return [figures] * len(data)
+    taken = []
+    for folder in data:
+        name = wanted = folder.resolve().name or "data"
+        number = 1
+        while name in taken:
+            number += 1
+            name = f"{wanted}_{number}"
+        taken.append(name)
+    return [figures / name for name in taken]
 
 
 def _command_line():
@@ -202,59 +272,6 @@ def _command_line():
         source = context.get_parameter_source(parameter.name)
         if source is click.core.ParameterSource.COMMANDLINE:
             value = context.params[parameter.name]
-            words += [parameter.opts[0]] + ([] if value is True else [str(value)])
+            for one in value if parameter.multiple else [value]:
+                words += [parameter.opts[0]] + ([] if one is True else [str(one)])
     return shlex.join(words)
-
-
-def _short(distance):
-    return f"{distance:.4f}" if not 0 < distance < 0.01 else f"{distance:.4g}"
-
-
-def _counts(metrics):
-    line = (
-        f"{metrics['num_queries_evaluated']} queries, {metrics['num_gallery']} gallery "
-        f"images, {metrics['num_queries_without_match']} queries without a match"
-    )
-    reasons = (
-        ("junk", "num_queries_junk"),
-        ("person not in the gallery", "num_queries_not_in_gallery"),
-        ("no other image that counts", "num_queries_own_camera_only"),
-    )
-    found = [f"{metrics[key]} {reason}" for reason, key in reasons if metrics[key]]
-    return f"{line} ({', '.join(found)})" if found else line
-
-
-def _extract(model, data, format, pattern, progress):
-    """Return the run's evaluation settings, and the query's and gallery's features."""
-    from tfipgan.data.datasets import read_dataset
-    from tfipgan.data.readable import check_readable
-    from tfipgan.evaluation.features import extract_features
-    from tfipgan.runs.run import load_reid_network, open_run
-
-    run = open_run(model, "reid")
-    dataset = read_dataset(
-        data, format=format, pattern=pattern, splits=("query", "gallery")
-    )
-    splits = [
-        check_readable(samples, progress=progress)[0]
-        for samples in (dataset.query, dataset.gallery)
-    ]
-    network = load_reid_network(run)
-    features = [
-        extract_features(
-            network,
-            samples,
-            run.config.reid.image_size,
-            run.config.evaluation.batch_size,
-            progress,
-        )
-        for samples in splits
-    ]
-    return run.config.evaluation, features
-
-
-def _write_json(metrics, path):
-    from tfipgan.files.output_file import written_aside
-
-    with written_aside(path) as temporary:
-        temporary.write_text(json.dumps(metrics, indent=2) + "\n")

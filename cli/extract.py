@@ -26,10 +26,17 @@ logger = logging.getLogger(__name__)
     type=click.IntRange(min=1),
     help="Images at a time.  [default: the run's evaluation.batch_size]",
 )
+@click.option(
+    "--flip",
+    is_flag=True,
+    help="Average the features of each image and its mirror image.",
+)
 @skip_option("the log lists them")
 @dataset_options()
 @runtime_options
-def extract(model, images, out, batch_size, skip_unreadable, format, pattern, progress):
+def extract(
+    model, images, out, batch_size, flip, skip_unreadable, format, pattern, progress
+):
     """Write the L2-normalised descriptors of all images below a folder.
 
     Names that match no format are kept, with person -2 and camera -1. The same command
@@ -61,6 +68,7 @@ def extract(model, images, out, batch_size, skip_unreadable, format, pattern, pr
         batch_size or run.config.evaluation.batch_size,
         progress,
         worker,
+        flip,
     )
     if shape is None:
         click.echo(share_done(worker, out))

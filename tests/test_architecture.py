@@ -15,6 +15,7 @@ FLOORS = {
     "training": 8,
     "export": 7,
     "reports": 7,
+    "feature_extractor": 7,
     "evaluation": 6,
     "runs": 6,
     "translation": 6,

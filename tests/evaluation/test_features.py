@@ -190,6 +190,21 @@ def test_another_batch_size_starts_anew(
     assert out.read_bytes() == whole
 
 
+def test_the_mirror_image_too_starts_anew(
+    tiny_network, tiny_samples, tmp_path, monkeypatch, caplog
+):
+    out = tmp_path / "out.npz"
+    arguments = (tiny_network, tiny_samples[0][:8], (32, 16), out, 7)
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="full"):
+        patch.setattr(features, "write_features", _fail_to_save)
+        extract_to_file(*arguments)
+    with caplog.at_level(logging.INFO):
+        extract_to_file(*arguments, flip=True)
+    assert f"{out}.part is of other settings: starting anew" in caplog.text
+    expected = extract_features(*arguments[:3], 7, flip=True)
+    np.testing.assert_array_equal(FeatureSet.load(out).features, expected.features)
+
+
 def test_a_file_that_could_not_be_saved_is_at_once_the_next_time(
     whole, tiny_network, tiny_samples, tmp_path, monkeypatch
 ):

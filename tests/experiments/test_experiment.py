@@ -176,6 +176,7 @@ def test_what_is_wrong_with_a_row_is_named(written, change, message):
         ("a", "train-gan --resume", "steps.a: expected no --resume, which is set"),
         ("a", "evaluate --json=x", "steps.a: expected no --json, which is set"),
         ("a", "train-gan --config", "steps.a: expected a value after --config"),
+        ("a", "evaluate --data=a --data b", "steps.a: expected one --data, found more"),
         ("a", "train-gan --config=a --config b", "steps.a: expected one --config, f"),
         ("a", "train-gan --set=reid.epochs=3 --config", "steps.a: expected a value af"),
         ("a", "train-gan --help", "steps.a: expected no '--help' in it"),

@@ -50,6 +50,14 @@ def test_the_same_numbers(images, depth, ibn, stride_first):
     assert abs(expected[0] - expected[1]).max() > 1e-2 * abs(expected).max()
 
 
+@pytest.mark.parametrize("depth", [18, 50])
+def test_the_last_map(images, depth):
+    network = network_of(depth, "b")
+    mean, std = np.float32(network.mean), np.float32(network.std)
+    expected = network.backbone((images - mean) / std)
+    assert_same(InferenceNetwork(network).last_map(images), expected)
+
+
 def test_no_batch_norm_is_left():
     convolutions = 1 + 16 * 3 + 4
     module = InferenceNetwork(network_of(50, "b"))

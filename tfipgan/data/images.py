@@ -27,6 +27,11 @@ def decode_image(contents, image_size):
         lambda: tf.io.decode_image(contents, channels=3, expand_animations=False),
     )
     image.set_shape((None, None, 3))
+    return resize_image(image, image_size)
+
+
+def resize_image(image, image_size):
+    """Resize pixels in [0, 255], (height, width, 3), to float32 of another size."""
     resized = tf.image.resize(image, image_size, antialias=True)
     return tf.clip_by_value(resized, 0.0, 255.0)
 

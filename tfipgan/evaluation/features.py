@@ -28,6 +28,7 @@ def extract_features(
     image_size: tuple[int, int],
     batch_size: int = 64,
     progress: bool = False,
+    flip: bool = False,
 ) -> FeatureSet:
     """Return the descriptors of the samples' images, in their order.
 
@@ -37,18 +38,37 @@ def extract_features(
         image_size: (height, width) that the network was trained on.
         batch_size: images at a time.
         progress: whether to show a progress bar on stderr.
+        flip: whether a row is the mean of the descriptors of the image and of its
+            mirror image, L2-normalised again.
 
     Raises:
         InputError: descriptors that are NaN or infinite.
     """
     rows = _Rows(len(samples))
-    _apply(InferenceNetwork(network), rows, samples, image_size, batch_size, progress)
+    describe = descriptor_of(network, flip)
+    _apply(describe, rows, samples, image_size, batch_size, progress)
     return FeatureSet(
         rows.array,
         np.array([s.person_id for s in samples], np.int64),
         np.array([s.camera_id for s in samples], np.int64),
         [s.path for s in samples],
     )
+
+
+def descriptor_of(network, flip: bool = False):
+    """Return a function of images in [0, 1] that gives their descriptors.
+
+    network, flip: as for `extract_features`.
+    """
+    describe = InferenceNetwork(network)
+    if not flip:
+        return describe
+
+    def describe_both(images):
+        mirrored = tf.reverse(images, axis=[2])
+        return tf.math.l2_normalize(describe(images) + describe(mirrored), axis=-1)
+
+    return describe_both
 
 
 def extract_to_file(
@@ -59,6 +79,7 @@ def extract_to_file(
     batch_size: int = 64,
     progress: bool = False,
     worker: Worker = ALONE,
+    flip: bool = False,
 ) -> tuple[int, int] | None:
     """Write the descriptors of the samples' images to a feature file.
 
@@ -72,7 +93,8 @@ def extract_to_file(
 
     Args:
         out: the new .npz file.
-        network, samples, image_size, batch_size, progress: as for `extract_features`.
+        network, samples, image_size, batch_size, progress, flip: as for
+            `extract_features`.
         worker: which of the processes that share the work.
 
     Returns:
@@ -86,16 +108,16 @@ def extract_to_file(
         OSError: an image is gone, or `out` can't be written.
     """
     height, width = image_size
-    settings = f"{height}x{width}, {batch_size}"
+    settings = f"{height}x{width}, {batch_size}{', flip' if flip else ''}"
     about = {**fingerprint(samples, network), "settings": settings}
     share = samples[worker.share(len(samples), batch_size)]
     with PartialOutput(out, about, require_new_file, worker) as part:
         if part.finished:
             return FeatureSet.load(out).features.shape
         if not part.ready:
-            network = InferenceNetwork(network)
+            describe = descriptor_of(network, flip)
             with FeaturePart(part, len(share)) as rows:
-                _apply(network, rows, share, image_size, batch_size, progress)
+                _apply(describe, rows, share, image_size, batch_size, progress)
         if not part.done():
             return None
         made = part.folder / "features.npz"
@@ -189,13 +211,18 @@ class _Hits:
         self.done += len(rows)
 
 
-def _apply(function, rows, samples, image_size, batch_size, progress):
-    """Append what the function makes of the images that are not done."""
+def graph_of(function, image_size: tuple[int, int]):
+    """Return a function of images in [0, 1] as a graph, of batches in [0, 255]."""
     # One graph for all batches: the last may be smaller.
     images_spec = tf.TensorSpec((None, *image_size, 3), tf.float32)
-    graph = tf.function(
+    return tf.function(
         lambda images: function(to_unit(images)), input_signature=[images_spec]
     )
+
+
+def _apply(function, rows, samples, image_size, batch_size, progress):
+    """Append what the function makes of the images that are not done."""
+    graph = graph_of(function, image_size)
     before, count = rows.done, len(samples)
     samples = samples[before:]
     bar = tqdm(

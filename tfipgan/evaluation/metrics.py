@@ -9,6 +9,11 @@ from tfipgan.evaluation.copies import Copies, EqualRows
 from tfipgan.evaluation.detail import DetailCollector, RankingDetail
 from tfipgan.evaluation.distances import Distances, Tile
 from tfipgan.evaluation.feature_set import FeatureSet
+from tfipgan.evaluation.query_expansion import (
+    ALPHA,
+    check_expansion,
+    expanded_queries,
+)
 from tfipgan.evaluation.ranking import (
     Protocol,
     Ranks,
@@ -39,6 +44,8 @@ def evaluate_ranking(
     rerank: bool = False,
     seed: int = 0,
     distances: np.ndarray | None = None,
+    query_expansion: int | None = None,
+    alpha: float = ALPHA,
 ) -> dict:
     """Computes CMC, mAP and mINP, exactly, holding a bounded part of the distances.
 
@@ -71,6 +78,12 @@ def evaluate_ranking(
     seed: of the draws under "cuhk03".
     distances: float32 or float64 (queries, gallery), of your own, to rank by instead of
       the features' (`metric` and `rerank` then say nothing).
+    query_expansion: of how many gallery images, the nearest to it, each query takes
+      something over before it ranks, or is re-ranked (`expanded_queries`); features are
+      of length 1 then. These are any images but junk (person id -1), those that the
+      protocol leaves out for the query too: no other label is read. Copies of the query
+      are found by the features as they were.
+    alpha: of the query expansion, the power of the cosine that weighs an image.
 
     Queries without a match among their valid gallery images, junk queries among them,
     are left out of the means and counted.
@@ -83,7 +96,8 @@ def evaluate_ranking(
     "num_queries_own_camera_only" (none that the protocol leaves in); "num_gallery"
     (all), "num_gallery_junk", "num_gallery_copies": pairs of a query and the same image
     in the gallery, which the protocol would have left in. Rank-k of a gallery smaller
-    than k is the CMC's last value.
+    than k is the CMC's last value. With `query_expansion` it is in there too, with its
+    "query_expansion_alpha".
 
     Raises InputError for unknown options, features of different lengths, unlabelled
     images (person id below -1, or, where the protocol looks at cameras, camera id below
@@ -101,6 +115,8 @@ def evaluate_ranking(
         seed,
         distances,
         None,
+        query_expansion,
+        alpha,
     )[0]
 
 
@@ -114,6 +130,8 @@ def evaluate_in_detail(
     rerank: bool = False,
     seed: int = 0,
     top: int = TOP,
+    query_expansion: int | None = None,
+    alpha: float = ALPHA,
 ) -> tuple[dict, RankingDetail]:
     """Computes what `evaluate_ranking` does, and what it shows query by query.
 
@@ -121,14 +139,43 @@ def evaluate_in_detail(
     in the detail are those of the set as given, junk included.
     """
     return _evaluate(
-        query, gallery, metric, ap, protocol, memory_bytes, rerank, seed, None, top
+        query,
+        gallery,
+        metric,
+        ap,
+        protocol,
+        memory_bytes,
+        rerank,
+        seed,
+        None,
+        top,
+        query_expansion,
+        alpha,
     )
 
 
 def _evaluate(
-    query, gallery, metric, ap, protocol, memory_bytes, rerank, seed, matrix, top
+    query,
+    gallery,
+    metric,
+    ap,
+    protocol,
+    memory_bytes,
+    rerank,
+    seed,
+    matrix,
+    top,
+    query_expansion,
+    alpha,
 ) -> tuple[dict, RankingDetail | None]:
     check_options(metric, ap, protocol, memory_bytes, rerank)
+    if query_expansion is not None:
+        check_expansion(query_expansion, alpha)
+        if matrix is not None:
+            raise InputError(
+                "query expansion is by features, and distances of your own are given; "
+                "expected one of the two"
+            )
     check_sets(query, gallery, protocol)
     kept = np.flatnonzero(gallery.person_ids != JUNK)
     persons, cameras = gallery.person_ids[kept], gallery.camera_ids[kept]
@@ -150,8 +197,18 @@ def _evaluate(
     if not len(evaluated):
         raise InputError(why_no_match(query, persons, protocol))
 
+    searched = query.features
+    if query_expansion is not None:
+        searched = expanded_queries(
+            searched,
+            gallery.features,
+            query_expansion,
+            alpha,
+            memory_bytes,
+            kept if len(kept) < len(gallery) else None,
+        )
     tiles, *of_values = _tiles(
-        query, gallery, kept, metric, protocol, memory_bytes, rerank, matrix
+        searched, gallery, kept, metric, protocol, memory_bytes, rerank, matrix
     )
     ranks = Ranks(candidates)
     collector = None
@@ -198,19 +255,22 @@ def _evaluate(
         "num_gallery_junk": len(gallery) - len(kept),
         "num_gallery_copies": sum(candidates(i).num_copies for i in range(len(query))),
     }
+    if query_expansion is not None:
+        metrics["query_expansion"] = query_expansion
+        metrics["query_expansion_alpha"] = float(alpha)
     detail = None if collector is None else collector.detail(evaluated, precisions)
     return metrics, detail
 
 
-def _tiles(query, gallery, kept, metric, protocol, memory_bytes, rerank, matrix):
+def _tiles(searched, gallery, kept, metric, protocol, memory_bytes, rerank, matrix):
     """Return tiles to rank by; what makes distances of values, the largest, a dtype."""
     as_they_are = _as_it_is, 1.0, np.float32
     if matrix is not None:
         return _of_matrix(matrix, kept), *as_they_are
     if rerank:
-        return _reranked(query, gallery, kept, memory_bytes), *as_they_are
+        return _reranked(searched, gallery, kept, memory_bytes), *as_they_are
     tiles = Distances(
-        query.features,
+        searched,
         gallery.features,
         metric,
         memory_bytes,
@@ -220,11 +280,11 @@ def _tiles(query, gallery, kept, metric, protocol, memory_bytes, rerank, matrix)
     return tiles, tiles.to_distance, tiles.largest, tiles.dtype
 
 
-def _reranked(query, gallery, kept, memory_bytes) -> Iterable[Tile]:
+def _reranked(searched, gallery, kept, memory_bytes) -> Iterable[Tile]:
     features = gallery.features
     if len(kept) < len(gallery):
         features = features[kept]
-    rows = reranked_rows(query.features, features, memory_bytes=memory_bytes)
+    rows = reranked_rows(searched, features, memory_bytes=memory_bytes)
     return (Tile(i, 0, True, True, row[None]) for i, row in enumerate(rows))
 
 

@@ -159,9 +159,17 @@ def parse_step(name: str, line: object, where: str) -> Step:
             )
     if words and words[-1] in _READ_BY_PLAN:
         raise ConfigError(f"{where}: expected a value after {words[-1]}")
+    if command == "evaluate" and _datasets_in(words) > 1:
+        raise ConfigError(
+            f"{where}: expected one --data, found more; give each a step of its own"
+        )
     if words.count("--config") > 1:
         raise ConfigError(f"{where}: expected one --config, found more")
     return step
+
+
+def _datasets_in(words: list[str]) -> int:
+    return sum(word.partition("=")[0] == "--data" for word in words)
 
 
 def _separate(words: list[str]) -> list[str]:

@@ -32,7 +32,8 @@ class InferenceNetwork(tf.Module):
         self.stem = _NormedConvolution(backbone.stem, backbone.stem_norm)
         self.blocks = [_Block(unit) for unit in backbone.blocks]
 
-    def __call__(self, images):
+    def last_map(self, images):
+        """Return what is pooled: float32 (batch, rows, columns, channels)."""
         # Not folded into the stem, whose zeros pad normalised images.
         x = (images - tf.constant(self.mean)) / tf.constant(self.std)
         x = tf.nn.relu(self.stem(x))
@@ -41,6 +42,10 @@ class InferenceNetwork(tf.Module):
         x = tf.nn.max_pool2d(x, 3, 2, "VALID")
         for block in self.blocks:
             x = block(x)
+        return x
+
+    def __call__(self, images):
+        x = self.last_map(images)
         return tf.math.l2_normalize(tf.reduce_mean(x, axis=(1, 2)), axis=-1)
 
 

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from tfipgan.evaluation.verification import (
 from tfipgan.evaluation.verification import (
     operating_point as operating_point_at,
 )
+from tfipgan.reports.activation_sheet import ACTIVATION_FILE, activation_sheet
 from tfipgan.reports.figures import (
     camera_heat_map,
     cmc_plot,
@@ -38,11 +39,20 @@ _COUNTS = {
     "num_queries": "query images",
     "num_queries_evaluated": "of them evaluated",
     "num_queries_without_match": "of them left out: without a match",
+    "num_queries_averaged": "of them means of several images",
     "num_gallery": "gallery images",
     "num_gallery_junk": "of them junk (person id -1), left out",
     "num_gallery_copies": "times left out: the query image itself",
 }
-_SETTINGS = {"metric": "distance", "ap": "average precision", "rerank": "re-ranking"}
+_SETTINGS = {
+    "metric": "distance",
+    "ap": "average precision",
+    "rerank": "re-ranking",
+    "query_expansion": "query expansion by so many images",
+    "query_expansion_alpha": "power of their cosines as weights",
+    "flip": "mean with the mirror image",
+    "multi_query": "mean of several queries, of the folder",
+}
 _ORDER = {
     "spread": "from the best to the worst, at even steps",
     "worst": "those of lowest average precision, the worst first",
@@ -50,7 +60,14 @@ _ORDER = {
     "first": "the first ones, in their own order",
 }
 _RATES = (0.0001, 0.001, 0.01, 0.1)
-_FIGURES = ("cmc.png", "ranked_lists.png", "distances.png", "roc.png", "cameras.png")
+_FIGURES = (
+    "cmc.png",
+    "ranked_lists.png",
+    ACTIVATION_FILE,
+    "distances.png",
+    "roc.png",
+    "cameras.png",
+)
 
 
 def write_evaluation_report(
@@ -65,6 +82,7 @@ def write_evaluation_report(
     operating_point: OperatingPoint | None = None,
     queries: str = "spread",
     num_queries: int = 12,
+    activation: Callable[[Sequence[str]], Mapping[str, np.ndarray]] | None = None,
 ) -> Path:
     """Writes report.html into a folder, and each of its figures as a PNG file.
 
@@ -77,6 +95,8 @@ def write_evaluation_report(
     commands: command lines to show.
     operating_point: the threshold to mark in figures and tables.
     queries, num_queries: which ranked lists, as for `choose_queries`.
+    activation: function of paths that gives {path: its map of `activation_maps`}, for
+    activation_maps.png; None for none.
 
     Equal input gives equal bytes. Returns the page's path. Raises InputError for what
     the figures refuse; OSError where the folder can't be written to.
@@ -86,6 +106,7 @@ def write_evaluation_report(
     parts = [
         _cmc(folder, metrics),
         _ranked_lists(folder, query, gallery, detail, rows, queries),
+        *activation_sheet(folder, query, gallery, detail, rows, activation),
         _distances(folder, metrics, detail, operating_point),
         _roc(folder, detail, operating_point),
         _cameras(folder, detail),
@@ -241,7 +262,8 @@ def _tables(metrics, detail, point) -> list[dict]:
             "rows": [
                 [_SETTINGS.get(key, key), _setting(value)]
                 for key, value in metrics.items()
-                if isinstance(value, str | bool | int) and not key.startswith("num_")
+                if (isinstance(value, str | bool | int) or key in _SETTINGS)
+                and not key.startswith("num_")
             ],
         }
     )

@@ -1,7 +1,7 @@
 """Queries with the gallery images found nearest to them, as one PNG file."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
 import numpy as np
@@ -12,6 +12,7 @@ from tfipgan.errors import InputError
 from tfipgan.evaluation.detail import RankingDetail
 from tfipgan.evaluation.feature_set import FeatureSet
 from tfipgan.files.output_file import written_aside
+from tfipgan.reports.activation import with_activation
 
 CHOICES = ("spread", "worst", "best", "first")
 
@@ -71,12 +72,14 @@ def ranked_list_sheet(
     rows: Sequence[int] | np.ndarray,
     count: int = 10,
     cell_size: tuple[int, int] = (160, 80),
+    activation: Mapping[str, np.ndarray] | None = None,
 ) -> int:
     """Draws queries, each with its nearest gallery images, into a PNG file.
 
     rows: queries, from `choose_queries`, a line each. count: gallery images of a line,
       no more than `detail.top` has. cell_size: (height, width) in pixels that every
-      image is fitted into; its aspect is kept.
+      image is fitted into; its aspect is kept. activation: by path a map of
+    `activation_maps`, laid over the image once more to its right.
 
     Before a query stand its person and average precision, and the rank of the nearest
     match; below each image its camera, and its distance from the query. An image of the
@@ -93,6 +96,10 @@ def ranked_list_sheet(
     files = [str(query.paths[row]) for row in rows]
     files += [str(gallery.paths[place]) for place in top[present]]
     pictures = {file: _read(file, cell_size) for file in dict.fromkeys(files)}
+    if activation is not None:
+        for file, picture in pictures.items():
+            if picture is not None:
+                pictures[file] = with_activation(picture, activation[file])
     unreadable = sum(pictures[file] is None for file in files)
     known = [picture for picture in pictures.values() if picture is not None]
     height = max((picture.height for picture in known), default=cell_size[0])
