@@ -31,6 +31,8 @@ def network_of(depth=18, ibn=None, stride_first=False, width=3, **options):
         else:
             values /= np.prod(variable.shape[:-1]) ** 0.5
         variable.assign(values.astype("f4"))
+    if network.pooling is not None:
+        network.pooling.p.assign([2.5])
     return network
 
 
