@@ -64,24 +64,53 @@ def _channels(context, parameter, value):
     help="A ResNet's, of RGB values in [0, 1].  [default: ImageNet's]",
 )
 @click.option(
+    "--last-stride",
+    type=click.Choice(["1", "2"]),
+    help="A ResNet's, of its last stack; most re-ID checkpoints have 1.  [default: 2]",
+)
+@click.option(
+    "--pooling",
+    type=click.Choice(["avg", "gem"]),
+    help="A ResNet's; gem takes the p of the file.  [default: avg]",
+)
+@click.option(
+    "--neck",
+    type=click.Choice(["none", "bnneck"]),
+    help="Take a re-ID checkpoint's batch norm of pooled features.  [default: none]",
+)
+@click.option(
     "--ignore",
     multiple=True,
     metavar="PREFIX",
     help="Leave out names that begin so. May be repeated.",
 )
-def import_weights(kind, path, out, cameras, image_size, mean, std, ignore):
+def import_weights(
+    kind,
+    path,
+    out,
+    cameras,
+    image_size,
+    mean,
+    std,
+    last_stride,
+    pooling,
+    neck,
+    ignore,
+):
     """Make a run of a public PyTorch checkpoint.
 
     \b
     stargan-generator      yunjey/stargan's G; `translate` takes the run
     stargan-discriminator  its D, to start a train-gan from
     resnet                 torchvision's or timm's ResNet-18, -34, -50, -101, or
-                           IBN-Net's -a and -b; `extract`, and backbone.weights of
-                           train-reid, take the run
+                           IBN-Net's -a and -b, alone or within a re-ID checkpoint of
+                           BoT, fast-reid, OpenUnReID, cluster-contrast and so on;
+                           `extract`, and backbone.weights of train-reid, take the run
 
     The network's size is read off the file. Every name is accounted for: one too few or
-    too many is an error that lists them. A ResNet's head (fc. or
-    classifier.) is left out.
+    too many is an error that lists them. A ResNet's classifier is left out. What a
+    re-ID checkpoint's descriptor passes beside the ResNet is told, and left out unless
+    --pooling or --neck takes it.
     """
     is_stargan = kind != "resnet"
     if is_stargan and cameras is None:
@@ -90,13 +119,24 @@ def import_weights(kind, path, out, cameras, image_size, mean, std, ignore):
         ("--cameras", cameras, is_stargan),
         ("--mean", mean, not is_stargan),
         ("--std", std, not is_stargan),
+        ("--last-stride", last_stride, not is_stargan),
+        ("--pooling", pooling, not is_stargan),
+        ("--neck", neck, not is_stargan),
     ):
         if value is not None and not fits:
             raise click.UsageError(f"{name} is not for --kind {kind}")
     set_up_tensorflow(None)
     from tfipgan.runs import importing
 
-    given = {"cameras": cameras, "image_size": image_size, "mean": mean, "std": std}
+    given = {
+        "cameras": cameras,
+        "image_size": image_size,
+        "mean": mean,
+        "std": std,
+        "last_stride": last_stride and int(last_stride),
+        "pooling": pooling,
+        "neck": neck,
+    }
     options = {name: value for name, value in given.items() if value is not None}
     importer = {
         "stargan-generator": importing.import_generator,

@@ -185,6 +185,11 @@ def usage(tfipgan, file, tmp_path):
          "--mean is not for --kind stargan-generator"),
         (["stargan-generator", "--cameras", "1,2", "--std", "1,1,1"], "--std is not"),
         (["stargan-generator", "--cameras", "1;2"], "'1;2', expected numbers such as"),
+        (["stargan-generator", "--cameras", "1,2", "--last-stride", "1"],
+         "--last-stride is not for --kind stargan-generator"),
+        (["stargan-generator", "--cameras", "1,2", "--pooling", "gem"], "--pooling is"),
+        (["stargan-discriminator", "--cameras", "1,2", "--neck", "none"], "--neck is"),
+        (["resnet", "--last-stride", "3"], "'3' is not one of '1', '2'"),
         (["resnet", "--image-size", "128"], "'128', expected HEIGHTxWIDTH"),
         (["resnet", "--mean", "1,1"], "'1,1', expected three numbers"),
         (["resnet", "--std", "a,b,c"], "'a,b,c', expected three numbers"),
@@ -258,6 +263,127 @@ def test_the_file_and_the_folder(file, refused, tmp_path):
     (out / "mine").mkdir(parents=True)
     assert "exists and is not empty" in refused(1, *words, path)
     assert [p.name for p in out.iterdir()] == ["mine"]
+
+
+# What re-ID checkpoints have around a ResNet-18 of width 2: 16 features.
+NECK = {
+    "bottleneck.weight": np.linspace(0.5, 2, 16, dtype="f4"),
+    "bottleneck.bias": np.zeros(16, "f4"),
+    "bottleneck.running_mean": np.linspace(-1, 1, 16, dtype="f4"),
+    "bottleneck.running_var": np.linspace(2, 1, 16, dtype="f4"),
+    "bottleneck.num_batches_tracked": np.array(7),
+}
+CLASSIFIER = {"classifier.weight": np.ones((751, 16), "f4")}
+
+
+@pytest.fixture
+def reid_file(tmp_path):
+    """Function of (changes): path of BoT's checkpoint; None leaves a name out."""
+
+    def write(**changes):
+        arrays = {f"base.{n}": a for n, a in weights_of(ResNet(18, width=2)).items()}
+        arrays |= {**NECK, **CLASSIFIER, "gap.p": np.array([2.5], "f4"), **changes}
+        path = tmp_path / "net.safetensors"
+        save_arrays(path, {n: a for n, a in arrays.items() if a is not None})
+        return path
+
+    return write
+
+
+TODAY = ("--last-stride", "1", "--pooling", "gem", "--neck", "bnneck")
+
+
+def test_a_reid_checkpoint_with_its_neck(reid_file, imported, caplog):
+    run = open_run(imported("resnet", reid_file(), *TODAY), "reid")
+    backbone = run.config.backbone
+    assert (backbone.last_stride, backbone.pooling) == (1, "gem")
+    assert run.config.reid.neck == "bnneck"
+    assert "is left out" not in caplog.text
+    # What it should say, by the ResNet and the numbers alone.
+    resnet = ResNet(18, width=2, last_stride=1)
+    load_pytorch_state_dict(resnet, weights_of(resnet))
+    images = tf.random.stateless_uniform((2, 48, 32, 3), (3, 4))
+    maps = resnet((images - backbone.mean) / backbone.std).numpy().astype("f8")
+    pooled = (np.maximum(maps, 1e-6) ** 2.5).mean((1, 2)) ** (1 / 2.5)
+    scale = NECK["bottleneck.weight"] / np.sqrt(NECK["bottleneck.running_var"] + 1e-5)
+    after = (pooled - NECK["bottleneck.running_mean"]) * scale
+    expected = after / np.linalg.norm(after, axis=1, keepdims=True)
+    embedded = load_reid_network(run).embed(images)
+    np.testing.assert_allclose(embedded, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_a_reid_checkpoint_without_it(reid_file, imported, caplog):
+    run = open_run(imported("resnet", reid_file()), "reid")
+    assert run.config.backbone.last_stride == 2 and run.config.reid.neck == "none"
+    (line,) = [r.getMessage() for r in caplog.records if "left out" in r.getMessage()]
+    assert line.endswith(
+        "net.safetensors has more between its last map and its descriptor, which is "
+        "left out: gap.p (--pooling gem takes it), bottleneck (--neck bnneck takes it)"
+    )
+    plain = ResNet(18, width=2)
+    load_pytorch_state_dict(plain, weights_of(plain))
+    backbone, images = run.config.backbone, tf.zeros((1, 48, 32, 3))
+    pooled = tf.reduce_mean(plain((images - backbone.mean) / backbone.std), (1, 2))
+    np.testing.assert_allclose(load_reid_network(run).pool(images), pooled, rtol=1e-4)
+
+
+def test_a_row_of_modules_and_a_p_that_no_file_knows(file, tmp_path, imported, caplog):
+    places = {"conv1": 0, "bn1": 1, "layer1": 4, "layer2": 5, "layer3": 6, "layer4": 7}
+    arrays = {}
+    for name, array in weights_of(ResNet(18, width=2)).items():
+        first, _, rest = name.partition(".")
+        arrays[f"module.base.{places[first]}.{rest}"] = array
+    feat = {"module.feat.weight": np.ones((9, 16), "f4")}
+    path = tmp_path / "row.safetensors"
+    save_arrays(path, {**arrays, **feat})
+    caplog.set_level("INFO", "tfipgan")
+    row = open_run(imported("resnet", path, "--pooling", "gem"), "reid")
+    assert "has no p of GeM: it is 3" in caplog.text
+    assert "which is left out: feat.weight" in caplog.text
+    network = load_reid_network(row)
+    resnet = ResNet(18, width=2)
+    load_pytorch_state_dict(resnet, weights_of(resnet))
+    for ours, theirs in zip(network.backbone.variables, resnet.variables, strict=True):
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (dict.fromkeys(NECK), r"has no neck \(.*, found --neck bnneck: give none, or"),
+        ({"feat.weight": np.ones((16, 16), "f4")}, r"before its neck \(feat\.weight\)"),
+        (
+            {"bottleneck.bias": np.linspace(-0.25, 0, 16, dtype="f4")},
+            r"neck with a shift \(bottleneck\.bias is up to 0\.25\), expected 0 as",
+        ),
+        ({"bottleneck.running_mean": None}, "lacks bottleneck.running_mean of its n"),
+        (
+            {"bottleneck.weight": np.ones(15, "f4")},
+            r"bottleneck\.weight is of shape \(15,\), expected \(16,\)",
+        ),
+        (
+            {"bottleneck.running_var": np.full(16, np.nan, "f4")},
+            "is not of finite floa",
+        ),
+        (
+            {"bottleneck.weight": np.ones(16, "i4")},
+            r"weight \(int32\) is not of finite",
+        ),
+        ({"gap.p": np.array([0.0], "f4")}, "gap.p is 0, expected a p above 0"),
+        ({"gap.p": np.ones(16, "f4")}, r"gap\.p is of shape \(16,\), expected \(1,\)"),
+        ({"feat_bn.weight": np.ones(16, "f4")}, r"has 2 necks \(bottleneck, feat_bn\)"),
+        ({"base.NL_1.g": np.ones(1)}, r"unexpected: NL_1\.g;"),
+        ({"neck.x": np.ones(1)}, r"unexpected: neck\.x;"),
+    ],
+)
+def test_what_does_not_fit_of_a_reid_checkpoint(
+    reid_file, refused, tmp_path, changes, expected
+):
+    path, out = reid_file(**changes), tmp_path / "runs"
+    words = ["--kind", "resnet", "--from", path, "--out", out, *TODAY]
+    line = refused(1, "import-weights", *words)
+    assert re.search(expected, line), line
+    assert not out.exists()
 
 
 def test_an_imported_resnet_can_tell_no_identities(

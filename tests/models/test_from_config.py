@@ -19,10 +19,12 @@ BACKBONE = BackboneConfig(
     ibn="b",
     width=4,
     stride_first=True,
+    last_stride=1,
+    pooling="gem",
     mean=(0.1, 0.2, 0.3),
     std=(0.4, 0.5, 0.6),
 )
-REID = ReidConfig(image_size=(32, 16), fc_units=8, dropout=0.25)
+REID = ReidConfig(image_size=(32, 16), fc_units=8, dropout=0.25, neck="bnneck")
 
 
 def test_sizes_are_the_configs():
@@ -36,7 +38,7 @@ def test_sizes_are_the_configs():
     given = dataclasses.asdict(BACKBONE) | dataclasses.asdict(REID)
     taken = set(config) & set(given)
     names = {field.name for field in dataclasses.fields(BACKBONE)} - {"weights"}
-    assert taken >= names | {"fc_units", "dropout"}
+    assert taken >= names | {"fc_units", "dropout", "neck"}
     for name in taken:
         assert config[name] == given[name], name
     assert config["num_classes"] == 7

@@ -11,12 +11,18 @@ from tfipgan.models.inference import InferenceNetwork
 SHAPE = (64, 32, 3)
 
 
-def network_of(depth=18, ibn=None, stride_first=False, width=3):
+def network_of(depth=18, ibn=None, stride_first=False, width=3, **options):
     """A network whose every weight and statistic is drawn, none left as it begins."""
     network = ReidNetwork(
-        None, depth, ibn, width, mean=(0.4, 0.5, 0.6), stride_first=stride_first
+        None,
+        depth,
+        ibn,
+        width,
+        mean=(0.4, 0.5, 0.6),
+        stride_first=stride_first,
+        **options,
     )
-    network.pool(tf.zeros((1, *SHAPE)))
+    network.embed(tf.zeros((1, *SHAPE)))
     rng = np.random.default_rng(5)
     for variable in network.variables:
         values = rng.standard_normal(variable.shape)
@@ -25,6 +31,8 @@ def network_of(depth=18, ibn=None, stride_first=False, width=3):
         else:
             values /= np.prod(variable.shape[:-1]) ** 0.5
         variable.assign(values.astype("f4"))
+    if network.pooling is not None:
+        network.pooling.p.assign([2.5])
     return network
 
 
@@ -56,6 +64,28 @@ def test_the_last_map(images, depth):
     mean, std = np.float32(network.mean), np.float32(network.std)
     expected = network.backbone((images - mean) / std)
     assert_same(InferenceNetwork(network).last_map(images), expected)
+
+
+@pytest.mark.parametrize("neck", ["none", "bnneck"])
+@pytest.mark.parametrize("pooling", ["avg", "gem"])
+@pytest.mark.parametrize("last_stride", [1, 2])
+@pytest.mark.parametrize(
+    ("depth", "ibn", "stride_first"),
+    [(18, None, False), (18, "a", False), (18, "b", False), (50, None, True)],
+)
+def test_the_options_of_today(
+    images, depth, ibn, stride_first, last_stride, pooling, neck
+):
+    options = {"last_stride": last_stride, "pooling": pooling, "neck": neck}
+    network = network_of(depth, ibn, stride_first, **options)
+    expected = network.embed(images).numpy()
+    assert_same(InferenceNetwork(network)(images), expected)
+    assert abs(expected[0] - expected[1]).max() > 1e-2 * abs(expected).max()
+    # Each option makes another network of the same weights.
+    plain = network_of(depth, ibn, stride_first)
+    plain.backbone.set_weights(network.backbone.get_weights())
+    if options != {"last_stride": 2, "pooling": "avg", "neck": "none"}:
+        assert abs(plain.embed(images).numpy() - expected).max() > 1e-3
 
 
 def test_no_batch_norm_is_left():
@@ -90,9 +120,16 @@ def test_a_network_of_less_precision_answers_in_float32(images):
         keras.mixed_precision.set_global_policy(kept)
 
 
-@pytest.mark.parametrize("ibn", ["a", "b"])
-def test_it_can_be_saved_and_answers_batches_of_any_size(images, ibn, tmp_path):
-    module = InferenceNetwork(network_of(18, ibn))
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"ibn": "a"},
+        {"ibn": "b"},
+        {"last_stride": 1, "pooling": "gem", "neck": "bnneck"},
+    ],
+)
+def test_it_can_be_saved_and_answers_batches_of_any_size(images, options, tmp_path):
+    module = InferenceNetwork(network_of(18, **options))
     wrapped = tf.Module()
     wrapped.network = module
     spec = tf.TensorSpec((None, *SHAPE), tf.float32)

@@ -33,7 +33,10 @@ SMALL = BackboneConfig(depth=18, width=2)
 REID = ReidConfig(image_size=(32, 16), fc_units=3)
 # What the run to start from has, and SMALL has not.
 INPUT = {"stride_first": True, "mean": (0.1, 0.2, 0.3), "std": (0.4, 0.5, 0.6)}
+# What the run has and the config must have too.
+TODAY = {"last_stride": 1, "pooling": "gem"}
 RANGES = {
+    "p": (2.0, 4.0),
     "bias": (-0.5, 0.5),
     "gamma": (0.5, 1.5),
     "beta": (-0.5, 0.5),
@@ -342,6 +345,70 @@ def test_a_run_without_weights_or_of_other_ones(trained, tmp_path):
     shutil.rmtree(copy / "checkpoints")
     with pytest.raises(InputError, match="has no checkpoint"):
         load_pretrained_backbone(network, config)
+
+
+# ---------------------------------------------------- the last stride, GeM and the neck
+
+
+@pytest.fixture(scope="module")
+def today(tmp_path_factory):
+    """`Run` of random weights with all that the paper's network has not."""
+    backbone, reid = replace(SMALL, **TODAY), replace(REID, neck="bnneck")
+    config = replace(load_config("base"), backbone=backbone, reid=reid)
+    path = tmp_path_factory.mktemp("today") / "run"
+    run = create_run(path, "reid", config, labels=LabelMap((3, 8)))
+    network = build_reid_network(backbone, reid, 2)
+    randomise(network)
+    save_checkpoint(run.checkpoints, 1, {"network": network})
+    return run
+
+
+def test_weights_ask_for_the_last_stride_and_pooling_of_their_own(today):
+    for name, theirs, ours in (("last_stride", 1, 2), ("pooling", "gem", "avg")):
+        config = of_run(today, **{**TODAY, name: ours})
+        expected = (
+            f"the backbone of {today.path} has {name} {theirs}, this network has "
+            f"{ours}: set backbone.{name} to {theirs}, or give other weights"
+        )
+        with pytest.raises(InputError, match=expected):
+            resolve_weights(config)
+        with pytest.raises(InputError, match=expected):
+            load_pretrained_backbone(build_reid_network(config, REID, None), config)
+
+
+@pytest.mark.parametrize("neck", ["none", "bnneck"])
+def test_p_and_the_neck_are_taken(today, neck):
+    config = resolve_weights(of_run(today, **TODAY))
+    network = build_reid_network(config, replace(REID, neck=neck), None)
+    load_pretrained_backbone(network, config)
+    source = load_reid_network(today)
+    images = np.random.default_rng(0).random((2, 32, 16, 3), np.float32)
+    np.testing.assert_array_equal(network.pool(images), source.pool(images))
+    # Without one, the neck is left out as the classifier is.
+    same = neck == "bnneck"
+    assert np.array_equal(network.embed(images), source.embed(images)) == same
+
+
+def test_a_config_may_add_to_weights(trained):
+    config = resolve_weights(of_run(trained, **TODAY))
+    assert config == of_run(trained, **INPUT, **TODAY)
+    network = build_reid_network(config, replace(REID, neck="bnneck"), None)
+    load_pretrained_backbone(network, config)
+    source = load_reid_network(trained)
+    pairs = zip(network.backbone.variables, source.backbone.variables, strict=True)
+    for ours, theirs in pairs:
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+    assert network.pooling.p.numpy() == [3]
+    assert not network.neck.moving_mean.numpy().any()
+
+
+def test_imagenets_weights_with_a_last_stride_of_1(keras_resnet50, offered):
+    offered(keras_resnet50)
+    network = imagenet_network(replace(IMAGENET, **TODAY))
+    assert network.backbone.last_stride == 1 and network.backbone.stride_first
+    kernel = keras_resnet50.get_layer("conv5_block3_3_conv").get_weights()[0]
+    ours = network.backbone.blocks[-1].convolutions[-1].kernel.numpy()
+    np.testing.assert_array_equal(ours, kernel)
 
 
 # ------------------------------------------------------------------------------- none

@@ -126,7 +126,8 @@ class BackboneConfig(_Section):
     run, trained or imported, relative to the working directory. `stride_first` puts the
     stride of a bottleneck on its first convolution; `mean` and `std` are those of RGB
     values in [0, 1]. Weights bring these three: a run's folder all of them, "imagenet"
-    all but `std` (`tfipgan.runs.pretrained`).
+    all but `std` (`tfipgan.runs.pretrained`). `last_stride` is that of the last stack;
+    `pooling` is the mean over the last map, or the generalised mean.
     """
 
     SECTION: ClassVar[str] = "backbone"
@@ -136,6 +137,8 @@ class BackboneConfig(_Section):
     width: int = whole(64, 1, MOST_CHANNELS)
     weights: str = weights_source("none", "imagenet")
     stride_first: bool = switch(False)
+    last_stride: Literal[1, 2] = choice(2, 1, 2)
+    pooling: Literal["avg", "gem"] = choice("avg", "avg", "gem")
     mean: tuple[float, float, float] = channels((0.485, 0.456, 0.406), positive=False)
     std: tuple[float, float, float] = channels((0.229, 0.224, 0.225), positive=True)
 
@@ -158,7 +161,9 @@ class ReidConfig(_Section):
     `backbone_learning_rate` for the rest; both are multiplied by `decay_factor` after
     `decay_epoch` epochs. With `held_out_identities` above 0 that many source identities
     are left out of training and choose the best checkpoint by their mAP. `pad_crop` is
-    in pixels, `random_erasing` a probability (`tfipgan.data.augment`). `labels` says
+    in pixels, `random_erasing` a probability (`tfipgan.data.augment`). `neck` is
+    "bnneck" for batch norm before a classifier without the fully connected layer of
+    `fc_units` and its `dropout`, which are then unused. `labels` says
     what the classes are: with "camera" it is a classifier of cameras. `precision` and
     `jit_compile` are as the GAN's.
     """
@@ -168,6 +173,7 @@ class ReidConfig(_Section):
     image_size: tuple[int, int] = image_size_field(256, 128)
     fc_units: int = whole(1024, 1, MOST_CHANNELS)
     dropout: float = fraction(0.5)
+    neck: Literal["none", "bnneck"] = choice("none", "none", "bnneck")
     batch_size: int = whole(128, 1, MOST_IMAGES)
     epochs: int = whole(50, 1, MOST_EPOCHS)
     learning_rate: float = positive(0.1)

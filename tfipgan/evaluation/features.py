@@ -150,8 +150,7 @@ def classes_and_features(
 
     def both(images):
         pooled = network.pool(images)
-        descriptors = tf.math.l2_normalize(pooled, axis=-1)
-        return tf.concat([network.head(pooled), descriptors], axis=1)
+        return tf.concat([network.classify(pooled), network.describe(pooled)], axis=1)
 
     rows = _Rows(len(samples))
     _apply(both, rows, samples, image_size, batch_size, progress)

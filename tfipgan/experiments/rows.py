@@ -18,8 +18,8 @@ METHODS = {
 NETWORKS = {"baseline": "Baseline", "ibn": "IBN-reID"}
 MEASURES = ("rank-1", "rank-5", "rank-10", "mAP")
 TRANSLATED = ("stargan", "ipgan")
-# Rows that the paper has not: what costs no GAN, the world drawn again, and what today's
-# recipe reaches with labels.
+# Rows that the paper has not: what costs no GAN, the world drawn again, and the recipe
+# of today with labels.
 CHEAP = ("colour map", "colour jitter", "direct transfer strong")
 PERFECT, STRONG = "perfect", "supervised strong"
 

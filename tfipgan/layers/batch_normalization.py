@@ -3,13 +3,19 @@
 import keras
 
 
-def batch_normalization(name, dtype=None):
+def batch_normalization(name, dtype=None, center=True):
     """Return a batch-normalisation layer with decay 0.9 and epsilon 1e-5.
 
     Keras's own defaults are 0.99 and 1e-3; weights trained in PyTorch, and the paper's
     schedules, assume the ones here. Statistics are those of the global batch, float32
-    whatever the `dtype`, which is a name or a Keras dtype policy.
+    whatever the `dtype`, which is a name or a Keras dtype policy. Without `center`
+    there is no shift.
     """
     return keras.layers.BatchNormalization(
-        momentum=0.9, epsilon=1e-5, synchronized=True, name=name, dtype=dtype
+        momentum=0.9,
+        epsilon=1e-5,
+        center=center,
+        synchronized=True,
+        name=name,
+        dtype=dtype,
     )

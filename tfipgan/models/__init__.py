@@ -2,7 +2,14 @@
 
 from tfipgan.models.discriminator import Discriminator
 from tfipgan.models.generator import Generator
-from tfipgan.models.reid import ReidHead, ReidNetwork
+from tfipgan.models.reid import LinearHead, ReidHead, ReidNetwork
 from tfipgan.models.resnet import ResNet
 
-__all__ = ["Discriminator", "Generator", "ReidHead", "ReidNetwork", "ResNet"]
+__all__ = [
+    "Discriminator",
+    "Generator",
+    "LinearHead",
+    "ReidHead",
+    "ReidNetwork",
+    "ResNet",
+]

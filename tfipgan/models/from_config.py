@@ -66,9 +66,12 @@ def build_reid_network(
         backbone.mean,
         backbone.std,
         backbone.stride_first,
+        backbone.last_stride,
+        backbone.pooling,
+        reid.neck,
         name="reid",
         dtype=_POLICIES[precision],
     )
     images = tf.zeros((1, *reid.image_size, 3))
-    network.pool(images) if num_classes is None else network(images)
+    network.embed(images) if num_classes is None else network(images)
     return network

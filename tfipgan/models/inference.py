@@ -3,7 +3,11 @@
 import numpy as np
 import tensorflow as tf
 
-from tfipgan.layers import InstanceBatchNormalization, InstanceNormalization
+from tfipgan.layers import (
+    GeneralizedMeanPooling,
+    InstanceBatchNormalization,
+    InstanceNormalization,
+)
 from tfipgan.models import ReidNetwork
 
 
@@ -31,6 +35,17 @@ class InferenceNetwork(tf.Module):
         self.mean, self.std = network.mean, network.std
         self.stem = _NormedConvolution(backbone.stem, backbone.stem_norm)
         self.blocks = [_Block(unit) for unit in backbone.blocks]
+        self.pooling = None
+        if network.pooling is not None:
+            self.pooling = GeneralizedMeanPooling()
+            self.pooling.build((None, None, None, backbone.feature_size))
+            self.pooling.set_weights(network.pooling.get_weights())
+        self.neck = None
+        if network.neck is not None:
+            self.neck = [
+                tf.Variable(values.astype(np.float32), trainable=False)
+                for values in _scale_and_shift(network.neck)
+            ]
 
     def last_map(self, images):
         """Return what is pooled: float32 (batch, rows, columns, channels)."""
@@ -46,7 +61,14 @@ class InferenceNetwork(tf.Module):
 
     def __call__(self, images):
         x = self.last_map(images)
-        return tf.math.l2_normalize(tf.reduce_mean(x, axis=(1, 2)), axis=-1)
+        if self.pooling is None:
+            features = tf.reduce_mean(x, axis=(1, 2))
+        else:
+            features = self.pooling(x)
+        if self.neck is not None:
+            scale, shift = self.neck
+            features = features * scale + shift
+        return tf.math.l2_normalize(features, axis=-1)
 
 
 class _Block(tf.Module):
@@ -87,15 +109,9 @@ class _NormedConvolution(tf.Module):
         kernel = convolution.kernel.numpy().astype(np.float64)
         scale, shift = np.ones(kernel.shape[-1]), np.zeros(kernel.shape[-1])
         if batch is not None:
-            gamma, beta, mean, variance = (
-                variable.numpy().astype(np.float64)
-                for variable in (
-                    batch.gamma, batch.beta, batch.moving_mean, batch.moving_variance
-                )
-            )  # fmt: skip
             # All channels; in IBN-a the last ones.
-            scale[-len(gamma) :] = gamma / np.sqrt(variance + batch.epsilon)
-            shift[-len(gamma) :] = beta - mean * scale[-len(gamma) :]
+            channels = batch.gamma.shape[0]
+            scale[-channels:], shift[-channels:] = _scale_and_shift(batch)
         self.kernel = tf.Variable((kernel * scale).astype(np.float32), trainable=False)
         self.bias = tf.Variable(shift.astype(np.float32), trainable=False)
         self.stride, self.padding = convolution.strides, convolution.padding
@@ -112,6 +128,17 @@ class _NormedConvolution(tf.Module):
         if channels == x.shape[-1]:
             return self.instance(x)
         return tf.concat([self.instance(x[..., :channels]), x[..., channels:]], -1)
+
+
+def _scale_and_shift(norm):
+    """Return what a batch norm with frozen statistics multiplies by and adds."""
+    gamma, mean, variance = (
+        variable.numpy().astype(np.float64)
+        for variable in (norm.gamma, norm.moving_mean, norm.moving_variance)
+    )
+    beta = norm.beta.numpy().astype(np.float64) if norm.center else 0.0
+    scale = gamma / np.sqrt(variance + norm.epsilon)
+    return scale, beta - mean * scale
 
 
 def _copied(norm):

@@ -1,14 +1,16 @@
-"""The re-ID network: backbone, pooling and the classification head."""
+"""The re-ID network: backbone, pooling, neck and the classification head."""
 
 import keras
 import tensorflow as tf
 
 from tfipgan.errors import InputError
-from tfipgan.layers import batch_normalization
+from tfipgan.layers import GeneralizedMeanPooling, batch_normalization
 from tfipgan.models.resnet import ResNet
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+POOLINGS = ("avg", "gem")
+NECKS = ("none", "bnneck")
 
 
 @keras.saving.register_keras_serializable(package="tfipgan")
@@ -42,12 +44,7 @@ class ReidHead(keras.layers.Layer):
             dtype=self.dtype_policy,
         )
         self.norm = batch_normalization("norm", self.dtype_policy)
-        self.classifier = keras.layers.Dense(
-            num_classes,
-            kernel_initializer=keras.initializers.RandomNormal(stddev=0.001),
-            name="classifier",
-            dtype=self.dtype_policy,
-        )
+        self.classifier = _classifier(num_classes, self.dtype_policy)
 
     def build(self, input_shape):
         hidden = (input_shape[0], self.fc_units)
@@ -73,21 +70,65 @@ class ReidHead(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="tfipgan")
+class LinearHead(keras.layers.Layer):
+    """The classifier alone, without bias: what follows a neck (Luo et al. 2019).
+
+    Args:
+        num_classes: int, training identities N.
+        dtype: Keras's; "mixed_bfloat16" computes in bfloat16.
+
+    Input (batch, features), output logits float32 (batch, num_classes). It is called
+    as `ReidHead`, and has no dropout.
+    """
+
+    def __init__(self, num_classes, **kwargs):
+        super().__init__(**kwargs)
+        self.num_classes = num_classes
+        self.classifier = _classifier(num_classes, self.dtype_policy, use_bias=False)
+
+    def build(self, input_shape):
+        self.classifier.build(input_shape)
+        self.built = True
+
+    def call(self, inputs, training=False, dropout_noise=None):
+        return tf.cast(self.classifier(inputs), tf.float32)
+
+    def get_config(self):
+        return {**super().get_config(), "num_classes": self.num_classes}
+
+
+def _classifier(num_classes, dtype, use_bias=True):
+    return keras.layers.Dense(
+        num_classes,
+        use_bias=use_bias,
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.001),
+        name="classifier",
+        dtype=dtype,
+    )
+
+
+@keras.saving.register_keras_serializable(package="tfipgan")
 class ReidNetwork(keras.Model):
     """Identity classifier and feature extractor; frozen, it is the paper's D_sem.
 
     Args:
         num_classes: int, training identities N; None for descriptors only.
         depth, ibn, width: of `ResNet`.
-        fc_units, dropout: of `ReidHead`.
+        fc_units, dropout: of `ReidHead`; unused with a neck.
         mean, std: three floats each, of RGB values in [0, 1]; images are normalised
             inside, so that every caller feeds the same thing.
-        stride_first: of `ResNet`.
-        dtype: Keras's; "mixed_bfloat16" computes in bfloat16, but norms and the mean
-            over the last map in float32.
+        stride_first, last_stride: of `ResNet`.
+        pooling: "avg", or "gem" for `GeneralizedMeanPooling`.
+        neck: "none", or "bnneck" for batch norm without a shift after the pooling, and
+            the classifier alone after it (`LinearHead`).
+        dtype: Keras's; "mixed_bfloat16" computes in bfloat16, but norms, the neck and
+            the pooling of the last map in float32.
 
     Call: images float32 RGB (batch, height, width, 3) in [0, 1]; returns logits float32
     (batch, num_classes). `embed` returns descriptors.
+
+    Raises:
+        InputError: an unknown pooling or neck, or as `ResNet`.
     """
 
     def __init__(
@@ -101,45 +142,97 @@ class ReidNetwork(keras.Model):
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
         stride_first=False,
+        last_stride=2,
+        pooling="avg",
+        neck="none",
         **kwargs,
     ):
         # Images are normalised in float32; the backbone casts them.
         super().__init__(autocast=False, **kwargs)
+        for name, value, known in (
+            ("pooling", pooling, POOLINGS),
+            ("neck", neck, NECKS),
+        ):
+            if value not in known:
+                raise InputError(
+                    f"{name} is {value!r}, expected one of {', '.join(known)}"
+                )
         self.mean = tuple(mean)
         self.std = tuple(std)
         dtype = self.dtype_policy
         self.backbone = ResNet(
-            depth, ibn, width, stride_first, name="backbone", dtype=dtype
+            depth, ibn, width, stride_first, last_stride, name="backbone", dtype=dtype
         )
-        self.head = None
-        if num_classes is not None:
+        self.pooling = self.neck = self.head = None
+        if pooling == "gem":
+            self.pooling = GeneralizedMeanPooling(name="pooling")
+        if neck == "bnneck":
+            # In float32 whatever the precision: it makes the descriptor.
+            self.neck = batch_normalization("neck", "float32", center=False)
+        if num_classes is not None and neck == "bnneck":
+            self.head = LinearHead(num_classes, name="head", dtype=dtype)
+        elif num_classes is not None:
             self.head = ReidHead(
                 num_classes, fc_units, dropout, name="head", dtype=dtype
             )
         self.fc_units = fc_units
         self.dropout = dropout
 
+    @property
+    def backbone_variables(self):
+        """Trainable variables that come with weights: the backbone's, and GeM's p."""
+        return _trainable(self.backbone, self.pooling)
+
+    @property
+    def head_variables(self):
+        """Trainable variables of the layers that are new: the neck's and the head's."""
+        return _trainable(self.neck, self.head)
+
     def call(self, images, training=False, dropout_noise=None):
-        if self.head is None:
-            raise InputError(
-                "this network has no identity classifier, it gives descriptors only: "
-                "use `embed`, or give num_classes"
-            )
-        return self.head(
+        return self.classify(
             self.pool(images, training=training),
             training=training,
             dropout_noise=dropout_noise,
         )
 
     def pool(self, images, training=False):
-        """Return pool5: float32 (batch, feature_size), not normalised."""
+        """Return pool5: float32 (batch, feature_size), before a neck, of any length."""
         normalised = (images - tf.constant(self.mean)) / tf.constant(self.std)
         maps = self.backbone(normalised, training=training)
+        if self.pooling is not None:
+            return self.pooling(maps)
         return tf.reduce_mean(tf.cast(maps, tf.float32), axis=(1, 2))
 
+    def classify(self, features, training=False, dropout_noise=None):
+        """Return logits float32 (batch, num_classes) of what `pool` returned.
+
+        Raises:
+            InputError: the network has no classes.
+        """
+        if self.head is None:
+            raise InputError(
+                "this network has no identity classifier, it gives descriptors only: "
+                "use `embed`, or give num_classes"
+            )
+        return self.head(
+            self._after_neck(features, training),
+            training=training,
+            dropout_noise=dropout_noise,
+        )
+
+    def describe(self, features, training=False):
+        """Return the descriptor of what `pool` returned: after the neck, L2-normalised.
+
+        With `training` the neck takes the statistics of the batch.
+        """
+        return tf.math.l2_normalize(self._after_neck(features, training), axis=-1)
+
     def embed(self, images):
-        """Return the descriptor: pool5, L2-normalised, in inference mode."""
-        return tf.math.l2_normalize(self.pool(images), axis=-1)
+        """Return the descriptor of images, in inference mode: see `describe`."""
+        return self.describe(self.pool(images))
+
+    def _after_neck(self, features, training):
+        return features if self.neck is None else self.neck(features, training=training)
 
     def get_config(self):
         return {
@@ -154,4 +247,16 @@ class ReidNetwork(keras.Model):
             "mean": self.mean,
             "std": self.std,
             "stride_first": self.backbone.stride_first,
+            "last_stride": self.backbone.last_stride,
+            "pooling": "avg" if self.pooling is None else "gem",
+            "neck": "none" if self.neck is None else "bnneck",
         }
+
+
+def _trainable(*layers):
+    return [
+        variable
+        for layer in layers
+        if layer is not None
+        for variable in layer.trainable_variables
+    ]

@@ -20,6 +20,7 @@ BLOCK_COUNTS = {
 BOTTLENECK_DEPTHS = (50, 101)
 BOTTLENECK_EXPANSION = 4
 IBN_KINDS = (None, "a", "b")
+LAST_STRIDES = (1, 2)
 
 
 def _convolution(filters, kernel, stride, name, dtype):
@@ -153,18 +154,28 @@ class ResNet(keras.Model):
         ibn: None, "a" or "b".
         width: int, channels of conv1; 64 is the published network.
         stride_first: bool, of `ResidualUnit`.
+        last_stride: 1 or 2, the stride of conv5_x; with 1 its maps are as large as
+            those of conv4_x.
         dtype: Keras's; "mixed_bfloat16" computes in bfloat16, but norms in float32.
 
     Call: images float32 (batch, height, width, 3), normalised by the dataset's mean and
     deviation. Returns the feature map (batch, height / 32, width / 32, feature_size),
-    sizes rounded up, of the compute dtype. `feature_size` is 2048 for depth 50 and
-    width 64.
+    or / 16 with last_stride 1, sizes rounded up, of the compute dtype. `feature_size`
+    is 2048 for depth 50 and width 64.
 
     Raises:
-        InputError: an unknown depth or ibn.
+        InputError: an unknown depth, ibn or last_stride.
     """
 
-    def __init__(self, depth=50, ibn=None, width=64, stride_first=False, **kwargs):
+    def __init__(
+        self,
+        depth=50,
+        ibn=None,
+        width=64,
+        stride_first=False,
+        last_stride=2,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         if depth not in BLOCK_COUNTS:
             raise InputError(
@@ -172,10 +183,14 @@ class ResNet(keras.Model):
             )
         if ibn not in IBN_KINDS:
             raise InputError(f'ibn is {ibn!r}, expected None, "a" or "b"')
+        if last_stride not in LAST_STRIDES:
+            raise InputError(f"last_stride is {last_stride!r}, expected 1 or 2")
         self.depth = depth
         self.ibn = ibn
         self.width = width
         self.stride_first = stride_first
+        self.last_stride = last_stride
+        strides = (1, 2, 2, last_stride)
         bottleneck = depth in BOTTLENECK_DEPTHS
         expansion = BOTTLENECK_EXPANSION if bottleneck else 1
         self.feature_size = width * 8 * expansion
@@ -191,7 +206,7 @@ class ResNet(keras.Model):
         for stack, count in enumerate(BLOCK_COUNTS[depth]):
             filters = width * 2**stack
             for block in range(count):
-                stride = 2 if stack > 0 and block == 0 else 1
+                stride = strides[stack] if block == 0 else 1
                 self.blocks.append(
                     ResidualUnit(
                         filters,
@@ -223,6 +238,7 @@ class ResNet(keras.Model):
             "ibn": self.ibn,
             "width": self.width,
             "stride_first": self.stride_first,
+            "last_stride": self.last_stride,
         }
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
 from tfipgan.config import BackboneConfig, Config, load_config
 from tfipgan.config.sections import MOST_LAYERS
@@ -24,9 +25,7 @@ from tfipgan.runs.run import Run, create_run, open_run
 from tfipgan.weights import load_pytorch_state_dict
 from tfipgan.weights.checkpoints import save_checkpoint
 from tfipgan.weights.pytorch_files import read_state_dict
-
-# What torchvision and IBN-Net, and what torchreid, call the classifier.
-_CLASSIFIERS = ("fc.", "classifier.")
+from tfipgan.weights.reid_names import ReidState, split_reid_state
 
 logger = logging.getLogger(__name__)
 
@@ -119,12 +118,16 @@ def import_resnet(
     mean: Sequence[float] = BackboneConfig().mean,
     std: Sequence[float] = BackboneConfig().std,
     ignore: Sequence[str] = (),
+    last_stride: int = 2,
+    pooling: str = "avg",
+    neck: str = "none",
 ) -> Run:
     """Make a re-ID run, without a classifier, of a ResNet of torchvision or IBN-Net.
 
-    Depth, ibn and width are read off the names and shapes; the 1000-class head is left
-    out by name. `backbone.weights` of a training names the run; `extract` takes it as
-    it is.
+    Depth, ibn and width are read off the names and shapes; the classifier is left out
+    by name. Re-ID checkpoints have that ResNet within (`split_reid_state`); a log line
+    says what else their descriptors pass, and what of it is left out.
+    `backbone.weights` of a training names the run; `extract` takes it as it is.
 
     Args:
         path: the file, as `read_state_dict` takes it.
@@ -132,25 +135,36 @@ def import_resnet(
         image_size: (height, width) in pixels to extract features at.
         mean, std: of RGB values in [0, 1], that the network was trained with.
         ignore: beginnings of more names to leave out, such as another head's.
+        last_stride, pooling: of `BackboneConfig`; no file knows the first. GeM takes
+            the file's p, or 3.
+        neck: of `ReidConfig`; "bnneck" takes the file's.
 
     Raises:
-        InputError: not such a network; a name missing or unexpected; `out` is not
-            empty.
+        InputError: not such a network; a name missing or unexpected; a neck that is not
+            there, has a shift, or follows another layer; `out` is not empty.
     """
     require_new_folder(out)
-    state = read_state_dict(path)
+    parts = split_reid_state(path, read_state_dict(path), ignore)
+    state = parts.backbone
     width, _, _, _ = _shape(path, state, "conv1.weight", "a ResNet")
     backbone = BackboneConfig(
         depth=_depth(path, state),
         ibn=_ibn(state),
         width=width,
+        last_stride=last_stride,
+        pooling=pooling,
         mean=tuple(mean),
         std=tuple(std),
     )
     base = load_config("base")
-    reid = replace(base.reid, image_size=tuple(image_size))
+    reid = replace(base.reid, image_size=tuple(image_size), neck=neck)
     network = build_reid_network(backbone, reid, None)
-    _load(path, network.backbone, state, (*_CLASSIFIERS, *ignore))
+    _load(path, network.backbone, state, ignore)
+    if pooling == "gem":
+        _load_power(path, network.pooling, parts)
+    if neck == "bnneck":
+        _load_neck(path, network.neck, parts)
+    _tell_left_out(path, parts, pooling, neck)
     logger.info("ResNet-%d, ibn %s, width %d", backbone.depth, backbone.ibn, width)
     config = replace(base, backbone=backbone, reid=reid)
     return _write(path, out, "reid", config, {"network": network})
@@ -210,6 +224,78 @@ def _load(path, network, state, ignore):
         load_pytorch_state_dict(network, state, tuple(ignore))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def _load_power(path, pooling, parts: ReidState):
+    if not parts.powers:
+        logger.info("%s has no p of GeM: it is %g", path, float(pooling.p[0]))
+    for name, array in parts.powers.items():
+        value = _numbers(path, name, array, 1)
+        if value[0] <= 0:
+            raise InputError(f"{path}: {name} is {value[0]:g}, expected a p above 0")
+        pooling.p.assign(value)
+
+
+def _load_neck(path, neck, parts: ReidState):
+    if parts.embedding:
+        raise InputError(
+            f"{path} has another layer before its neck ({parts.embedding[0]}), which "
+            "a run has no place for: found --neck bnneck, expected none"
+        )
+    if not parts.necks:
+        raise InputError(
+            f"{path} has no neck (a batch norm such as bottleneck or feat_bn), found "
+            "--neck bnneck: give none, or a checkpoint that has one"
+        )
+    ((name, arrays),) = parts.necks.items()
+    size = neck.gamma.shape[0]
+    wanted = ("weight", "running_mean", "running_var")
+    missing = [f"{name}.{leaf}" for leaf in wanted if leaf not in arrays]
+    if missing:
+        raise InputError(f"{path} lacks {', '.join(missing)} of its neck")
+    # Not trained where it is made; only another network has one that is not 0.
+    shift = _numbers(path, f"{name}.bias", arrays.get("bias", np.zeros(size)), size)
+    if shift.any():
+        raise InputError(
+            f"{path} has a neck with a shift ({name}.bias is up to "
+            f"{abs(shift).max():.3g}), expected 0 as a neck here has it: leave the "
+            "neck out by --neck none"
+        )
+    for leaf, variable in zip(
+        wanted, (neck.gamma, neck.moving_mean, neck.moving_variance), strict=True
+    ):
+        variable.assign(_numbers(path, f"{name}.{leaf}", arrays[leaf], size))
+
+
+def _numbers(path, name, array, size):
+    array = np.asarray(array)
+    if array.shape not in ((size,), (1,) * (array.ndim if size == 1 else 0)):
+        raise InputError(
+            f"{path}: {name} is of shape {array.shape}, expected ({size},)"
+        )
+    if array.dtype.kind == "f" or array.dtype == tf.bfloat16.as_numpy_dtype:
+        values = array.astype(np.float32).reshape(size)
+        if np.isfinite(values).all():
+            return values
+    raise InputError(
+        f"{path}: {name} ({array.dtype}) is not of finite floats, as it should be"
+    )
+
+
+def _tell_left_out(path, parts: ReidState, pooling, neck):
+    """Warn of what the file's own descriptor passes and the run's does not."""
+    left_out = list(parts.embedding)
+    if pooling == "avg":
+        left_out += [f"{name} (--pooling gem takes it)" for name in parts.powers]
+    if neck == "none":
+        left_out += [f"{name} (--neck bnneck takes it)" for name in parts.necks]
+    if left_out:
+        logger.warning(
+            "%s has more between its last map and its descriptor, which is left out: "
+            "%s",
+            path,
+            ", ".join(left_out),
+        )
 
 
 def _write(path, out, kind, config: Config, networks, domains=None) -> Run:

@@ -2,7 +2,9 @@
 
 For a backbone both ways first settle the config (`resolve_weights`), because weights
 ask for the input and the stride position that they were trained with; then a network of
-that config takes them (`load_pretrained_backbone`), all of them or none.
+that config takes them (`load_pretrained_backbone`), all of them or none. What a run's
+weights were trained with has to stay (`last_stride` 1, `pooling` gem); the new config
+may add it, as the field does to ImageNet's weights.
 """
 
 import contextlib
@@ -32,6 +34,8 @@ KERAS_MEAN = (123.68 / 255, 116.779 / 255, 103.939 / 255)
 
 _ARCHITECTURE = ("depth", "ibn", "width")
 _INPUT = ("stride_first", "mean", "std")
+# Values that fit the weights of all networks, and make another network of them.
+_KEPT = {"last_stride": 1, "pooling": "gem"}
 
 logger = logging.getLogger(__name__)
 
@@ -44,19 +48,24 @@ def resolve_weights(config: BackboneConfig) -> BackboneConfig:
 
     Raises:
         InputError: `weights` is a path where no re-ID run is, or one of a run with
-            another depth, ibn or width.
+            another depth, ibn or width, or with a last_stride 1 or pooling gem that
+            the config has not.
     """
     if config.weights == "none":
         return config
     if config.weights == "imagenet":
         return dataclasses.replace(config, stride_first=True, mean=KERAS_MEAN)
     theirs = dataclasses.asdict(_open(config).config.backbone)
-    _require_same(config.weights, dataclasses.asdict(config), theirs, _ARCHITECTURE)
+    names = (*_ARCHITECTURE, *_kept(theirs))
+    _require_same(config.weights, dataclasses.asdict(config), theirs, names)
     return dataclasses.replace(config, **{name: theirs[name] for name in _INPUT})
 
 
 def load_pretrained_backbone(network: ReidNetwork, config: BackboneConfig) -> None:
     """Give the network's backbone the weights that `backbone.weights` names.
+
+    A run's p of GeM and its neck are taken where both networks have one; where the new
+    one alone has it, it stays as it is.
 
     Args:
         network: of the config that `resolve_weights` gave; its variables are made.
@@ -77,14 +86,18 @@ def load_pretrained_backbone(network: ReidNetwork, config: BackboneConfig) -> No
         names = (*_ARCHITECTURE, "stride_first", "mean")  # any std can be folded in
         _require_same(name, ours, theirs, names)
         values = _from_keras(network, _fetch(config.depth))
+        variables = named_weights(network.backbone)
     else:
         name = config.weights
         run = _open(config)
         theirs = dataclasses.asdict(run.config.backbone)
-        _require_same(name, ours, theirs, (*_ARCHITECTURE, *_INPUT))
-        source = named_weights(load_reid_network(run).backbone)
-        values = {key: variable.numpy() for key, variable in source.items()}
-    assign_all(named_weights(network.backbone), values, f"backbone.weights: {name}")
+        names = (*_ARCHITECTURE, *_INPUT, *_kept(theirs))
+        _require_same(name, ours, theirs, names)
+        source = load_reid_network(run)
+        variables = _in_common(network, source)
+        theirs = _in_common(source, network)
+        values = {key: variable.numpy() for key, variable in theirs.items()}
+    assign_all(variables, values, f"backbone.weights: {name}")
     logger.info("the backbone starts from %s", name)
 
 
@@ -132,6 +145,25 @@ def _open(config: BackboneConfig) -> Run:
             f"backbone.weights: {error}; it may also be none, or imagenet for a "
             "network that Keras has weights of"
         ) from error
+
+
+def _kept(theirs):
+    """Return the names of the values that the weights of a run ask of a new config."""
+    return [name for name, value in _KEPT.items() if theirs[name] == value]
+
+
+def _in_common(network: ReidNetwork, other: ReidNetwork) -> dict:
+    """Return the backbone's variables, and p and the neck's if both networks have them.
+
+    Of the other's backbone nothing is asked: what doesn't fit is an error later.
+    """
+    there = named_weights(other)
+    return {
+        name: variable
+        for name, variable in named_weights(network).items()
+        if name.startswith("backbone.")
+        or (name in there and name.startswith(("pooling.", "neck.")))
+    }
 
 
 def _require_same(source, ours, theirs, names):

@@ -67,8 +67,8 @@ class ReidTraining(keras.Model):
     def compile(self, backbone_optimizer, head_optimizer, **kwargs):
         """Set both optimisers, make their slots; call it in the strategy's scope."""
         super().compile(**kwargs)
-        backbone_optimizer.build(self.network.backbone.trainable_variables)
-        head_optimizer.build(self.network.head.trainable_variables)
+        backbone_optimizer.build(self.network.backbone_variables)
+        head_optimizer.build(self.network.head_variables)
         self.backbone_optimizer = backbone_optimizer
         self.head_optimizer = head_optimizer
 
@@ -90,8 +90,8 @@ class ReidTraining(keras.Model):
             fraction.
         """
         parts = (
-            (self.backbone_optimizer, self.network.backbone.trainable_variables),
-            (self.head_optimizer, self.network.head.trainable_variables),
+            (self.backbone_optimizer, self.network.backbone_variables),
+            (self.head_optimizer, self.network.head_variables),
         )
         with tf.GradientTape() as tape:
             logits = self.network(

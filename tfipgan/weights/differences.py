@@ -72,6 +72,8 @@ def _facts(shapes: Shapes) -> dict:
             "ibn {}": ibn,
             "width {}": size("stem.kernel", -1),
             "{} identities": size("head.classifier.kernel", -1),
+            "pooling {}": "gem" if "pooling.p" in shapes else "avg",
+            "neck {}": "bnneck" if "neck.gamma" in shapes else "none",
             "{} values before the classifier": size("head.embedding.kernel", -1),
         }
     return {}

@@ -9,7 +9,7 @@ from tfipgan.weights.differences import describe_differences
 
 # What the layers of this project call their variables. Dense layers keep theirs under
 # other attributes in Keras 3, so they are asked for by name and not looked up.
-_LEAVES = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
+_LEAVES = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance", "p")
 _SHOWN = 3
 
 
