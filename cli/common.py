@@ -1,5 +1,6 @@
 """What the commands share: their options, and the set-up of logging and TensorFlow."""
 
+import codecs
 import contextlib
 import functools
 import logging
@@ -132,6 +133,19 @@ def training_options(command):
         "--resume", is_flag=True, help="Go on with the run in --out, if there is one."
     )
     return devices(cache(resume(command)))
+
+
+def write_any_name():
+    """Let stdout take every path: as the bytes it has, else with escapes."""
+
+    def replace(error):
+        try:
+            return codecs.lookup_error("surrogateescape")(error)
+        except UnicodeEncodeError:
+            return codecs.backslashreplace_errors(error)
+
+    codecs.register_error("tfipgan-path", replace)
+    sys.stdout.reconfigure(errors="tfipgan-path")
 
 
 def set_up_logging():

@@ -88,5 +88,5 @@ def write_tables(out: Path, results: Sequence[Mapping], experiment: Experiment) 
         ("tables.md", tables),
     ):
         with written_aside(out / name) as aside:
-            aside.write_text(text, encoding="utf-8")
+            aside.write_text(text, encoding="utf-8", errors="backslashreplace")
     return tables
