@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from tfipgan.config import Config, load_config
+from tfipgan.config.keras_settings import keras_floatx
 from tfipgan.data.filenames import EXAMPLE_PATTERN, FORMATS
 
 FOLDER = click.Path(path_type=Path)
@@ -158,7 +159,12 @@ def set_up_logging():
 
 
 def set_up_tensorflow(threads: int | None) -> None:
-    """Import TensorFlow without its chatter and bound its threads."""
+    """Import TensorFlow without its chatter and bound its threads.
+
+    Raises:
+        ConfigError: Keras is set to another backend.
+    """
+    floatx = keras_floatx()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Several commands may share a GPU, as the demo's do.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
@@ -167,6 +173,10 @@ def set_up_tensorflow(threads: int | None) -> None:
 
         # Devices are looked for here, with more chatter on machines without a GPU.
         tf.config.list_physical_devices()
+        if floatx != "float32":
+            import keras
+
+            keras.backend.set_floatx("float32")
     if threads is not None:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
