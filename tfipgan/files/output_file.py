@@ -1,5 +1,6 @@
 """Output that is either whole or not there, and never on top of another."""
 
+import errno
 import os
 import re
 import shutil
@@ -8,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tfipgan.errors import InputError
+
+# What a disk answers that lacks a call.
+UNSUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 _LEFTOVER = re.compile(r"\.(?P<name>.+)\.\d+\.(?P<kind>tmp|old)")
 
@@ -94,10 +98,14 @@ def remove_folder(path: Path) -> None:
 
 
 def sync(path: str | os.PathLike) -> None:
-    """Wait until a file or folder is on the disk."""
+    """Wait until a file or folder is on the disk; a folder where the disk can do it."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        # Disks of VirtualBox, SMB and some of FUSE keep no folders of their own.
+        if error.errno not in UNSUPPORTED or not os.path.isdir(path):
+            raise
     finally:
         os.close(descriptor)
 
