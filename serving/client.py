@@ -4,7 +4,9 @@ It needs no TensorFlow, and asks any server that speaks the protocol: the stock
 `tensorflow_model_server` or `tfipgan serve`.
 """
 
+import ipaddress
 import logging
+import os
 import re
 import threading
 from collections.abc import Mapping, Sequence
@@ -29,6 +31,8 @@ MAX_REPLY_BYTES = 2**28
 _FIRST_PAUSE = 0.5  # seconds; doubled before each further try
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.%\w]+\]|[^\s:/\[\]]+):([0-9]{1,5})")
 _CODES = grpc.StatusCode
+# As gRPC looks for them.
+_PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")
 # Predict changes nothing on the server, so that it may be asked again even where it
 # may have answered already. The queue of a server that batches is full for moments.
 _RETRIED = (_CODES.UNAVAILABLE, _CODES.DEADLINE_EXCEEDED, _CODES.RESOURCE_EXHAUSTED)
@@ -82,6 +86,9 @@ class Client:
             ("grpc.initial_reconnect_backoff_ms", 200),
             ("grpc.max_reconnect_backoff_ms", 2000),
         ]
+        if is_near(self.server):
+            # No proxy knows what listens on this machine.
+            options.append(("grpc.enable_http_proxy", 0))
         if credentials is None:
             self._channel = grpc.insecure_channel(self.server, options)
         else:
@@ -231,6 +238,7 @@ class Client:
             timeout=self._timeout,
             tries=tries,
             answered=bool(self.versions),
+            proxy=_proxy(self.server),
         )
         if error.code() != _CODES.NOT_FOUND:
             return failure(error, attempt)
@@ -251,6 +259,24 @@ class Client:
             f"model {model} at {self.server} answered with {array.dtype} of shape "
             f"{array.shape}; {expected(model)}"
         )
+
+
+def is_near(server: str) -> bool:
+    """Whether an address is of this machine: its loopback, or a unix socket."""
+    if server.startswith("unix:"):
+        return True
+    host = server.rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _proxy(server: str) -> str | None:
+    """Return the variable that gives gRPC a proxy for a server, or None."""
+    if is_near(server):
+        return None
+    return next((name for name in _PROXIES if os.environ.get(name)), None)
 
 
 def _address(server: str) -> str:

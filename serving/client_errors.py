@@ -32,6 +32,7 @@ class Attempt:
       tls, label, timeout: as they were given.
       tries: made.
       answered: whether the server has answered before.
+      proxy: the environment's variable that gives gRPC a proxy for it, or None.
     """
 
     model: str
@@ -41,6 +42,7 @@ class Attempt:
     timeout: float
     tries: int
     answered: bool
+    proxy: str | None = None
 
     @property
     def where(self) -> str:
@@ -52,6 +54,12 @@ def failure(error: grpc.RpcError, attempt: Attempt) -> Exception:
     code, where = error.code(), attempt.where
     told = short(error.details() or code.name)
     tried = f" ({attempt.tries} tries)" if attempt.tries > 1 else ""
+    by_proxy = ""
+    if attempt.proxy is not None and not attempt.answered:
+        by_proxy = (
+            f"; {attempt.proxy} is set, so a proxy was asked: if it doesn't lead there, "
+            "put the host into no_proxy"
+        )
     if is_too_large(error):
         return TooLargeError(f"{where}: {told}")
     if code == _CODES.INVALID_ARGUMENT and "version label" in told:
@@ -76,12 +84,12 @@ def failure(error: grpc.RpcError, attempt: Attempt) -> Exception:
         return ServerError(
             f"no gRPC server answers at {attempt.server} {tls}{tried}: {told}; start "
             "one (tfipgan serve, or TensorFlow Serving), or check host, port (8500 "
-            "is usual; 8501 is REST) and --tls"
+            f"is usual; 8501 is REST) and --tls{by_proxy}"
         )
     if code == _CODES.DEADLINE_EXCEEDED:
         return ServerError(
             f"{where} gave no answer within {attempt.timeout:g} s{tried}: give a "
-            "longer --timeout or a smaller --batch-size"
+            f"longer --timeout or a smaller --batch-size{by_proxy}"
         )
     if code == _CODES.RESOURCE_EXHAUSTED:
         return ServerError(
