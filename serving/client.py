@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import threading
+import urllib.request
 from collections.abc import Mapping, Sequence
 
 import grpc
@@ -21,6 +22,7 @@ from tfipgan.serving.client_errors import (
     ServerError,
     expected,
     failure,
+    is_certificate,
     is_too_large,
     not_there,
 )
@@ -51,6 +53,7 @@ class Client:
         timeout: seconds for one try.
         retries: further tries where the server is not there, too late or too busy.
         credentials: of TLS, from `grpc.ssl_channel_credentials`; None for no TLS.
+        tls_name: that the server's certificate must have; None is the server's host.
 
     Attributes:
         versions: {model: version} of what has answered.
@@ -68,6 +71,7 @@ class Client:
         timeout: float = 60.0,
         retries: int = 3,
         credentials: grpc.ChannelCredentials | None = None,
+        tls_name: str | None = None,
     ):
         if version is not None and label is not None:
             raise ConfigError("both a version and a label; expected one of them")
@@ -75,7 +79,7 @@ class Client:
         self.versions: dict[str, int] = {}
         self._version, self._label = version, label
         self._timeout, self._retries = timeout, retries
-        self._tls = credentials is not None
+        self._tls, self._tls_name = credentials is not None, tls_name
         self._lock = threading.Lock()
         self._closed = threading.Event()
         options = [
@@ -86,6 +90,8 @@ class Client:
             ("grpc.initial_reconnect_backoff_ms", 200),
             ("grpc.max_reconnect_backoff_ms", 2000),
         ]
+        if tls_name is not None:
+            options.append(("grpc.ssl_target_name_override", tls_name))
         if is_near(self.server):
             # No proxy knows what listens on this machine.
             options.append(("grpc.enable_http_proxy", 0))
@@ -209,7 +215,8 @@ class Client:
             try:
                 return self._predict(request, timeout=self._timeout)
             except grpc.RpcError as error:
-                again = error.code() in _RETRIED and not is_too_large(error)
+                lasting = is_too_large(error) or is_certificate(error)
+                again = error.code() in _RETRIED and not lasting
                 # A wait that ends early: the client was closed.
                 if not again or tries > self._retries or self._closed.wait(pause):
                     raise self._failure(error, model, tries) from None
@@ -238,6 +245,7 @@ class Client:
             timeout=self._timeout,
             tries=tries,
             answered=bool(self.versions),
+            tls_name=self._tls_name,
             proxy=_proxy(self.server),
         )
         if error.code() != _CODES.NOT_FOUND:
@@ -274,7 +282,9 @@ def is_near(server: str) -> bool:
 
 def _proxy(server: str) -> str | None:
     """Return the variable that gives gRPC a proxy for a server, or None."""
-    if is_near(server):
+    listed = os.environ.get("no_grpc_proxy") or os.environ.get("no_proxy", "")
+    host = server.rpartition(":")[0]
+    if is_near(server) or urllib.request.proxy_bypass_environment(host, {"no": listed}):
         return None
     return next((name for name in _PROXIES if os.environ.get(name)), None)
 

@@ -237,3 +237,10 @@ def test_a_proxy_on_the_way_is_named(proxy):
     assert "10.0.0.1:1" in line and "\n" not in line
     assert "; http_proxy is set, so a proxy was asked: if it" in line
     assert line.endswith("put the host into no_proxy")
+
+
+def test_a_host_that_no_proxy_is_asked_for(proxy, monkeypatch):
+    assert client_module._proxy("serving.example.com:1") == "http_proxy"
+    monkeypatch.setenv("no_proxy", "10.0.0.2, example.com")
+    assert client_module._proxy("serving.example.com:1") is None
+    assert client_module._proxy("10.0.0.1:1") == "http_proxy"
