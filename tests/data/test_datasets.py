@@ -469,3 +469,17 @@ def test_a_target_takes_every_image_that_has_a_camera():
         camera_samples([*samples, Sample("c", 1, NO_CAMERA)])
     with pytest.raises(InputError, match="no image"):
         camera_samples([])
+
+
+def test_a_closed_folder_beside_the_images_is_no_dataset(tmp_path, monkeypatch):
+    (tmp_path / "lost+found").mkdir()
+    is_file = Path.is_file
+
+    def closed(path):
+        if path.parent.name == "lost+found":
+            raise PermissionError(13, "Permission denied", str(path))
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", closed)
+    with pytest.raises(InputError, match="no split folders found"):
+        read_dataset(tmp_path)

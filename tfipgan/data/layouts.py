@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from re import Pattern
@@ -294,9 +295,11 @@ def _raise_if_nested(root: Path) -> None:
     """Says which subfolder is the dataset, if one is: CUHK03-NP has two of them."""
     inside = []
     for child in sorted(root.iterdir()):
-        if child.is_dir() and not child.name.startswith("."):
-            if _has_lists(child) or len(_split_folders(child, {})) >= 2:
-                inside.append(str(child))
+        # One that this user may not look into, such as lost+found, is none to give.
+        with suppress(PermissionError):
+            if child.is_dir() and not child.name.startswith("."):
+                if _has_lists(child) or len(_split_folders(child, {})) >= 2:
+                    inside.append(str(child))
     if inside:
         raise InputError(
             f"{root} holds no split folders itself, but a dataset in "
