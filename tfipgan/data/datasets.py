@@ -273,10 +273,13 @@ def _listed_samples(layout: Layout, split: str) -> tuple[Sample, ...]:
                 f"{' and '.join(LISTS[split])} (an empty file if there is nothing)"
             )
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            # As Windows may write it: a byte order mark, and its own slashes.
+            text = path.read_text(encoding="utf-8-sig").replace("\\", "/")
         except UnicodeDecodeError:
-            raise InputError(f"{path} is not text; expected MSMT17's list") from None
-        for number, line in enumerate(lines, start=1):
+            raise InputError(
+                f"{path} is not text in UTF-8; expected MSMT17's list"
+            ) from None
+        for number, line in enumerate(text.splitlines(), start=1):
             if not line.strip():
                 continue
             name, _, label = line.strip().rpartition(" ")

@@ -202,7 +202,7 @@ def _read(
     if not path.is_file():
         raise InputError(f"{path} not found; expected a run folder's {path.name}")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_bytes())
         if not isinstance(content, dict) or not isinstance(content.get(name), list):
             raise ValueError(f"no list {name!r} in it")
         check(content[name])

@@ -302,7 +302,7 @@ def _about_run(run, checkpoints: Path) -> dict:
         "imported": run.imported,
         "checkpoint": intact_checkpoint(checkpoints).name,
         "versions": versions,
-        "trained_with": json.loads((run.path / "run.json").read_text()),
+        "trained_with": json.loads((run.path / "run.json").read_bytes()),
         "metrics": read_metrics(run.path / "metrics.jsonl")[-METRICS_KEPT:],
         "config": to_dict(run.config),
     }
