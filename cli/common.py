@@ -16,10 +16,22 @@ import click
 from tfipgan.config import Config, load_config
 from tfipgan.config.keras_settings import keras_floatx
 from tfipgan.data.filenames import EXAMPLE_PATTERN, FORMATS
+from tfipgan.errors import InputError
+from tfipgan.files.output_file import require_short_name
 
 FOLDER = click.Path(path_type=Path)
-# A file to write: a folder in its place would be noticed after the work only.
-NEW_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+# A file to write: a folder in its place, or too long a name, would be noticed after
+# the work only.
+class _NewFile(click.Path):
+    def convert(self, value, parameter, context):
+        path = super().convert(value, parameter, context)
+        require_short_name(path)
+        return path
+
+
+NEW_FILE = _NewFile(path_type=Path, dir_okay=False)
 
 
 def config_options(command):
@@ -134,6 +146,17 @@ def training_options(command):
         "--resume", is_flag=True, help="Go on with the run in --out, if there is one."
     )
     return devices(cache(resume(command)))
+
+
+def require_working_folder():
+    """Raise InputError if the folder that paths start from is gone."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise InputError(
+            f"the working folder can't be used ({error.strerror}); it may have been "
+            "removed: cd into one that is there"
+        ) from error
 
 
 def write_any_name():

@@ -92,7 +92,10 @@ def evaluate(
     from tfipgan.data.output_place import common_folder, require_outside
     from tfipgan.evaluation import FeatureSet
     from tfipgan.evaluation.metrics import evaluate_in_detail, evaluate_ranking
+    from tfipgan.files.output_file import require_short_name
 
+    if figures is not None:
+        require_short_name(figures)
     given = {"model": model, "data": data, "query": query, "gallery": gallery}
     names = {name for name, value in given.items() if value is not None}
     if names == {"query", "gallery"}:

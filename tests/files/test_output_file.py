@@ -6,9 +6,11 @@ import stat
 
 import pytest
 
+from tfipgan.errors import InputError
 from tfipgan.files.output_file import (
     folder_written_aside,
     require_new_file,
+    require_new_folder,
     written_aside,
 )
 from tfipgan.files.partial_output import PartialOutput
@@ -54,3 +56,34 @@ def test_what_is_not_passed_over(failing, tmp_path, is_kind, code):
         with pytest.raises(OSError), written_aside(tmp_path / "b") as b:
             b.touch()
         assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_named(tmp_path, code):
+    """The system names no file where a write fails."""
+    for writing in (written_aside, folder_written_aside):
+        with pytest.raises(OSError) as failure, writing(tmp_path / "out"):
+            raise OSError(code, "full")
+        assert failure.value.filename == str(tmp_path / "out")
+    part = PartialOutput(tmp_path / "out", {"images": "i"}, require_new_file)
+    with pytest.raises(OSError) as failure, part:
+        raise OSError(code, "full")
+    assert failure.value.filename == str(tmp_path / "out.part")
+
+
+def test_other_errors_keep_their_words(tmp_path):
+    for error in (OSError(errno.ENOSPC, "full", "there"), OSError(errno.EIO, "x")):
+        before = error.filename
+        with pytest.raises(OSError) as failure, written_aside(tmp_path / "out"):
+            raise error
+        assert failure.value.filename == before
+
+
+def test_a_name_that_leaves_no_room(tmp_path):
+    longest = 255 - len("..4194304.tmp")
+    for letter, count in (("n", longest), ("ü", longest // 2)):
+        require_new_file(tmp_path / (letter * count))
+        require_new_folder(tmp_path / (letter * count))
+        for require in (require_new_file, require_new_folder):
+            with pytest.raises(InputError, match=f"at most {longest}: shorten it"):
+                require(tmp_path / (letter * (count + 1)))

@@ -92,3 +92,50 @@ def test_stdout_that_lacks_a_letter(tiny_world, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert b"\\u6771\\u4eac: market1501" in done.stdout
+
+
+LONG = "n" * 250
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["evaluate", "--query", "q", "--gallery", "g", "--json"],
+     ["evaluate", "--query", "q", "--gallery", "g", "--figures"],
+     ["extract", "--model", "m", "--images", "i", "--out"],
+     ["query", "extract", "i", "--out"],
+     ["train-reid", "--config", "synthetic/ipgan", "--data", "d", "--out"]],
+)  # fmt: skip
+def test_a_long_name_is_found_first(refused, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    line = refused(1, *words, tmp_path / LONG)
+    assert line == f"{LONG} is a name of 250 bytes, expected at most 242: shorten it"
+
+
+def test_a_long_name_of_a_translation_is_found_first(
+    refused, tiny_world, tmp_path, monkeypatch
+):
+    data = shutil.copytree(tiny_world / "source" / "bounding_box_train", tmp_path / "a")
+    (tmp_path / "dataset.yaml").write_text(
+        "train: a\npattern: (?P<person>[0-9]+)_c(?P<camera>[0-9])\n"
+    )
+    first = sorted(data.iterdir())[0]
+    first.rename(data / f"0001_c1_{'n' * 240}.jpg")
+    line = refused(
+        1, "translate", "--method", "colour-map", "--source", tmp_path,
+        "--target", tiny_world / "target", "--out", tmp_path / "out", "--no-progress",
+    )  # fmt: skip
+    assert "_to_c3.jpg is a name of 258 bytes, expected at most 255" in line
+    assert sorted(os.listdir(tmp_path)) == ["a", "dataset.yaml"]
+
+
+def test_a_working_folder_that_is_gone(tmp_path):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    code = "import os, sys; os.rmdir(os.getcwd()); os.execv(sys.argv[1], sys.argv[1:])"
+    words = [sys.executable, "-c", code, sys.executable, "-m", "tfipgan.cli"]
+    done = subprocess.run(
+        [*words, "inspect", "data"],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: the working folder can't be used (No such")
