@@ -82,8 +82,8 @@ def failure(error: grpc.RpcError, attempt: Attempt) -> Exception:
         )
     if code == _CODES.UNAVAILABLE and attempt.answered:
         return ServerError(
-            f"the server at {attempt.server} stopped answering{tried}: {told}; what "
-            "was written before is whole: start the server again, then this command"
+            f"the server at {attempt.server} stopped answering{tried}: {told}; start "
+            "the server again, then this command"
         )
     if code == _CODES.UNAVAILABLE and _OTHER_NAME.search(told):
         return ServerError(

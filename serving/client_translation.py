@@ -12,6 +12,7 @@ from tfipgan.files.output_file import (
     written_aside,
 )
 from tfipgan.serving.client import Client
+from tfipgan.serving.client_errors import ServerError
 from tfipgan.serving.client_files import query_files
 
 # Before the first answer tells how many cameras the target has.
@@ -75,16 +76,24 @@ def translate_files(
             return batch_size
         return max(1, batch_size // len(writer.cameras or range(_CAMERAS_GUESSED)))
 
-    there = query_files(
-        samples,
-        ask,
-        lambda sample, row: writer.write(names[sample.path], row),
-        at_once,
-        wanted=lambda s: not writer.has(names[s.path]),
-        in_flight=in_flight,
-        skip_unreadable=skip_unreadable,
-        progress=progress,
-    )
+    try:
+        there = query_files(
+            samples,
+            ask,
+            lambda sample, row: writer.write(names[sample.path], row),
+            at_once,
+            wanted=lambda s: not writer.has(names[s.path]),
+            in_flight=in_flight,
+            skip_unreadable=skip_unreadable,
+            progress=progress,
+        )
+    except ServerError as error:
+        if not writer.written:
+            raise
+        raise ServerError(
+            f"{error}; {writer.written} files are written and whole: --resume leaves "
+            "them out"
+        ) from error
     return writer.written, there
 
 
