@@ -253,7 +253,7 @@ def test_nothing_is_promised_where_nothing_is_written(
         client.extract([b"a"])
         running.kill()
         for ask in (
-            lambda: extract_files(client, samples),
+            lambda: client_files.extract_files(client, samples),
             lambda: client_translation.translate_files(
                 client, samples, tmp_path / "images", tmp_path / "out", 2
             ),
