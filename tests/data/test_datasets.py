@@ -501,3 +501,31 @@ def test_lists_as_windows_writes_them(tmp_path):
     )
     with pytest.raises(InputError, match="line 1: .*expected a line like"):
         read_dataset(root)
+
+
+def test_a_folder_for_each_person(tmp_path):
+    """As prepared for PyTorch's ImageFolder: train_all is train and val together."""
+    by_person = {
+        f"{new}/{name.split('_')[0]}": [name]
+        for old, new in (
+            ("bounding_box_train", "train_all"),
+            ("query", "query"),
+            ("bounding_box_test", "gallery"),
+        )
+        for name in MARKET[old]
+    }
+    by_person |= {"train/0002": ["0002_c1s1_000451_03.jpg"]}
+    by_person |= {"val/0007": ["0007_c2s1_000051_01.jpg"]}
+    data = read_dataset(make(tmp_path / "by_person", by_person))
+    flat = read_dataset(make(tmp_path / "flat", MARKET))
+    assert data.format == "market1501"
+    for split in ("train", "query", "gallery"):
+        assert sorted(labels(getattr(data, split))) == sorted(
+            labels(getattr(flat, split))
+        )
+
+
+def test_folders_of_something_else_are_not_read(tmp_path):
+    make(tmp_path, {**MARKET, "query": [], "query/0009": ["0003_c1s1_000001_00.jpg"]})
+    with pytest.raises(InputError, match="images found for split query; .*0009/0003"):
+        read_dataset(tmp_path)

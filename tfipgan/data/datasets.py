@@ -32,6 +32,8 @@ from tfipgan.data.layouts import (
 )
 from tfipgan.errors import ConfigError, InputError, shorten, shorten_name
 
+# A folder for each person, as PyTorch's ImageFolder wants it.
+_OF_PERSON = re.compile(r"([^/_]+)/\1_[^/]*")
 _LABEL = re.compile("[0-9]{1,18}")
 
 logger = logging.getLogger(__name__)
@@ -67,11 +69,12 @@ def read_dataset(
     """Reads a dataset's splits.
 
     Read are MSMT17 by its list files, any other by split folders:
-    bounding_box_train, query, bounding_box_test, or train, query, gallery, or as a
-    `dataset.yaml` in the root names them (keys format, pattern, train, query,
-    gallery). If only the train split is asked for, a folder of images without split
-    folders is read as that split. A pattern is searched for in the path below the
-    split's folder, subfolders included.
+    bounding_box_train, query, bounding_box_test, or train_all or train, query, gallery,
+    or as a `dataset.yaml` in the root names them (keys format, pattern, train, query,
+    gallery). A split's images are in its folder, or all in folders of one person each:
+    0002/0002_c1s1_000451_03.jpg. If only the train split is asked for, a folder of
+    images without split folders is read as that split. A pattern is searched for in
+    the path below the split's folder, subfolders included.
 
     Args:
       root: the dataset's folder.
@@ -118,6 +121,8 @@ def read_with_doubts(
         samples = _listed_samples(layout, split)
     else:
         files = image_files(folder, recursive)
+        if not files.names and all(map(_OF_PERSON.fullmatch, files.below)):
+            files = image_files(folder, True)
         samples = _parse(files.names, folder, layout.format, layout.pattern)
         doubts = _doubts(files, layout.pattern)
     if not samples:

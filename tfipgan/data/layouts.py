@@ -24,7 +24,7 @@ SPLITS = ("train", "query", "gallery")
 SETTINGS_FILE = "dataset.yaml"
 
 _FOLDERS = {
-    "train": ("bounding_box_train", "train"),
+    "train": ("bounding_box_train", "train_all", "train"),
     "query": ("query",),
     "gallery": ("bounding_box_test", "gallery"),
 }
@@ -309,6 +309,7 @@ def _raise_if_nested(root: Path) -> None:
 
 def _expected_folders() -> str:
     return (
-        "expected bounding_box_train, query and bounding_box_test, or train, query "
-        f"and gallery, or MSMT17's list files, or a {SETTINGS_FILE} that names folders"
+        "expected bounding_box_train, query and bounding_box_test, or train_all or "
+        f"train, query and gallery, or MSMT17's list files, or a {SETTINGS_FILE} that "
+        "names folders"
     )
