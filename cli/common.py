@@ -109,7 +109,7 @@ def skip_option(listed):
     return click.option(
         "--skip-unreadable",
         is_flag=True,
-        help=f"Leave out images that can't be read; {listed}.",
+        help=f"Leave out images that can't be read, or whose names can't; {listed}.",
     )
 
 

@@ -82,7 +82,10 @@ def train_reid(
     chief = worker_share().index == 0
     if chief and not resume:
         require_new_folder(out, RESUME)
-    dataset = read_dataset(data, format=format, pattern=pattern, splits=("train",))
+    misnamed = {} if skip_unreadable else None
+    dataset = read_dataset(
+        data, format=format, pattern=pattern, splits=("train",), misnamed=misnamed
+    )
     samples = (camera_samples if by_camera else training_samples)(dataset)
     reading = {"skip": skip_unreadable, "progress": progress}
     translated_samples, left_out = None, {}
@@ -92,7 +95,12 @@ def train_reid(
         translated_samples, left_out = readable_as_listed(
             translated,
             training_samples(
-                read_images(translated, format=dataset.format, pattern=dataset.pattern)
+                read_images(
+                    translated,
+                    format=dataset.format,
+                    pattern=dataset.pattern,
+                    misnamed=misnamed,
+                )
             ),
             contents=verify_contents,
             **reading,
@@ -106,7 +114,7 @@ def train_reid(
         samples,
         out,
         translated=translated_samples,
-        left_out=left_out,
+        left_out={**left_out, **(misnamed or {})},
         devices=devices,
         cache_gib=cache_gib,
         resume=resume,

@@ -117,10 +117,14 @@ def translate(
     require_new_output(out, require_new_folder)
     reading = {"skip": skip_unreadable, "progress": progress}
     made_of = _of_run(model) if method == "gan" else None
-    samples, root = _source_images(source, format, pattern)
+    misnamed = {} if skip_unreadable else None
+    samples, root = _source_images(source, format, pattern, misnamed)
     samples, left_out = readable_as_listed(root, samples, **reading)
+    left_out |= misnamed or {}
     if made_of is None:
-        theirs, their_root = _target_images(target, target_format, target_pattern)
+        theirs, their_root = _target_images(
+            target, target_format, target_pattern, {} if skip_unreadable else None
+        )
         theirs, _ = readable_as_listed(their_root, theirs, **reading)
         made_of = _of_colours(samples, theirs, image_size)
     translator, settings, named = made_of
@@ -179,30 +183,35 @@ def _of_colours(source, target, image_size):
     return fit_colour_map(source, target, size), TranslationConfig(), named
 
 
-def _source_images(source, format, pattern):
+def _source_images(source, format, pattern, misnamed=None):
     """Return a dataset's training samples and the folder that they are below."""
     from tfipgan.data.datasets import training_samples
 
-    samples, root = _training_images(source, format, pattern)
+    samples, root = _training_images(source, format, pattern, misnamed)
     return training_samples(samples), root
 
 
-def _target_images(target, format, pattern):
+def _target_images(target, format, pattern, misnamed):
     """As `_source_images`, of a dataset that needs no identities."""
     from tfipgan.data.datasets import camera_samples
 
-    samples, root = _training_images(target, format, pattern)
+    samples, root = _training_images(target, format, pattern, misnamed)
     return camera_samples(samples), root
 
 
-def _training_images(dataset, format, pattern):
+def _training_images(dataset, format, pattern, misnamed):
     from tfipgan.data.datasets import read_split
     from tfipgan.data.layouts import find_layout
 
     layout = find_layout(
-        dataset, format=format, pattern=pattern, splits=("train",), flat=True
+        dataset,
+        format=format,
+        pattern=pattern,
+        splits=("train",),
+        flat=True,
+        skip=misnamed is not None,
     )
-    return read_split(layout, "train"), layout.folders["train"]
+    return read_split(layout, "train", misnamed), layout.folders["train"]
 
 
 def _verify(folder, options):
@@ -214,7 +223,10 @@ def _verify(folder, options):
     differences, sources = [], None
     if options["source"] is not None:
         samples, root = _source_images(
-            options["source"], options["format"], options["pattern"]
+            options["source"],
+            options["format"],
+            options["pattern"],
+            {} if options["skip_unreadable"] else None,
         )
         sources = {os.path.relpath(s.path, root): s.path for s in samples}
     if options["model"] is not None:

@@ -1,5 +1,6 @@
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -529,3 +530,31 @@ def test_folders_of_something_else_are_not_read(tmp_path):
     make(tmp_path, {**MARKET, "query": [], "query/0009": ["0003_c1s1_000001_00.jpg"]})
     with pytest.raises(InputError, match="images found for split query; .*0009/0003"):
         read_dataset(tmp_path)
+
+
+def test_a_stray_name_is_left_out_where_that_is_asked_for(tmp_path, caplog):
+    """The copy of a file manager, among names of a known format."""
+    make(tmp_path, MARKET)
+    stray = tmp_path / "bounding_box_train" / "0002_c1s1_000451_03 (1).jpg"
+    stray.write_bytes(b"")
+    with pytest.raises(InputError, match="leave them out by --skip-unreadable"):
+        read_dataset(tmp_path)
+    misnamed = {}
+    dataset = read_dataset(tmp_path, misnamed=misnamed)
+    assert len(dataset.train) == 2 and list(misnamed) == [str(stray)]
+    assert "expected a market1501 name like" in misnamed[str(stray)]
+    assert "1 of 3 image names don't match" in caplog.text
+    images = read_images(stray.parent, misnamed=misnamed)
+    assert images == dataset.train and len(misnamed) == 1
+    # Not where most names are strays, or of two known kinds.
+    for name in ("0001_c2_f0046182.jpg", "a.jpg"):
+        with pytest.raises(InputError, match="2 of [34] names are of format market"):
+            stray = stray.rename(stray.with_name(name))
+            (stray.parent / "b.jpg").touch()
+            read_dataset(tmp_path, misnamed={})
+    (stray.parent / "b.jpg").unlink()
+    stray.unlink()
+    shutil.rmtree(tmp_path / "query")
+    make(tmp_path, {"query": ["a.jpg", "b.jpg", "c.jpg"]})
+    with pytest.raises(InputError, match="3 of 3 image names don't match"):
+        read_dataset(tmp_path, misnamed={})

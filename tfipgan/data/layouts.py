@@ -22,6 +22,8 @@ from tfipgan.errors import ConfigError, InputError, shorten, shorten_name
 
 SPLITS = ("train", "query", "gallery")
 SETTINGS_FILE = "dataset.yaml"
+# Words for error messages.
+SKIP = "or leave them out by --skip-unreadable where a command has it"
 
 _FOLDERS = {
     "train": ("bounding_box_train", "train_all", "train"),
@@ -63,6 +65,7 @@ def find_layout(
     pattern: str | None = None,
     splits: Sequence[str] = SPLITS,
     flat: bool = False,
+    skip: bool = False,
 ) -> Layout:
     """Finds a dataset's split folders and its format; see `read_dataset`.
 
@@ -71,6 +74,7 @@ def find_layout(
       splits: the format is recognised from the names of the first of these that has
         images. They need not all be there: `read_split` says which is not.
       flat: a folder without split folders is a train split.
+      skip: the format is that of most names, if some have none.
 
     Raises:
       InputError, ConfigError: as for `read_dataset`.
@@ -87,7 +91,7 @@ def find_layout(
             raise InputError(f"{root}: no split folders found; {_expected_folders()}")
         folders = {"train": root}
     if format == "auto":
-        format = _format_of(root, folders, [s for s in SPLITS if s in splits])
+        format = _format_of(root, folders, [s for s in SPLITS if s in splits], skip)
     return Layout(root, format, compiled, folders)
 
 
@@ -146,8 +150,8 @@ def missing_split(root: Path, split: str) -> str:
     return f"{root}: no folder for split {split}; {_expected_folders()}"
 
 
-def recognise(names: Sequence[str], folder: Path) -> str:
-    """The one format that all names have; InputError if there is none."""
+def recognise(names: Sequence[str], folder: Path, skip: bool = False) -> str:
+    """The format that all names have, or with `skip` most; InputError if none."""
     votes = Counter(matching_format(name) for name in names)
     known = [name for name in votes if name]
     if known and len(votes) == 1:
@@ -159,15 +163,19 @@ def recognise(names: Sequence[str], folder: Path) -> str:
             f"give a pattern (--pattern or {SETTINGS_FILE})"
         )
     best = max(known, key=lambda name: votes[name])
+    if skip and len(known) == 1 and 2 * votes[best] > len(names):
+        return best
     other = next(name for name in names if matching_format(name) != best)
     raise InputError(
         f"{folder}: {votes[best]} of {len(names)} names are of format {best}, but not "
-        f"{shorten_name(other)}; remove what doesn't belong there, or give a format or "
-        "a pattern"
+        f"{shorten_name(other)}; remove what doesn't belong there, give a format or a "
+        f"pattern, {SKIP}"
     )
 
 
-def _format_of(root: Path, folders: dict[str, Path], splits: Sequence[str]) -> str:
+def _format_of(
+    root: Path, folders: dict[str, Path], splits: Sequence[str], skip: bool
+) -> str:
     """The format of the first split that has images."""
     there = [split for split in splits if split in folders]
     if not there:
@@ -178,7 +186,7 @@ def _format_of(root: Path, folders: dict[str, Path], splits: Sequence[str]) -> s
         # folder per person.
         names = list(image_paths(folder, False)) or list(image_paths(folder, True))
         if names:
-            return recognise(names, folder)
+            return recognise(names, folder, skip)
     folder = folders[there[0]]
     raise InputError(
         f"{folder}: no images found for split {there[0]}; expected {endings()}"
