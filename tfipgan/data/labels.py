@@ -118,10 +118,15 @@ class DomainMap:
             cameras.add(sample.camera_id)
         if len(cameras) < 2:
             found = f"only camera {min(cameras)}" if cameras else "no image"
+            whole = (
+                "; or translate to all of it as one domain, with --set "
+                "gan.target_domains=one"
+            )
             raise InputError(
                 f"a target needs images of at least two cameras, found {found}; check "
                 "that all cameras are in its train split and that the camera number "
                 "is read from the right place of the name (tfipgan inspect)"
+                f"{whole if cameras else ''}"
             )
         return cls(tuple(sorted(cameras)))
 
