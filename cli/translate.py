@@ -18,6 +18,8 @@ from tfipgan.files.worker import share_done
 
 _NEEDED = ("source", "out")
 METHODS = ("gan", "colour-map")
+# Of what colour-map makes, in the manifest, where a GAN's run has its own.
+_NAME = "colour-map"
 
 
 def _or_verify(command):
@@ -31,7 +33,7 @@ def _or_verify(command):
         type=FOLDER,
         metavar="FOLDER",
         help="Make nothing, but compare FOLDER with its manifest; with --source and "
-        "--model, these too.",
+        "--model, or --method colour-map and --target, these too.",
     )
     @click.pass_context
     @functools.wraps(command)
@@ -147,8 +149,8 @@ def translate(
     click.echo(f"{written} images, {len(translator.cameras)} for each source image")
 
 
-def _require_options(method, **options):
-    """See that the method's options are given, and no other's."""
+def _require_options(method, needed=True, **options):
+    """See that the method's options are given if they are needed, and no other's."""
     own = {"gan": ("model",), "colour-map": ("target", "image_size")}[method]
     for name, value in options.items():
         option = f"--{name.replace('_', '-')}"
@@ -157,7 +159,7 @@ def _require_options(method, **options):
                 f"{option} has no meaning with --method {method}; leave it out, or "
                 "give the other --method"
             )
-        if value is None and name in own and name != "image_size":
+        if needed and value is None and name in own and name != "image_size":
             raise click.UsageError(f"Missing option '{option}'.")
 
 
@@ -179,7 +181,7 @@ def _of_colours(source, target, image_size):
     from tfipgan.translation.colour_map import fit_colour_map
 
     size = image_size or GanConfig().image_size
-    named = {"run": "colour-map", "step": 0}
+    named = {"run": _NAME, "step": 0}
     return fit_colour_map(source, target, size), TranslationConfig(), named
 
 
@@ -219,6 +221,13 @@ def _verify(folder, options):
     from tfipgan.translation.manifest import read_manifest
     from tfipgan.translation.manifest_check import check_translated
 
+    _require_options(
+        options["method"],
+        needed=False,
+        **{name: options[name] for name in ("model", "target", "image_size")},
+    )
+    if options["target"] is not None and options["source"] is None:
+        raise click.UsageError("--target is compared with --source, give that too.")
     manifest = read_manifest(folder)
     differences, sources = [], None
     if options["source"] is not None:
@@ -233,17 +242,48 @@ def _verify(folder, options):
         expected = manifest.header["model"].get("generator")
         if _weights_digest(options["model"], options["threads"]) != expected:
             differences.append(f"{options['model']} has other weights")
+    if options["target"] is not None:
+        expected = manifest.header["model"].get("generator")
+        if _map_digest(samples, root, manifest.header, options) != expected:
+            differences.append(f"{options['target']} gives another colour map")
+    elif options["method"] == "colour-map" and not _is_of_colours(manifest.header):
+        differences.append(f"{folder} was not made with --method colour-map")
     differences += check_translated(
         manifest, sources, progress=not options["no_progress"]
     )
     if differences:
         click.echo("\n".join(differences))
         raise click.exceptions.Exit(1)
-    also = [f"its {what}" for what in ("source", "model") if options[what] is not None]
+    compared = ("source", "model", "target")
+    also = [f"its {what}" for what in compared if options[what] is not None]
     click.echo(
         f"{manifest.header['images']} images"
         f"{''.join(f', {what}' for what in also)}: all as the manifest says"
     )
+
+
+def _is_of_colours(header):
+    return (header["model"].get("run"), header["model"].get("step")) == (_NAME, 0)
+
+
+def _map_digest(samples, root, header, options):
+    """Return the digest of the map from these images to --target's cameras."""
+    set_up_tensorflow(options["threads"])
+    from tfipgan.translation.manifest_check import readable_as_listed
+    from tfipgan.weights.fingerprint import weights_digest
+
+    skip = options["skip_unreadable"]
+    theirs, their_root = _target_images(
+        options["target"],
+        options["target_format"],
+        options["target_pattern"],
+        {} if skip else None,
+    )
+    reading = {"skip": skip, "progress": not options["no_progress"]}
+    samples, _ = readable_as_listed(root, samples, **reading)
+    theirs, _ = readable_as_listed(their_root, theirs, **reading)
+    size = options["image_size"] or tuple(header["image_size"])
+    return weights_digest(*_of_colours(samples, theirs, size)[0].networks)
 
 
 def _weights_digest(model, threads):
