@@ -1,5 +1,6 @@
 """What the commands share: their options, and the set-up of logging and TensorFlow."""
 
+import codecs
 import contextlib
 import functools
 import logging
@@ -13,11 +14,24 @@ from pathlib import Path
 import click
 
 from tfipgan.config import Config, load_config
+from tfipgan.config.keras_settings import keras_floatx
 from tfipgan.data.filenames import EXAMPLE_PATTERN, FORMATS
+from tfipgan.errors import InputError
+from tfipgan.files.output_file import require_short_name
 
 FOLDER = click.Path(path_type=Path)
-# A file to write: a folder in its place would be noticed after the work only.
-NEW_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+# A file to write: a folder in its place, or too long a name, would be noticed after
+# the work only.
+class _NewFile(click.Path):
+    def convert(self, value, parameter, context):
+        path = super().convert(value, parameter, context)
+        require_short_name(path)
+        return path
+
+
+NEW_FILE = _NewFile(path_type=Path, dir_okay=False)
 
 
 def config_options(command):
@@ -95,7 +109,7 @@ def skip_option(listed):
     return click.option(
         "--skip-unreadable",
         is_flag=True,
-        help=f"Leave out images that can't be read; {listed}.",
+        help=f"Leave out images that can't be read, or whose names can't; {listed}.",
     )
 
 
@@ -134,6 +148,30 @@ def training_options(command):
     return devices(cache(resume(command)))
 
 
+def require_working_folder():
+    """Raise InputError if the folder that paths start from is gone."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise InputError(
+            f"the working folder can't be used ({error.strerror}); it may have been "
+            "removed: cd into one that is there"
+        ) from error
+
+
+def write_any_name():
+    """Let stdout take every path: as the bytes it has, else with escapes."""
+
+    def replace(error):
+        try:
+            return codecs.lookup_error("surrogateescape")(error)
+        except UnicodeEncodeError:
+            return codecs.backslashreplace_errors(error)
+
+    codecs.register_error("tfipgan-path", replace)
+    sys.stdout.reconfigure(errors="tfipgan-path")
+
+
 def set_up_logging():
     """Send the project's log to stderr; results go to stdout."""
     logging.basicConfig(
@@ -144,7 +182,12 @@ def set_up_logging():
 
 
 def set_up_tensorflow(threads: int | None) -> None:
-    """Import TensorFlow without its chatter and bound its threads."""
+    """Import TensorFlow without its chatter and bound its threads.
+
+    Raises:
+        ConfigError: Keras is set to another backend.
+    """
+    floatx = keras_floatx()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Several commands may share a GPU, as the demo's do.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
@@ -153,6 +196,10 @@ def set_up_tensorflow(threads: int | None) -> None:
 
         # Devices are looked for here, with more chatter on machines without a GPU.
         tf.config.list_physical_devices()
+        if floatx != "float32":
+            import keras
+
+            keras.backend.set_floatx("float32")
     if threads is not None:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)

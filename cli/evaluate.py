@@ -133,7 +133,10 @@ def evaluate(
         write_json,
     )
     from tfipgan.config import EvaluationConfig
+    from tfipgan.files.output_file import require_short_name
 
+    if figures is not None:
+        require_short_name(figures)
     given = {"model": model, "data": data or None, "query": query, "gallery": gallery}
     names = {name for name, value in given.items() if value is not None}
     _require_fitting(names, flip, alpha, query_expansion, activation_maps, figures)

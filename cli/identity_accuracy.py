@@ -26,7 +26,8 @@ def identity_accuracy(
 
     if (images is None) == (data is None):
         raise click.UsageError("expected one of --images and --data")
-    names = {"format": format, "pattern": pattern}
+    misnamed = {} if skip_unreadable else None
+    names = {"format": format, "pattern": pattern, "misnamed": misnamed}
     run = open_run(classifier, "reid")
     labels = require_classifier(run)
     if data is None:

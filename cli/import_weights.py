@@ -43,7 +43,7 @@ def _channels(context, parameter, value):
     "--cameras",
     callback=_cameras,
     metavar="1,2,...",
-    help="The StarGAN's domains but the last, which is the source.",
+    help="The StarGAN's domains in its order, but the last, which is the source.",
 )
 @click.option(
     "--image-size",

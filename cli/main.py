@@ -6,7 +6,7 @@ import sys
 import click
 
 from tfipgan import __version__
-from tfipgan.cli.common import set_up_logging
+from tfipgan.cli.common import require_working_folder, set_up_logging, write_any_name
 from tfipgan.cli.demo import demo
 from tfipgan.cli.evaluate import evaluate
 from tfipgan.cli.export import export
@@ -68,6 +68,8 @@ def _first_line(error):
 @click.version_option(__version__)
 def main():
     """Take a person re-identification network to cameras that nobody has labelled."""
+    require_working_folder()
+    write_any_name()
     set_up_logging()
 
 

@@ -73,6 +73,11 @@ def _options(command):
     )
     @click.option("--tls", is_flag=True, help="Speak TLS.")
     @click.option("--ca", type=_FILE, help="Who signed the server's certificate (PEM).")
+    @click.option(
+        "--tls-name",
+        metavar="NAME",
+        help="In the server's certificate.  [default: the host of --server]",
+    )
     @click.option("--cert", type=_FILE, help="The client's own certificate (PEM).")
     @click.option("--key", type=_FILE, help="The key of --cert (PEM).")
     @click.option(
@@ -85,10 +90,10 @@ def _options(command):
     @functools.wraps(command)
     def wrapper(
         *args, server, version, label, batch_size, in_flight, timeout, retries, tls,
-        ca, cert, key, skip_unreadable, no_progress, **kwargs,
+        tls_name, ca, cert, key, skip_unreadable, no_progress, **kwargs,
     ):  # fmt: skip
-        if (ca or cert or key) and not tls:
-            raise click.UsageError("--ca, --cert and --key are for --tls.")
+        if (ca or cert or key or tls_name) and not tls:
+            raise click.UsageError("--ca, --tls-name, --cert and --key are for --tls.")
         if (cert is None) != (key is None):
             raise click.UsageError("--cert and --key belong together.")
 
@@ -108,6 +113,7 @@ def _options(command):
                 timeout=timeout,
                 retries=retries,
                 credentials=grpc.ssl_channel_credentials(*files) if tls else None,
+                tls_name=tls_name,
             )
 
         options = {

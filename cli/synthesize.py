@@ -80,22 +80,24 @@ def synthesize(
     same rules, from other places, cameras and people; no identity is in both.
     """
     from tfipgan.data.output_place import require_outside
+    from tfipgan.files.output_file import full_disk_named
     from tfipgan.world import datasets as synthetic
     from tfipgan.world.record import WorldOptions
 
     require_outside(out)
-    counts = synthetic.synthesize(
-        out,
-        WorldOptions(
-            seed=seed,
-            identities=identities,
-            test_identities=test_identities,
-            cameras=cameras,
-            images_per_camera=images_per_camera,
-            image_size=size,
-            strength=strength,
-        ),
-    )
+    with full_disk_named(out):
+        counts = synthetic.synthesize(
+            out,
+            WorldOptions(
+                seed=seed,
+                identities=identities,
+                test_identities=test_identities,
+                cameras=cameras,
+                images_per_camera=images_per_camera,
+                image_size=size,
+                strength=strength,
+            ),
+        )
     for dataset, splits in counts.items():
         for split, images in splits.items():
             click.echo(f"{out / dataset / split}: {images} images")

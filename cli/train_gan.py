@@ -65,14 +65,23 @@ def train_gan(
         require_outside(out, datasets=[source, target])
     if chief and not resume:
         require_new_folder(out, RESUME)
+    misnamed = {} if skip_unreadable else None
     source_samples = training_samples(
         read_dataset(
-            source, format=source_format, pattern=source_pattern, splits=("train",)
+            source,
+            format=source_format,
+            pattern=source_pattern,
+            splits=("train",),
+            misnamed=misnamed,
         )
     )
     target_samples = camera_samples(
         read_dataset(
-            target, format=target_format, pattern=target_pattern, splits=("train",)
+            target,
+            format=target_format,
+            pattern=target_pattern,
+            splits=("train",),
+            misnamed=misnamed,
         )
     )
     reading = {"skip": skip_unreadable, "progress": progress}
@@ -86,7 +95,7 @@ def train_gan(
         target_samples,
         open_run(semantic, "reid") if semantic else None,
         out,
-        left_out={**left_out, **more_left_out},
+        left_out={**left_out, **more_left_out, **(misnamed or {})},
         devices=devices,
         cache_gib=cache_gib,
         resume=resume,

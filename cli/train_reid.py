@@ -95,8 +95,15 @@ def train_reid(
     chief = worker_share().index == 0
     if chief and not resume:
         require_new_folder(out, RESUME)
+    misnamed = {} if skip_unreadable else None
     datasets = [
-        read_dataset(folder, format=format, pattern=pattern, splits=("train",))
+        read_dataset(
+            folder,
+            format=format,
+            pattern=pattern,
+            splits=("train",),
+            misnamed=misnamed,
+        )
         for folder in data
     ]
     samples = [
@@ -111,7 +118,12 @@ def train_reid(
         found, more_left_out = readable_as_listed(
             folder,
             training_samples(
-                read_images(folder, format=dataset.format, pattern=dataset.pattern)
+                read_images(
+                    folder,
+                    format=dataset.format,
+                    pattern=dataset.pattern,
+                    misnamed=misnamed,
+                )
             ),
             contents=verify_contents,
             **reading,
@@ -130,7 +142,7 @@ def train_reid(
         _joined(samples),
         out,
         translated=_joined(new) if translated else None,
-        left_out=left_out,
+        left_out={**left_out, **(misnamed or {})},
         devices=devices,
         cache_gib=cache_gib,
         resume=resume,

@@ -18,6 +18,8 @@ from tfipgan.files.worker import share_done
 
 _NEEDED = ("source", "out")
 METHODS = ("gan", "colour-map", "redraw")
+# Of what colour-map makes, in the manifest, where a GAN's run has its own.
+_NAME = "colour-map"
 
 
 def _or_verify(command):
@@ -31,7 +33,7 @@ def _or_verify(command):
         type=FOLDER,
         metavar="FOLDER",
         help="Make nothing, but compare FOLDER with its manifest; with --source and "
-        "--model, these too.",
+        "--model, or --method colour-map and --target, these too.",
     )
     @click.pass_context
     @functools.wraps(command)
@@ -129,10 +131,14 @@ def translate(
         return
     reading = {"skip": skip_unreadable, "progress": progress}
     made_of = _of_run(model) if method == "gan" else None
-    samples, root = _source_images(source, format, pattern)
+    misnamed = {} if skip_unreadable else None
+    samples, root = _source_images(source, format, pattern, misnamed)
     samples, left_out = readable_as_listed(root, samples, **reading)
+    left_out |= misnamed or {}
     if made_of is None:
-        theirs, their_root = _target_images(target, target_format, target_pattern)
+        theirs, their_root = _target_images(
+            target, target_format, target_pattern, {} if skip_unreadable else None
+        )
         theirs, _ = readable_as_listed(their_root, theirs, **reading)
         made_of = _of_colours(samples, theirs, image_size)
     translator, settings, named = made_of
@@ -155,8 +161,8 @@ def translate(
     click.echo(f"{written} images, {len(translator.cameras)} for each source image")
 
 
-def _require_options(method, **options):
-    """See that the method's options are given, and no other's."""
+def _require_options(method, all_given=True, **options):
+    """See that the method's options are given, if all are to be, and no other's."""
     needed, optional = {
         "gan": ("model", ("image_format",)),
         "colour-map": ("target", ("image_size", "image_format")),
@@ -169,7 +175,7 @@ def _require_options(method, **options):
                 f"{option} has no meaning with --method {method}; leave it out, or "
                 "give the other --method"
             )
-        if value is None and name == needed:
+        if all_given and value is None and name == needed:
             raise click.UsageError(f"Missing option '{option}'.")
 
 
@@ -201,34 +207,39 @@ def _of_colours(source, target, image_size):
     from tfipgan.translation.colour_map import fit_colour_map
 
     size = image_size or GanConfig().image_size
-    named = {"run": "colour-map", "step": 0}
+    named = {"run": _NAME, "step": 0}
     return fit_colour_map(source, target, size), TranslationConfig(), named
 
 
-def _source_images(source, format, pattern):
+def _source_images(source, format, pattern, misnamed=None):
     """Return a dataset's training samples and the folder that they are below."""
     from tfipgan.data.datasets import training_samples
 
-    samples, root = _training_images(source, format, pattern)
+    samples, root = _training_images(source, format, pattern, misnamed)
     return training_samples(samples), root
 
 
-def _target_images(target, format, pattern):
+def _target_images(target, format, pattern, misnamed):
     """As `_source_images`, of a dataset that needs no identities."""
     from tfipgan.data.datasets import camera_samples
 
-    samples, root = _training_images(target, format, pattern)
+    samples, root = _training_images(target, format, pattern, misnamed)
     return camera_samples(samples), root
 
 
-def _training_images(dataset, format, pattern):
+def _training_images(dataset, format, pattern, misnamed):
     from tfipgan.data.datasets import read_split
     from tfipgan.data.layouts import find_layout
 
     layout = find_layout(
-        dataset, format=format, pattern=pattern, splits=("train",), flat=True
+        dataset,
+        format=format,
+        pattern=pattern,
+        splits=("train",),
+        flat=True,
+        skip=misnamed is not None,
     )
-    return read_split(layout, "train"), layout.folders["train"]
+    return read_split(layout, "train", misnamed), layout.folders["train"]
 
 
 def _verify(folder, options):
@@ -236,28 +247,74 @@ def _verify(folder, options):
     from tfipgan.translation.manifest import read_manifest
     from tfipgan.translation.manifest_check import check_translated
 
+    if options["method"] == "redraw":
+        raise click.UsageError(
+            "--verify compares a folder with its manifest, and --method redraw writes "
+            "none; make it again instead."
+        )
+    _require_options(
+        options["method"],
+        all_given=False,
+        **{name: options[name] for name in ("model", "target", "image_size")},
+    )
+    if options["target"] is not None and options["source"] is None:
+        raise click.UsageError("--target is compared with --source, give that too.")
     manifest = read_manifest(folder)
     differences, sources = [], None
     if options["source"] is not None:
         samples, root = _source_images(
-            options["source"], options["format"], options["pattern"]
+            options["source"],
+            options["format"],
+            options["pattern"],
+            {} if options["skip_unreadable"] else None,
         )
         sources = {os.path.relpath(s.path, root): s.path for s in samples}
     if options["model"] is not None:
         expected = manifest.header["model"].get("generator")
         if _weights_digest(options["model"], options["threads"]) != expected:
             differences.append(f"{options['model']} has other weights")
+    if options["target"] is not None:
+        expected = manifest.header["model"].get("generator")
+        if _map_digest(samples, root, manifest.header, options) != expected:
+            differences.append(f"{options['target']} gives another colour map")
+    elif options["method"] == "colour-map" and not _is_of_colours(manifest.header):
+        differences.append(f"{folder} was not made with --method colour-map")
     differences += check_translated(
         manifest, sources, progress=not options["no_progress"]
     )
     if differences:
         click.echo("\n".join(differences))
         raise click.exceptions.Exit(1)
-    also = [f"its {what}" for what in ("source", "model") if options[what] is not None]
+    compared = ("source", "model", "target")
+    also = [f"its {what}" for what in compared if options[what] is not None]
     click.echo(
         f"{manifest.header['images']} images"
         f"{''.join(f', {what}' for what in also)}: all as the manifest says"
     )
+
+
+def _is_of_colours(header):
+    return (header["model"].get("run"), header["model"].get("step")) == (_NAME, 0)
+
+
+def _map_digest(samples, root, header, options):
+    """Return the digest of the map from these images to --target's cameras."""
+    set_up_tensorflow(options["threads"])
+    from tfipgan.translation.manifest_check import readable_as_listed
+    from tfipgan.weights.fingerprint import weights_digest
+
+    skip = options["skip_unreadable"]
+    theirs, their_root = _target_images(
+        options["target"],
+        options["target_format"],
+        options["target_pattern"],
+        {} if skip else None,
+    )
+    reading = {"skip": skip, "progress": not options["no_progress"]}
+    samples, _ = readable_as_listed(root, samples, **reading)
+    theirs, _ = readable_as_listed(their_root, theirs, **reading)
+    size = options["image_size"] or tuple(header["image_size"])
+    return weights_digest(*_of_colours(samples, theirs, size)[0].networks)
 
 
 def _weights_digest(model, threads):

@@ -85,8 +85,13 @@ def translation_quality(
 
     run = open_run(classifier, "reid")
     labels = require_camera_classifier(run)
-    naming = {"format": source_format, "pattern": source_pattern}
-    real, held_out = _target_images(target, target_format, target_pattern)
+    misnamed = {} if skip_unreadable else None
+    naming = {
+        "format": source_format,
+        "pattern": source_pattern,
+        "misnamed": misnamed,
+    }
+    real, held_out = _target_images(target, target_format, target_pattern, misnamed)
     sets = [
         (translated, read_images(translated, **naming)),
         (target, real),
@@ -112,24 +117,29 @@ def translation_quality(
     click.echo(_table(found))
 
 
-def _target_images(target, format, pattern):
+def _target_images(target, format, pattern, misnamed):
     """Return the target's training images, and those of query and gallery, if any."""
     from tfipgan.data.datasets import camera_samples, read_split
     from tfipgan.data.filenames import JUNK
     from tfipgan.data.layouts import find_layout
 
     layout = find_layout(
-        target, format=format, pattern=pattern, splits=("train",), flat=True
+        target,
+        format=format,
+        pattern=pattern,
+        splits=("train",),
+        flat=True,
+        skip=misnamed is not None,
     )
     held_out = [
         sample
         for split in ("query", "gallery")
         if split in layout.folders
-        for sample in read_split(layout, split)
+        for sample in read_split(layout, split, misnamed)
         # Cuttings that show no person, or half of one.
         if sample.person_id != JUNK and not sample.distractor
     ]
-    return camera_samples(read_split(layout, "train")), held_out
+    return camera_samples(read_split(layout, "train", misnamed)), held_out
 
 
 def _table(found):

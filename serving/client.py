@@ -4,9 +4,12 @@ It needs no TensorFlow, and asks any server that speaks the protocol: the stock
 `tensorflow_model_server` or `tfipgan serve`.
 """
 
+import ipaddress
 import logging
+import os
 import re
 import threading
+import urllib.request
 from collections.abc import Mapping, Sequence
 
 import grpc
@@ -19,6 +22,7 @@ from tfipgan.serving.client_errors import (
     ServerError,
     expected,
     failure,
+    is_certificate,
     is_too_large,
     not_there,
 )
@@ -29,6 +33,8 @@ MAX_REPLY_BYTES = 2**28
 _FIRST_PAUSE = 0.5  # seconds; doubled before each further try
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.%\w]+\]|[^\s:/\[\]]+):([0-9]{1,5})")
 _CODES = grpc.StatusCode
+# As gRPC looks for them.
+_PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")
 # Predict changes nothing on the server, so that it may be asked again even where it
 # may have answered already. The queue of a server that batches is full for moments.
 _RETRIED = (_CODES.UNAVAILABLE, _CODES.DEADLINE_EXCEEDED, _CODES.RESOURCE_EXHAUSTED)
@@ -47,6 +53,7 @@ class Client:
         timeout: seconds for one try.
         retries: further tries where the server is not there, too late or too busy.
         credentials: of TLS, from `grpc.ssl_channel_credentials`; None for no TLS.
+        tls_name: that the server's certificate must have; None is the server's host.
 
     Attributes:
         versions: {model: version} of what has answered.
@@ -64,6 +71,7 @@ class Client:
         timeout: float = 60.0,
         retries: int = 3,
         credentials: grpc.ChannelCredentials | None = None,
+        tls_name: str | None = None,
     ):
         if version is not None and label is not None:
             raise ConfigError("both a version and a label; expected one of them")
@@ -71,7 +79,7 @@ class Client:
         self.versions: dict[str, int] = {}
         self._version, self._label = version, label
         self._timeout, self._retries = timeout, retries
-        self._tls = credentials is not None
+        self._tls, self._tls_name = credentials is not None, tls_name
         self._lock = threading.Lock()
         self._closed = threading.Event()
         options = [
@@ -82,6 +90,11 @@ class Client:
             ("grpc.initial_reconnect_backoff_ms", 200),
             ("grpc.max_reconnect_backoff_ms", 2000),
         ]
+        if tls_name is not None:
+            options.append(("grpc.ssl_target_name_override", tls_name))
+        if is_near(self.server):
+            # No proxy knows what listens on this machine.
+            options.append(("grpc.enable_http_proxy", 0))
         if credentials is None:
             self._channel = grpc.insecure_channel(self.server, options)
         else:
@@ -202,7 +215,8 @@ class Client:
             try:
                 return self._predict(request, timeout=self._timeout)
             except grpc.RpcError as error:
-                again = error.code() in _RETRIED and not is_too_large(error)
+                lasting = is_too_large(error) or is_certificate(error)
+                again = error.code() in _RETRIED and not lasting
                 # A wait that ends early: the client was closed.
                 if not again or tries > self._retries or self._closed.wait(pause):
                     raise self._failure(error, model, tries) from None
@@ -231,6 +245,8 @@ class Client:
             timeout=self._timeout,
             tries=tries,
             answered=bool(self.versions),
+            tls_name=self._tls_name,
+            proxy=_proxy(self.server),
         )
         if error.code() != _CODES.NOT_FOUND:
             return failure(error, attempt)
@@ -251,6 +267,26 @@ class Client:
             f"model {model} at {self.server} answered with {array.dtype} of shape "
             f"{array.shape}; {expected(model)}"
         )
+
+
+def is_near(server: str) -> bool:
+    """Whether an address is of this machine: its loopback, or a unix socket."""
+    if server.startswith("unix:"):
+        return True
+    host = server.rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _proxy(server: str) -> str | None:
+    """Return the variable that gives gRPC a proxy for a server, or None."""
+    listed = os.environ.get("no_grpc_proxy") or os.environ.get("no_proxy", "")
+    host = server.rpartition(":")[0]
+    if is_near(server) or urllib.request.proxy_bypass_environment(host, {"no": listed}):
+        return None
+    return next((name for name in _PROXIES if os.environ.get(name)), None)
 
 
 def _address(server: str) -> str:

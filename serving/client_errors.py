@@ -1,5 +1,6 @@
 """What the client says where a server did not answer: what, where, and what to do."""
 
+import re
 from dataclasses import dataclass
 
 import grpc
@@ -9,6 +10,9 @@ from tfipgan.serving.client_messages import STATES
 
 _CODES = grpc.StatusCode
 _MESSAGE_LENGTH = 300
+# gRPC's words, of which the second are older.
+_OTHER_NAME = re.compile("Hostname Verification|not in peer certificate")
+_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 
 
 class ServerError(OSError):
@@ -32,6 +36,8 @@ class Attempt:
       tls, label, timeout: as they were given.
       tries: made.
       answered: whether the server has answered before.
+      tls_name: the name that the certificate must have, or None for the host.
+      proxy: the environment's variable that gives gRPC a proxy for it, or None.
     """
 
     model: str
@@ -41,6 +47,8 @@ class Attempt:
     timeout: float
     tries: int
     answered: bool
+    tls_name: str | None = None
+    proxy: str | None = None
 
     @property
     def where(self) -> str:
@@ -52,6 +60,12 @@ def failure(error: grpc.RpcError, attempt: Attempt) -> Exception:
     code, where = error.code(), attempt.where
     told = short(error.details() or code.name)
     tried = f" ({attempt.tries} tries)" if attempt.tries > 1 else ""
+    by_proxy = ""
+    if attempt.proxy is not None and not attempt.answered:
+        by_proxy = (
+            f"; {attempt.proxy} is set, so a proxy was asked: if it doesn't lead "
+            "there, put the host into no_proxy"
+        )
     if is_too_large(error):
         return TooLargeError(f"{where}: {told}")
     if code == _CODES.INVALID_ARGUMENT and "version label" in told:
@@ -68,20 +82,31 @@ def failure(error: grpc.RpcError, attempt: Attempt) -> Exception:
         )
     if code == _CODES.UNAVAILABLE and attempt.answered:
         return ServerError(
-            f"the server at {attempt.server} stopped answering{tried}: {told}; what "
-            "was written before is whole: start the server again, then this command"
+            f"the server at {attempt.server} stopped answering{tried}: {told}; start "
+            "the server again, then this command"
+        )
+    if code == _CODES.UNAVAILABLE and _OTHER_NAME.search(told):
+        return ServerError(
+            f"the certificate of {attempt.server} is not for "
+            f"{attempt.tls_name or _host(attempt.server)}: give the name that is in "
+            "it as --tls-name, or ask the server by that name"
+        )
+    if code == _CODES.UNAVAILABLE and _UNTRUSTED in told:
+        return ServerError(
+            f"the certificate of {attempt.server} is not trusted: {told}; give who "
+            "signed it as --ca"
         )
     if code == _CODES.UNAVAILABLE:
         tls = "with TLS" if attempt.tls else "without TLS"
         return ServerError(
             f"no gRPC server answers at {attempt.server} {tls}{tried}: {told}; start "
             "one (tfipgan serve, or TensorFlow Serving), or check host, port (8500 "
-            "is usual; 8501 is REST) and --tls"
+            f"is usual; 8501 is REST) and --tls{by_proxy}"
         )
     if code == _CODES.DEADLINE_EXCEEDED:
         return ServerError(
             f"{where} gave no answer within {attempt.timeout:g} s{tried}: give a "
-            "longer --timeout or a smaller --batch-size"
+            f"longer --timeout or a smaller --batch-size{by_proxy}"
         )
     if code == _CODES.RESOURCE_EXHAUSTED:
         return ServerError(
@@ -142,6 +167,16 @@ def expected(model: str) -> str:
 def is_too_large(error: grpc.RpcError) -> bool:
     """Whether a smaller request may pass; gRPC and the server's batching say so."""
     return "larger than max" in (error.details() or "")
+
+
+def is_certificate(error: grpc.RpcError) -> bool:
+    """Whether the server's certificate was refused, which waiting doesn't change."""
+    told = error.details() or ""
+    return _UNTRUSTED in told or _OTHER_NAME.search(told) is not None
+
+
+def _host(server: str) -> str:
+    return server.rpartition(":")[0].strip("[]")
 
 
 def short(text: str) -> str:

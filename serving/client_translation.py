@@ -6,8 +6,13 @@ from pathlib import Path
 
 from tfipgan.data.filenames import Sample, require_own_stems, translated_name
 from tfipgan.errors import InputError
-from tfipgan.files.output_file import require_new_folder, written_aside
+from tfipgan.files.output_file import (
+    require_new_folder,
+    require_short_name,
+    written_aside,
+)
 from tfipgan.serving.client import Client
+from tfipgan.serving.client_errors import ServerError
 from tfipgan.serving.client_files import query_files
 
 # Before the first answer tells how many cameras the target has.
@@ -47,7 +52,8 @@ def translate_files(
 
     Raises:
         InputError: an image that can't be decoded, images whose names differ in their
-            ending only, `out` is not empty, and what `Client.translate` raises.
+            ending only or are too long, `out` is not empty, and what
+            `Client.translate` raises.
         ServerError: as `Client.translate`.
         OSError: a file can't be written.
     """
@@ -55,6 +61,8 @@ def translate_files(
         require_new_folder(out, "add --resume")
     names = {s.path: os.path.relpath(s.path, root) for s in samples}
     require_own_stems(names.values())
+    for name in names.values():
+        require_short_name(translated_name(name, camera or 0))
     writer = _Writer(Path(out), camera)
 
     def ask(contents):
@@ -68,16 +76,24 @@ def translate_files(
             return batch_size
         return max(1, batch_size // len(writer.cameras or range(_CAMERAS_GUESSED)))
 
-    there = query_files(
-        samples,
-        ask,
-        lambda sample, row: writer.write(names[sample.path], row),
-        at_once,
-        wanted=lambda s: not writer.has(names[s.path]),
-        in_flight=in_flight,
-        skip_unreadable=skip_unreadable,
-        progress=progress,
-    )
+    try:
+        there = query_files(
+            samples,
+            ask,
+            lambda sample, row: writer.write(names[sample.path], row),
+            at_once,
+            wanted=lambda s: not writer.has(names[s.path]),
+            in_flight=in_flight,
+            skip_unreadable=skip_unreadable,
+            progress=progress,
+        )
+    except ServerError as error:
+        if not writer.written:
+            raise
+        raise ServerError(
+            f"{error}; {writer.written} files are written and whole: --resume leaves "
+            "them out"
+        ) from error
     return writer.written, there
 
 

@@ -308,13 +308,22 @@ def _find_models(root):
             f"{root} is empty; expected a folder for each model, such as "
             f"{root / 'extractor' / '1'}: run tfipgan export"
         )
-    models = [path.name for path in folders if read_versions(path)]
+    models = [path.name for path in folders if _holds_versions(path)]
     if not models:
         raise InputError(
             f"{root} holds no version of a model; expected folders with a number for "
             f"a name, such as {folders[0] / '1'}: run tfipgan export"
         )
     return models
+
+
+def _holds_versions(folder):
+    try:
+        return bool(read_versions(folder))
+    except PermissionError as error:
+        # A disk's lost+found, say; a model's folder would be missed by who asks.
+        log.warning("%s is passed over: %s", folder, error.strerror)
+        return False
 
 
 def _look_at(folder):

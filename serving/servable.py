@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfipgan.errors import InputError
 from tfipgan.export.warmup import WARMUP_FILE, read_warmup_log
+from tfipgan.files.utf8_path import utf8_path
 from tfipgan.serving.prediction import prepare
 from tfipgan.serving.status import RequestError, first_line
 
@@ -101,8 +102,8 @@ class Servable:
     def _load(self, path):
         load = tf.compat.v1.saved_model.loader.load
         try:
-            with self._session.graph.as_default():
-                meta_graph = load(self._session, ["serve"], str(path))
+            with self._session.graph.as_default(), utf8_path(path) as named:
+                meta_graph = load(self._session, ["serve"], named)
         except tf.errors.OpError as error:
             raise InputError(f"{path} can't be loaded: {first_line(error)}") from error
         except Exception as error:

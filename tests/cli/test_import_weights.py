@@ -71,6 +71,34 @@ def test_help_lists_the_kinds(tfipgan):
         assert kind in text
 
 
+def test_cameras_in_another_order(file, imported):
+    """As of a script that sorts them as text: each camera keeps its own weights."""
+    images = tf.random.stateless_uniform((4, 16, 8, 3), (1, 2), -1, 1)
+    generator = Generator(num_domains=4, width=2, num_blocks=1)
+    load_pytorch_state_dict(generator, weights_of(generator))
+    run = open_run(
+        imported("stargan-generator", file(generator), "--cameras", "1,10,2"), "gan"
+    )
+    assert run.domains.cameras == (1, 2, 10)
+    loaded = load_generator(run)
+    # The file's domains are 1, 10, 2 and the source, the run's 1, 2, 10 and that.
+    theirs, ours = tf.one_hot([0, 1, 2, 3], 4), tf.one_hot([0, 2, 1, 3], 4)
+    expected = generator((images, theirs))
+    np.testing.assert_allclose(loaded((images, ours)), expected, atol=1e-6)
+    assert np.abs(loaded((images, theirs)) - expected).max() > 1e-3
+    discriminator = Discriminator(4, (16, 8), 2, 2)
+    load_pytorch_state_dict(discriminator, weights_of(discriminator))
+    words = ["--cameras", "1,10,2", "--image-size", "16x8"]
+    run = open_run(
+        imported("stargan-discriminator", file(discriminator), *words), "gan"
+    )
+    _, expected = discriminator(images)
+    _, got = load_discriminator(run)(images)
+    np.testing.assert_allclose(
+        np.asarray(got)[:, [0, 2, 1, 3]], expected, rtol=1e-5, atol=1e-6
+    )
+
+
 def test_a_generator_translates(tfipgan, file, imported, tiny_world, tmp_path):
     # The running statistics that StarGAN saves, and never uses, don't matter.
     norm = {f"main.1.running_{name}": np.ones(4) for name in ("mean", "var")}
@@ -229,7 +257,7 @@ def discriminator(*words, **changes):
         (resnet(**{"conv1.weight": np.ones(3)}), r"found shape \(3,\)"),
         (generator(**{"main.0.weight": None}), "not of a StarGAN generator: expected"),
         (generator("--cameras", "1,2,3"), "3 domains, which is 2 cameras .* found 3"),
-        (generator("--cameras", "2,1"), "1 after 2 in cameras; expected rising"),
+        (generator("--cameras", "2,2"), "2 after 2 in cameras; expected rising"),
         (generator("--image-size", "30x20"), "multiples of 4"),
         (generator(**{"main.9.main.0.weight": None}), r"missing: main\.9\.main\.0\.w"),
         (discriminator("--image-size", "16x16"), "of 16x8 images .* --image-size 16x8"),

@@ -80,3 +80,12 @@ def test_inside_another_dataset(refused, tiny_world):
     place = tiny_world / "source" / "query" / "new"
     assert " lies in " in refused(1, "synthesize", place)
     assert not place.exists()
+
+
+def test_a_full_disk_is_named(refused, tmp_path, monkeypatch):
+    def save(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("PIL.Image.Image.save", save)
+    line = refused(1, "synthesize", tmp_path / "out", "--identities", 2)
+    assert line == f"[Errno 28] No space left on device: '{tmp_path}/out'"

@@ -214,6 +214,20 @@ def test_unreadable_images(
     assert len(called.samples) == (30 if held_out else 31)
 
 
+def test_stray_names_are_left_out_and_listed(
+    tfipgan, called, settings, tiny_world, translated, tmp_path
+):
+    shutil.copytree(tiny_world / "source" / "bounding_box_train", tmp_path / "data")
+    stray = [tmp_path / "data" / "copy (1).jpg", translated / "copy (2).jpg"]
+    for path in stray:
+        path.write_bytes(b"")
+    words = ["train-reid", "--config", "synthetic/semantic", *settings]
+    words += ["--data", tmp_path / "data", "--translated", translated]
+    result = tfipgan(*words, "--out", tmp_path / "x", "--skip-unreadable")
+    assert result.exit_code == 0, result.output
+    assert list(called.options["left_out"]) == list(map(str, stray))
+
+
 @pytest.fixture
 def listed(translated):
     """The translated folder with the manifest of a translation."""

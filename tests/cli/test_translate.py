@@ -372,6 +372,59 @@ def test_colour_map(tfipgan, tiny_world, tmp_path):
         assert np.abs(made - real).max() < max(3, away / 3)
 
 
+def test_verify_a_colour_map(tfipgan, tiny_world, tmp_path):
+    """The map is fitted again; what has no meaning beside it is refused."""
+    source, target, out = tiny_world / "source", tiny_world / "target", tmp_path / "out"
+    by_colours = ["--method", "colour-map", "--source", source]
+    words = ["translate", *by_colours, "--target", target, "--image-size", "32x16"]
+    assert tfipgan(*words, "--out", out).exit_code == 0
+    verify = ["translate", "--verify", out]
+    result = tfipgan(*verify, *by_colours, "--target", target)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == (
+        "90 images, its source, its target: all as the manifest says\n"
+    )
+    result = tfipgan(*verify, *by_colours, "--target", source)
+    assert result.exit_code == 1
+    assert result.stdout == f"{source} gives another colour map\n"
+    assert tfipgan(*verify, "--method", "colour-map").exit_code == 0
+    for given, found in (
+        (["--target", target], "--target has no meaning with --method gan"),
+        ([*by_colours, "--model", "x"], "--model has no meaning with --method colour"),
+        (["--method", "colour-map", "--target", target], "--target is compared with "),
+    ):
+        result = tfipgan(*verify, *given)
+        assert result.exit_code == 2 and found in result.stderr
+    header = json.loads((out / "manifest.jsonl").read_text().splitlines()[0])
+    assert header["model"]["run"] == "colour-map"
+    header["model"] |= {"run": "gan", "step": 7}
+    lines = (out / "manifest.jsonl").read_text().splitlines()[1:]
+    (out / "manifest.jsonl").write_text("\n".join([json.dumps(header), *lines, ""]))
+    result = tfipgan(*verify, "--method", "colour-map")
+    assert result.exit_code == 1
+    assert result.stdout == f"{out} was not made with --method colour-map\n"
+
+
+def test_names_that_do_not_match(tfipgan, refused, tiny_world, tmp_path):
+    """A file manager's copy stops it, or is left out and listed."""
+    for name in ("source", "target"):
+        shutil.copytree(tiny_world / name, tmp_path / name)
+        first = min((tmp_path / name / "bounding_box_train").iterdir())
+        shutil.copy(first, first.with_name(f"{first.stem} (1).jpg"))
+    out, source = tmp_path / "out", tmp_path / "source"
+    words = ["translate", "--method", "colour-map", "--image-size", "32x16"]
+    words += ["--source", source, "--target", tmp_path / "target", "--out", out]
+    line = refused(1, *words)
+    assert "(1).jpg" in line and "--skip-unreadable" in line and not out.exists()
+    result = tfipgan(*words, "--skip-unreadable")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "90 images, 3 for each source image\n"
+    ((left_out, why),) = read_manifest(out).left_out.items()
+    assert left_out.endswith(" (1).jpg") and "a market1501 name like" in why
+    words = ["translate", "--verify", out, "--source", source, "--skip-unreadable"]
+    assert tfipgan(*words).exit_code == 0
+
+
 def test_colours_of_cameras_without_people(tfipgan, tiny_world, tmp_path):
     crops = tmp_path / "crops" / "cam7"
     crops.mkdir(parents=True)

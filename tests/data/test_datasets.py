@@ -1,5 +1,6 @@
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -320,7 +321,7 @@ def test_a_folder_in_place_of_an_image_is_not_overlooked(tmp_path):
     assert len(read_images(tmp_path / "query")) == 2
 
 
-def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch, caplog):
     make(tmp_path, {"data/here": ["a.jpg"], "data/closed": ["b.jpg"]})
     scandir = os.scandir
 
@@ -330,8 +331,11 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", closed)
-    with pytest.raises(InputError, match="data/closed can't be read: Permission den"):
-        read_images(tmp_path / "data", labelled=False)
+    (sample,) = read_images(tmp_path / "data", labelled=False)
+    assert sample.path.endswith("here/a.jpg")
+    assert "data: folders passed over, which this user may not read: closed" in (
+        caplog.text
+    )
 
 
 NAMES = {
@@ -469,3 +473,88 @@ def test_a_target_takes_every_image_that_has_a_camera():
         camera_samples([*samples, Sample("c", 1, NO_CAMERA)])
     with pytest.raises(InputError, match="no image"):
         camera_samples([])
+
+
+def test_a_closed_folder_beside_the_images_is_no_dataset(tmp_path, monkeypatch):
+    (tmp_path / "lost+found").mkdir()
+    is_file = Path.is_file
+
+    def closed(path):
+        if path.parent.name == "lost+found":
+            raise PermissionError(13, "Permission denied", str(path))
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", closed)
+    with pytest.raises(InputError, match="no split folders found"):
+        read_dataset(tmp_path)
+
+
+def test_lists_as_windows_writes_them(tmp_path):
+    """A byte order mark, line ends of two characters, its own slashes."""
+    root = make_msmt17(tmp_path)
+    expected = read_dataset(root)
+    for path in root.glob("list_*.txt"):
+        text = path.read_text().replace("/", "\\").replace("\n", "\r\n")
+        path.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert read_dataset(root) == expected
+    (root / "list_query.txt").write_text(
+        "..\\x\\0000_000_01_0303morning_0015_0.jpg 0\n"
+    )
+    with pytest.raises(InputError, match="line 1: .*expected a line like"):
+        read_dataset(root)
+
+
+def test_a_folder_for_each_person(tmp_path):
+    """As prepared for PyTorch's ImageFolder: train_all is train and val together."""
+    by_person = {
+        f"{new}/{name.split('_')[0]}": [name]
+        for old, new in (
+            ("bounding_box_train", "train_all"),
+            ("query", "query"),
+            ("bounding_box_test", "gallery"),
+        )
+        for name in MARKET[old]
+    }
+    by_person |= {"train/0002": ["0002_c1s1_000451_03.jpg"]}
+    by_person |= {"val/0007": ["0007_c2s1_000051_01.jpg"]}
+    data = read_dataset(make(tmp_path / "by_person", by_person))
+    flat = read_dataset(make(tmp_path / "flat", MARKET))
+    assert data.format == "market1501"
+    for split in ("train", "query", "gallery"):
+        assert sorted(labels(getattr(data, split))) == sorted(
+            labels(getattr(flat, split))
+        )
+
+
+def test_folders_of_something_else_are_not_read(tmp_path):
+    make(tmp_path, {**MARKET, "query": [], "query/0009": ["0003_c1s1_000001_00.jpg"]})
+    with pytest.raises(InputError, match="images found for split query; .*0009/0003"):
+        read_dataset(tmp_path)
+
+
+def test_a_stray_name_is_left_out_where_that_is_asked_for(tmp_path, caplog):
+    """The copy of a file manager, among names of a known format."""
+    make(tmp_path, MARKET)
+    stray = tmp_path / "bounding_box_train" / "0002_c1s1_000451_03 (1).jpg"
+    stray.write_bytes(b"")
+    with pytest.raises(InputError, match="leave them out by --skip-unreadable"):
+        read_dataset(tmp_path)
+    misnamed = {}
+    dataset = read_dataset(tmp_path, misnamed=misnamed)
+    assert len(dataset.train) == 2 and list(misnamed) == [str(stray)]
+    assert "expected a market1501 name like" in misnamed[str(stray)]
+    assert "1 of 3 image names don't match" in caplog.text
+    images = read_images(stray.parent, misnamed=misnamed)
+    assert images == dataset.train and len(misnamed) == 1
+    # Not where most names are strays, or of two known kinds.
+    for name in ("0001_c2_f0046182.jpg", "a.jpg"):
+        with pytest.raises(InputError, match="2 of [34] names are of format market"):
+            stray = stray.rename(stray.with_name(name))
+            (stray.parent / "b.jpg").touch()
+            read_dataset(tmp_path, misnamed={})
+    (stray.parent / "b.jpg").unlink()
+    stray.unlink()
+    shutil.rmtree(tmp_path / "query")
+    make(tmp_path, {"query": ["a.jpg", "b.jpg", "c.jpg"]})
+    with pytest.raises(InputError, match="3 of 3 image names don't match"):
+        read_dataset(tmp_path, misnamed={})

@@ -2,6 +2,7 @@ import os
 
 import pytest
 
+from tfipgan.data.doubts import passed_over
 from tfipgan.data.image_files import image_files, image_paths
 from tfipgan.errors import InputError
 
@@ -60,7 +61,26 @@ def test_a_folder_below_that_cannot_be_read_is_of_no_concern(folder, monkeypatch
 
     monkeypatch.setattr(os, "scandir", closed)
     assert image_files(folder, recursive=False).below == ["folder.heic/k.jpg"]
+    found = image_files(folder, recursive=True)
+    assert found.closed == ["in"] and "in/e.png" not in found.names
+    assert found.names == list(image_paths(folder, recursive=True))
+    (line,) = [line for line in passed_over(found) if "may not read" in line]
+    assert line.startswith("folders passed over, which this user may not read: in; ")
+    # The folder itself, and a disk that fails, are no such thing.
     with pytest.raises(InputError, match="in can't be read: Permission denied"):
+        image_files(folder / "in", recursive=True)
+
+
+def test_a_disk_that_fails_is_not_passed_over(folder, monkeypatch):
+    scandir = os.scandir
+
+    def broken(path):
+        if str(path).endswith("in"):
+            raise OSError(5, "Input/output error")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", broken)
+    with pytest.raises(InputError, match="in can't be read: Input/output error"):
         image_files(folder, recursive=True)
 
 

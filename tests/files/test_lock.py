@@ -1,8 +1,10 @@
 """One process at a time: the lock holds against others, and dies with its process."""
 
+import errno
 import subprocess
 import sys
 
+import filelock
 import pytest
 
 from tfipgan.errors import InputError
@@ -58,3 +60,30 @@ def test_a_lock_that_cannot_be_made_is_an_error_of_the_system(tmp_path):
     with pytest.raises(OSError):
         with locked(tmp_path / "file" / ".lock", "out"):
             pytest.fail("held without a file")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOTSUP, "no"), OSError(errno.ENOLCK, "no"), NotImplementedError()],
+)
+def test_a_disk_without_locks_is_named(tmp_path, monkeypatch, error):
+    def acquire(lock):
+        raise error
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", acquire)
+    with pytest.raises(OSError) as failure:
+        with locked(tmp_path / ".lock", "runs/a"):
+            pytest.fail("held without a lock")
+    words = str(failure.value)
+    assert words.startswith(f"{tmp_path}/.lock can't be locked (")
+    assert "out of runs/a: give an --out on a disk that has locks" in words
+
+
+def test_another_error_of_the_system_stays(tmp_path, monkeypatch):
+    def acquire(lock):
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", acquire)
+    with pytest.raises(OSError, match="^\\[Errno 5\\] broken$"):
+        with locked(tmp_path / ".lock", "out"):
+            pytest.fail("held without a lock")

@@ -261,3 +261,12 @@ def test_the_best_checkpoint_goes_before_the_last(reid_copy, tiny_reid_run):
     save_checkpoint(run.best, 3, {"network": network})
     best = load_reid_network(run).head.classifier.bias
     np.testing.assert_array_equal(best.numpy(), [1, 2, 3, 4, 5])
+
+
+def test_small_files_that_an_editor_gave_a_mark(reid_copy):
+    """Some of Windows begin what they save with a byte order mark."""
+    for name in ("run.json", "labels.json", "config.yaml"):
+        path = reid_copy / name
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    run = open_run(reid_copy, "reid")
+    assert run.config.reid.image_size == (32, 16) and len(run.labels) == 5

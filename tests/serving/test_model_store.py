@@ -285,3 +285,21 @@ def test_models_that_are_none(tmp_path, write_version):
     assert text == "label stable: no model no in MODELS; expected one of toy"
     text = why(tmp_path, labels=[("toy", "stable", 3)])
     assert text == "label stable: version 3 of toy is not served; expected one of 1"
+
+
+def test_a_folder_that_may_not_be_read_is_passed_over(
+    stores, write_version, tmp_path, monkeypatch, caplog
+):
+    """A disk's lost+found, of mode 0, where the models have a disk of their own."""
+    write_version(tmp_path, "toy", 1)
+    (tmp_path / "lost+found").mkdir()
+    iterdir = type(tmp_path).iterdir
+
+    def closed(path):
+        if path.name == "lost+found":
+            raise PermissionError(13, "Permission denied", str(path))
+        return iterdir(path)
+
+    monkeypatch.setattr(type(tmp_path), "iterdir", closed)
+    assert stores(tmp_path).names == ["toy"]
+    assert f"{tmp_path}/lost+found is passed over: Permission denied" in caplog.text

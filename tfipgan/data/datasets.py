@@ -22,6 +22,7 @@ from tfipgan.data.image_endings import endings, is_image_name
 from tfipgan.data.image_files import ImageFiles, image_files
 from tfipgan.data.layouts import (
     LISTS,
+    SKIP,
     SPLITS,
     Layout,
     existing_folder,
@@ -32,6 +33,8 @@ from tfipgan.data.layouts import (
 )
 from tfipgan.errors import ConfigError, InputError, shorten, shorten_name
 
+# A folder for each person, as PyTorch's ImageFolder wants it.
+_OF_PERSON = re.compile(r"([^/_]+)/\1_[^/]*")
 _LABEL = re.compile("[0-9]{1,18}")
 
 logger = logging.getLogger(__name__)
@@ -63,15 +66,17 @@ def read_dataset(
     format: str = "auto",
     pattern: str | None = None,
     splits: Sequence[str] = SPLITS,
+    misnamed: dict[str, str] | None = None,
 ) -> ReidDataset:
     """Reads a dataset's splits.
 
     Read are MSMT17 by its list files, any other by split folders:
-    bounding_box_train, query, bounding_box_test, or train, query, gallery, or as a
-    `dataset.yaml` in the root names them (keys format, pattern, train, query,
-    gallery). If only the train split is asked for, a folder of images without split
-    folders is read as that split. A pattern is searched for in the path below the
-    split's folder, subfolders included.
+    bounding_box_train, query, bounding_box_test, or train_all or train, query, gallery,
+    or as a `dataset.yaml` in the root names them (keys format, pattern, train, query,
+    gallery). A split's images are in its folder, or all in folders of one person each:
+    0002/0002_c1s1_000451_03.jpg. If only the train split is asked for, a folder of
+    images without split folders is read as that split. A pattern is searched for in
+    the path below the split's folder, subfolders included.
 
     Args:
       root: the dataset's folder.
@@ -79,6 +84,8 @@ def read_dataset(
       pattern: a regular expression with groups `person` and `camera`; makes the
         format "pattern". These two go before `dataset.yaml`.
       splits: which of train, query and gallery to read; each must have images.
+      misnamed: gets the paths of images whose names don't match, and why; with None
+        they are an error.
 
     Raises:
       InputError: a folder or split is missing or empty, a name doesn't match, the
@@ -89,24 +96,33 @@ def read_dataset(
     if unknown or not splits:
         raise ConfigError(f"splits {tuple(splits)}: expected some of {SPLITS}")
     flat = tuple(splits) == ("train",)
-    layout = find_layout(root, format=format, pattern=pattern, splits=splits, flat=flat)
+    layout = find_layout(
+        root,
+        format=format,
+        pattern=pattern,
+        splits=splits,
+        flat=flat,
+        skip=misnamed is not None,
+    )
     return ReidDataset(
         root=layout.root,
         format=layout.format,
         pattern=layout.pattern.pattern if layout.pattern else None,
-        **{split: read_split(layout, split) for split in splits},
+        **{split: read_split(layout, split, misnamed) for split in splits},
     )
 
 
-def read_split(layout: Layout, split: str) -> tuple[Sample, ...]:
+def read_split(
+    layout: Layout, split: str, misnamed: dict[str, str] | None = None
+) -> tuple[Sample, ...]:
     """Reads one split's samples, sorted by path; see `read_dataset`."""
-    samples, doubts = read_with_doubts(layout, split)
+    samples, doubts = read_with_doubts(layout, split, misnamed)
     log_doubts(layout.folders[split], doubts)
     return samples
 
 
 def read_with_doubts(
-    layout: Layout, split: str
+    layout: Layout, split: str, misnamed: dict[str, str] | None = None
 ) -> tuple[tuple[Sample, ...], list[str]]:
     """As `read_split`; and what may be wrong with it, a line each, is not logged."""
     if split not in layout.folders:
@@ -118,7 +134,9 @@ def read_with_doubts(
         samples = _listed_samples(layout, split)
     else:
         files = image_files(folder, recursive)
-        samples = _parse(files.names, folder, layout.format, layout.pattern)
+        if not files.names and all(map(_OF_PERSON.fullmatch, files.below)):
+            files = image_files(folder, True)
+        samples = _parse(files.names, folder, layout.format, layout.pattern, misnamed)
         doubts = _doubts(files, layout.pattern)
     if not samples:
         place = "in it or below" if recursive else "in the folder itself"
@@ -141,6 +159,7 @@ def read_images(
     format: str = "auto",
     pattern: str | None = None,
     labelled: bool = True,
+    misnamed: dict[str, str] | None = None,
 ) -> tuple[Sample, ...]:
     """Reads all images below a folder: a translated set, one split, any folder.
 
@@ -153,6 +172,7 @@ def read_images(
       labelled: if False, an image whose name doesn't match is read with person
         UNLABELLED and camera NO_CAMERA, and with "auto" each name is read in
         whichever known format it has.
+      misnamed: as for `read_dataset`, if `labelled`.
 
     Returns:
       The samples sorted by path.
@@ -174,8 +194,8 @@ def read_images(
     log_doubts(folder, doubts)
     if labelled:
         if format == "auto":
-            format = recognise(names, folder)
-        return _parse(names, folder, format, compiled)
+            format = recognise(names, folder, misnamed is not None)
+        return _parse(names, folder, format, compiled, misnamed)
     samples = []
     for name in names:
         path = str(folder / name)
@@ -242,7 +262,11 @@ def _doubts(files: ImageFiles, pattern: Pattern[str] | None) -> list[str]:
 
 
 def _parse(
-    names: Iterable[str], folder: Path, format: str, pattern: Pattern[str] | None
+    names: Iterable[str],
+    folder: Path,
+    format: str,
+    pattern: Pattern[str] | None,
+    misnamed: dict[str, str] | None,
 ) -> tuple[Sample, ...]:
     samples, failed, count = [], [], 0
     for name in names:
@@ -252,12 +276,17 @@ def _parse(
             failed.append(name)
         else:
             samples.append(sample)
-    if failed:
+    expected = expected_names(format, pattern)
+    found = f"{len(failed)} of {count} image names don't match; expected {expected}"
+    if failed and (misnamed is None or not samples):
         raise InputError(
-            f"{shorten_name(str(folder / failed[0]))}: {len(failed)} of {count} image "
-            f"names don't match; expected {expected_names(format, pattern)}; rename or "
-            "remove, or give another format or pattern"
+            f"{shorten_name(str(folder / failed[0]))}: {found}; rename or remove, give "
+            f"another format or pattern, {SKIP}"
         )
+    if misnamed is not None and failed:
+        logger.warning("left out %s, ...: %s", folder / failed[0], found)
+        why = f"the name is none of the others' kind, expected {expected}"
+        misnamed |= {str(folder / name): why for name in failed}
     return _sorted(samples)
 
 
@@ -273,10 +302,13 @@ def _listed_samples(layout: Layout, split: str) -> tuple[Sample, ...]:
                 f"{' and '.join(LISTS[split])} (an empty file if there is nothing)"
             )
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            # As Windows may write it: a byte order mark, and its own slashes.
+            text = path.read_text(encoding="utf-8-sig").replace("\\", "/")
         except UnicodeDecodeError:
-            raise InputError(f"{path} is not text; expected MSMT17's list") from None
-        for number, line in enumerate(lines, start=1):
+            raise InputError(
+                f"{path} is not text in UTF-8; expected MSMT17's list"
+            ) from None
+        for number, line in enumerate(text.splitlines(), start=1):
             if not line.strip():
                 continue
             name, _, label = line.strip().rpartition(" ")

@@ -21,7 +21,7 @@ _DIVIDED = re.compile("-|[0-9]+")
 
 
 def passed_over(files: ImageFiles) -> list[str]:
-    """A line on files that look like images and are not read; none without such."""
+    """A line on what looks like images and is not read, or may hold some, by kind."""
     lines = []
     if files.unread:
         kinds = Counter(_ending(name) for name in files.unread)
@@ -30,6 +30,12 @@ def passed_over(files: ImageFiles) -> list[str]:
         lines.append(
             f"files passed over, images of no kind that is read ({counts}): {names}; "
             "convert them to JPEG or PNG, with its ending, or remove them"
+        )
+    if files.closed:
+        names = _some(map(shorten_name, files.closed))
+        lines.append(
+            f"folders passed over, which this user may not read: {names}; allow "
+            "reading them if they hold images"
         )
     if files.below:
         names = _some(map(shorten_name, files.below))

@@ -26,22 +26,25 @@ class ImageFiles:
       unread: files that look like images, by ending or by how they begin, and are of
         a kind that is not read or have no ending.
       below: what looks like an image in folders below, if those are not read.
+      closed: folders below that this user may not read.
     """
 
     names: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
     below: list[str] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
 
 
 def image_files(folder: Path, recursive: bool) -> ImageFiles:
     """The images of a folder, as `image_paths` finds them, and what looks like some.
 
     Raises:
-      InputError: a folder can't be read.
+      InputError: the folder can't be read, or a disk fails.
     """
     found = ImageFiles()
+    kinds = {True: found.names, False: found.unread, None: found.closed}
     for name, is_image in _walk(str(folder), recursive):
-        (found.names if is_image else found.unread).append(name)
+        kinds[is_image].append(name)
     if not recursive:
         everything = _walk(str(folder), True, forgiving=True)
         found.below = [name for name, _ in everything if "/" in name]
@@ -55,7 +58,7 @@ def image_paths(folder: Path, recursive: bool) -> Iterator[str]:
     in silence would hide a loss.
 
     Raises:
-      InputError: a folder can't be read.
+      InputError: the folder can't be read, or a disk fails.
     """
     return (name for name, is_image in _walk(str(folder), recursive) if is_image)
 
@@ -66,8 +69,11 @@ def _walk(
     prefix: str = "",
     above: frozenset[str] = frozenset(),
     forgiving: bool = False,
-) -> Iterator[tuple[str, bool]]:
-    """Yield what looks like an image, and whether it is one that is read."""
+) -> Iterator[tuple[str, bool | None]]:
+    """Yield what looks like an image, and whether it is one that is read.
+
+    None with a folder below that this user may not read, such as a disk's lost+found.
+    """
     real = os.path.realpath(path)
     if real in above:  # a link back up would never end
         return
@@ -76,6 +82,9 @@ def _walk(
             entries = sorted(found, key=lambda entry: entry.name)
     except OSError as error:
         if forgiving:
+            return
+        if prefix and isinstance(error, PermissionError):
+            yield prefix.rstrip("/"), None
             return
         raise InputError(
             f"{shorten_name(path)} can't be read: {error.strerror or error}; "

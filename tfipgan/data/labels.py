@@ -127,10 +127,15 @@ class DomainMap:
             cameras.add(sample.camera_id)
         if len(cameras) < 2:
             found = f"only camera {min(cameras)}" if cameras else "no image"
+            whole = (
+                "; or translate to all of it as one domain, with --set "
+                "gan.target_domains=one"
+            )
             raise InputError(
                 f"a target needs images of at least two cameras, found {found}; check "
                 "that all cameras are in its train split and that the camera number "
                 "is read from the right place of the name (tfipgan inspect)"
+                f"{whole if cameras else ''}"
             )
         return cls(tuple(sorted(cameras)))
 
@@ -228,7 +233,7 @@ def _read(
     if not path.is_file():
         raise InputError(f"{path} not found; expected a run folder's {path.name}")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_bytes())
         if not isinstance(content, dict) or not isinstance(content.get(name), list):
             raise ValueError(f"no list {name!r} in it")
         check(content)

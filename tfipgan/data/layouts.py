@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from re import Pattern
@@ -21,9 +22,11 @@ from tfipgan.errors import ConfigError, InputError, shorten, shorten_name
 
 SPLITS = ("train", "query", "gallery")
 SETTINGS_FILE = "dataset.yaml"
+# Words for error messages.
+SKIP = "or leave them out by --skip-unreadable where a command has it"
 
 _FOLDERS = {
-    "train": ("bounding_box_train", "train"),
+    "train": ("bounding_box_train", "train_all", "train"),
     "query": ("query",),
     "gallery": ("bounding_box_test", "gallery"),
 }
@@ -62,6 +65,7 @@ def find_layout(
     pattern: str | None = None,
     splits: Sequence[str] = SPLITS,
     flat: bool = False,
+    skip: bool = False,
 ) -> Layout:
     """Finds a dataset's split folders and its format; see `read_dataset`.
 
@@ -70,6 +74,7 @@ def find_layout(
       splits: the format is recognised from the names of the first of these that has
         images. They need not all be there: `read_split` says which is not.
       flat: a folder without split folders is a train split.
+      skip: the format is that of most names, if some have none.
 
     Raises:
       InputError, ConfigError: as for `read_dataset`.
@@ -86,7 +91,7 @@ def find_layout(
             raise InputError(f"{root}: no split folders found; {_expected_folders()}")
         folders = {"train": root}
     if format == "auto":
-        format = _format_of(root, folders, [s for s in SPLITS if s in splits])
+        format = _format_of(root, folders, [s for s in SPLITS if s in splits], skip)
     return Layout(root, format, compiled, folders)
 
 
@@ -145,8 +150,8 @@ def missing_split(root: Path, split: str) -> str:
     return f"{root}: no folder for split {split}; {_expected_folders()}"
 
 
-def recognise(names: Sequence[str], folder: Path) -> str:
-    """The one format that all names have; InputError if there is none."""
+def recognise(names: Sequence[str], folder: Path, skip: bool = False) -> str:
+    """The format that all names have, or with `skip` most; InputError if none."""
     votes = Counter(matching_format(name) for name in names)
     known = [name for name in votes if name]
     if known and len(votes) == 1:
@@ -158,15 +163,19 @@ def recognise(names: Sequence[str], folder: Path) -> str:
             f"give a pattern (--pattern or {SETTINGS_FILE})"
         )
     best = max(known, key=lambda name: votes[name])
+    if skip and len(known) == 1 and 2 * votes[best] > len(names):
+        return best
     other = next(name for name in names if matching_format(name) != best)
     raise InputError(
         f"{folder}: {votes[best]} of {len(names)} names are of format {best}, but not "
-        f"{shorten_name(other)}; remove what doesn't belong there, or give a format or "
-        "a pattern"
+        f"{shorten_name(other)}; remove what doesn't belong there, give a format or a "
+        f"pattern, {SKIP}"
     )
 
 
-def _format_of(root: Path, folders: dict[str, Path], splits: Sequence[str]) -> str:
+def _format_of(
+    root: Path, folders: dict[str, Path], splits: Sequence[str], skip: bool
+) -> str:
     """The format of the first split that has images."""
     there = [split for split in splits if split in folders]
     if not there:
@@ -177,7 +186,7 @@ def _format_of(root: Path, folders: dict[str, Path], splits: Sequence[str]) -> s
         # folder per person.
         names = list(image_paths(folder, False)) or list(image_paths(folder, True))
         if names:
-            return recognise(names, folder)
+            return recognise(names, folder, skip)
     folder = folders[there[0]]
     raise InputError(
         f"{folder}: no images found for split {there[0]}; expected {endings()}"
@@ -294,9 +303,11 @@ def _raise_if_nested(root: Path) -> None:
     """Says which subfolder is the dataset, if one is: CUHK03-NP has two of them."""
     inside = []
     for child in sorted(root.iterdir()):
-        if child.is_dir() and not child.name.startswith("."):
-            if _has_lists(child) or len(_split_folders(child, {})) >= 2:
-                inside.append(str(child))
+        # One that this user may not look into, such as lost+found, is none to give.
+        with suppress(PermissionError):
+            if child.is_dir() and not child.name.startswith("."):
+                if _has_lists(child) or len(_split_folders(child, {})) >= 2:
+                    inside.append(str(child))
     if inside:
         raise InputError(
             f"{root} holds no split folders itself, but a dataset in "
@@ -306,6 +317,7 @@ def _raise_if_nested(root: Path) -> None:
 
 def _expected_folders() -> str:
     return (
-        "expected bounding_box_train, query and bounding_box_test, or train, query "
-        f"and gallery, or MSMT17's list files, or a {SETTINGS_FILE} that names folders"
+        "expected bounding_box_train, query and bounding_box_test, or train_all or "
+        f"train, query and gallery, or MSMT17's list files, or a {SETTINGS_FILE} that "
+        "names folders"
     )

@@ -72,7 +72,7 @@ def collect_folder(folder: Path, config_folder: str | None = None) -> str:
     results = in_order(results, experiment)
     path = folder / INTRODUCTION
     try:
-        introduction = path.read_text(encoding="utf-8") if path.is_file() else ""
+        introduction = path.read_text(encoding="utf-8-sig") if path.is_file() else ""
     except UnicodeDecodeError:
         raise InputError(f"{path}: expected Markdown in UTF-8") from None
     return results_markdown(results, experiment, introduction)
@@ -88,5 +88,5 @@ def write_tables(out: Path, results: Sequence[Mapping], experiment: Experiment) 
         ("tables.md", tables),
     ):
         with written_aside(out / name) as aside:
-            aside.write_text(text, encoding="utf-8")
+            aside.write_text(text, encoding="utf-8", errors="backslashreplace")
     return tables

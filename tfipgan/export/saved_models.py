@@ -35,6 +35,7 @@ from tfipgan.export.modules import (
 )
 from tfipgan.export.versions import publish_version, require_free_version
 from tfipgan.export.warmup import read_warmup, write_warmup
+from tfipgan.files.utf8_path import utf8_path
 from tfipgan.models.inference import InferenceNetwork
 from tfipgan.runs.metrics_log import read_metrics
 from tfipgan.runs.run import Run, load_reid_network, load_translator
@@ -224,13 +225,15 @@ def _export(run, folder, version, signatures, check, about, file, camera=None):
         module.weights = list(
             {v.ref(): v for graph in graphs.values() for v in graph.variables}.values()
         )
-        tf.saved_model.save(module, str(path), signatures=graphs)
+        with utf8_path(path) as named:
+            tf.saved_model.save(module, named, signatures=graphs)
         write_warmup(path, folder.name, signatures, file, camera)
         described = {name: _described(graph) for name, graph in graphs.items()}
         contents = {"model": folder.name, **about, "signatures": described}
         text = json.dumps(contents, indent=2) + "\n"
         (path / ABOUT_FILE).write_text(text, encoding="utf-8")
-        loaded = tf.saved_model.load(str(path)).signatures
+        with utf8_path(path) as named:
+            loaded = tf.saved_model.load(named).signatures
         # On a GPU these round to ten bits, which is more than the tolerance.
         kept = tf.config.experimental.tensor_float_32_execution_enabled()
         tf.config.experimental.enable_tensor_float_32_execution(False)
@@ -305,7 +308,7 @@ def _about_run(run, checkpoints: Path) -> dict:
         "imported": run.imported,
         "checkpoint": intact_checkpoint(checkpoints).name,
         "versions": versions,
-        "trained_with": json.loads((run.path / "run.json").read_text()),
+        "trained_with": json.loads((run.path / "run.json").read_bytes()),
         "metrics": read_metrics(run.path / "metrics.jsonl")[-METRICS_KEPT:],
         "config": to_dict(run.config),
     }

@@ -34,7 +34,7 @@ def write_warmup(
     """
     path = Path(folder) / WARMUP_FILE
     path.parent.mkdir(exist_ok=True)
-    with tf.io.TFRecordWriter(str(path)) as records:
+    with tf.io.TFRecordWriter(os.fsencode(path)) as records:
         for signature, function in signatures.items():
             for batch_size in BATCH_SIZES:
                 request = predict_pb2.PredictRequest()
@@ -71,7 +71,7 @@ def read_warmup_log(
         return
     whole = 0
     try:
-        for record in tf.data.TFRecordDataset(str(file)):
+        for record in tf.data.TFRecordDataset(os.fsencode(file)):
             if whole == MOST_RECORDS:
                 raise InputError(
                     f"{file}: the number of warm-up records is above {MOST_RECORDS}; "

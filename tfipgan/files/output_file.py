@@ -1,5 +1,6 @@
 """Output that is either whole or not there, and never on top of another."""
 
+import errno
 import os
 import re
 import shutil
@@ -7,7 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tfipgan.errors import InputError
+from tfipgan.errors import InputError, shorten_name
+
+# What a disk answers that lacks a call.
+UNSUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Of a name in nearly all file systems, in bytes; the longest of what is put around one.
+_LONGEST_NAME = 255
+_LONGEST_AROUND = len("..4194304.tmp")
 
 _LEFTOVER = re.compile(r"\.(?P<name>.+)\.\d+\.(?P<kind>tmp|old)")
 
@@ -24,8 +32,9 @@ def written_aside(path: str | os.PathLike) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        yield temporary
-        sync(temporary)
+        with full_disk_named(path):
+            yield temporary
+            sync(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -50,9 +59,10 @@ def folder_written_aside(
     try:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
-        yield temporary
-        for file in (*temporary.rglob("*"), temporary):
-            sync(file)
+        with full_disk_named(path):
+            yield temporary
+            for file in (*temporary.rglob("*"), temporary):
+                sync(file)
         if replace and path.exists():
             path.rename(old)
         try:
@@ -65,6 +75,22 @@ def folder_written_aside(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def full_disk_named(path: str | os.PathLike) -> Iterator[None]:
+    """Adds the output's path to the errors of a full disk, which name no file."""
+    try:
+        yield
+    except OSError as error:
+        name_full_disk(error, path)
+        raise
+
+
+def name_full_disk(error: BaseException | None, path: str | os.PathLike) -> None:
+    """As `full_disk_named`, of an error that is there."""
+    if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
+        error.filename = os.fspath(path)
 
 
 def clear_leftovers(folder: str | os.PathLike) -> None:
@@ -94,10 +120,14 @@ def remove_folder(path: Path) -> None:
 
 
 def sync(path: str | os.PathLike) -> None:
-    """Wait until a file or folder is on the disk."""
+    """Wait until a file or folder is on the disk; a folder where the disk can do it."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        # Disks of VirtualBox, SMB and some of FUSE keep no folders of their own.
+        if error.errno not in UNSUPPORTED or not os.path.isdir(path):
+            raise
     finally:
         os.close(descriptor)
 
@@ -105,9 +135,12 @@ def sync(path: str | os.PathLike) -> None:
 def require_new_folder(path: str | os.PathLike, remedy: str = "remove it") -> None:
     """Raises InputError unless nothing, or an empty folder, is at the path.
 
+    Also if its name is too long for a temporary one beside it.
+
     remedy: what to do instead of giving another folder.
     """
     path = Path(path)
+    require_short_name(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InputError(
             f"{path} exists and is not empty; expected a new folder for the output: "
@@ -116,9 +149,24 @@ def require_new_folder(path: str | os.PathLike, remedy: str = "remove it") -> No
 
 
 def require_new_file(path: str | os.PathLike) -> None:
-    """Raises InputError if something is at the path."""
+    """Raises InputError if something is at the path, or its name is too long."""
+    require_short_name(path)
     if os.path.exists(path):
         raise InputError(
             f"{path} exists; expected a new file for the output: give another --out, "
             "or remove it"
+        )
+
+
+def require_short_name(path: str | os.PathLike, written_aside: bool = True) -> None:
+    """Raises InputError if a path's last name is longer than file systems have.
+
+    written_aside: whether a temporary one beside it must be possible too.
+    """
+    name = os.path.basename(os.path.normpath(path))
+    longest = _LONGEST_NAME - (_LONGEST_AROUND if written_aside else 0)
+    if len(os.fsencode(name)) > longest:
+        raise InputError(
+            f"{shorten_name(name)} is a name of {len(os.fsencode(name))} bytes, "
+            f"expected at most {longest}: shorten it"
         )

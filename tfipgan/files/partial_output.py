@@ -24,7 +24,7 @@ from pathlib import Path
 
 from tfipgan.errors import InputError
 from tfipgan.files.lock import locked
-from tfipgan.files.output_file import clear_leftovers, sync
+from tfipgan.files.output_file import clear_leftovers, name_full_disk, sync
 from tfipgan.files.worker import ALONE, Worker
 
 LOCK = "tfipgan.lock"
@@ -128,10 +128,11 @@ class PartialOutput:
             logger.info("%s: going on after all of it", self.own)
         return self
 
-    def __exit__(self, kind, *failure):
+    def __exit__(self, kind, failure, trace):
         if kind is not None and self.folder.exists():
             logger.info("%s keeps what is done: the same command goes on", self.folder)
         self._lock.close()
+        name_full_disk(failure, self.folder)
 
     @property
     def ready(self) -> bool:

@@ -153,6 +153,7 @@ class Generator(keras.Model):
             4,
             strides=2,
             padding="same",
+            data_format="channels_last",  # whatever the user's keras.json says
             use_bias=False,
             kernel_initializer=torch_uniform(4 * 4 * filters),
             name=f"up{i}",

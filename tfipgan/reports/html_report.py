@@ -61,8 +61,9 @@ def write_report(
         commands=commands,
         footnotes=footnotes,
     )
+    # A file's name need not be UTF-8, which Python has lone surrogates for.
     with written_aside(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
 
 
 def _aligned(table: Mapping) -> dict:

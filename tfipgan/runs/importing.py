@@ -43,8 +43,8 @@ def import_generator(
         path: the file, as `read_state_dict` takes it; width, blocks and number of
             domains are read off its shapes.
         out: the run folder to make.
-        cameras: of the network's domains, in their order and so rising; the last
-            domain is the source.
+        cameras: of the network's domains, in their order; the last domain is the
+            source. In the run they rise, and the weights have been reordered.
         image_size: (height, width) in pixels to translate at; multiples of 4.
         ignore: beginnings of names to leave out.
 
@@ -55,7 +55,9 @@ def import_generator(
     require_new_folder(out)
     state = read_state_dict(path)
     width, channels, _, _ = _shape(path, state, "main.0.weight", "a StarGAN generator")
-    domains = _domains(path, cameras, channels - 3)
+    domains, places = _domains(path, cameras, channels - 3)
+    # Its first three channels are the image's; then one for each domain.
+    _reorder(state, "main.0.weight", (0, 1, 2, *(3 + place for place in places)), 1)
     blocks = _count(state, r"main\.(\d+)\.main\.0\.weight")
     base = load_config("base")
     gan = replace(
@@ -89,7 +91,8 @@ def import_discriminator(
     what = "a StarGAN discriminator"
     width, _, _, _ = _shape(path, state, "main.0.weight", what)
     num_domains, _, *kernel = _shape(path, state, "conv2.weight", what)
-    domains = _domains(path, cameras, num_domains)
+    domains, places = _domains(path, cameras, num_domains)
+    _reorder(state, "conv2.weight", places, 0)
     num_layers = _count(state, r"main\.(\d+)\.weight")
     if num_layers > MOST_LAYERS:
         raise InputError(
@@ -191,13 +194,22 @@ def _halvings(length):
     return (length & -length).bit_length() - 1 if length else 0
 
 
+def _reorder(state, name, places, axis):
+    """Take what belongs to the domains of a weight in this order."""
+    state[name] = np.take(state[name], places, axis)
+
+
 def _domains(path, cameras, num_domains):
+    """Return the domains in the run's order, and where the file has each of them."""
     if len(cameras) != num_domains - 1:
         raise InputError(
             f"{path} has {num_domains} domains, which is {num_domains - 1} cameras and "
             f"the source; found {len(cameras)} in --cameras"
         )
-    return DomainMap(tuple(cameras))
+    # Scripts that sort cameras as text have 1, 10, 11, 2.
+    order = sorted(range(len(cameras)), key=cameras.__getitem__)
+    domains = DomainMap(tuple(cameras[place] for place in order))
+    return domains, (*order, len(cameras))
 
 
 def _depth(path, state):

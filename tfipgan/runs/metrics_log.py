@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,7 +28,7 @@ class MetricsLog:
             temporary.write_text("".join(json.dumps(record) + "\n" for record in kept))
         self._events = folder / "tensorboard"
         with self._writing_events():
-            self._writer = tf.summary.create_file_writer(str(self._events))
+            self._writer = tf.summary.create_file_writer(os.fsencode(self._events))
 
     def write(self, step: int, values: dict[str, float]) -> None:
         """Write scalars by their names, such as "D/loss_gp"; OSError if they can't be.

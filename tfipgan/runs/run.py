@@ -146,7 +146,7 @@ def open_run(path: str | os.PathLike, kind: str) -> Run:
             f"{_MAKERS[kind]} made"
         )
     try:
-        about = json.loads(about_path.read_text())
+        about = json.loads(about_path.read_bytes())
         found, imported = about["kind"], about.get("imported")
     except (
         ValueError,

@@ -231,7 +231,7 @@ def _write(path, content):
 
 def _read(path):
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_bytes())
         if any(len(row) != 3 for rows in content.values() for row in rows):
             raise ValueError("a row has not three values")
         return content
@@ -247,7 +247,7 @@ def _read_digest(path):
     if not path.exists():
         return None
     try:
-        digest = json.loads(path.read_text(encoding="utf-8"))[_WEIGHTS]
+        digest = json.loads(path.read_bytes())[_WEIGHTS]
         if not isinstance(digest, str):
             raise ValueError("no digest")
         return digest

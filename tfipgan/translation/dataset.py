@@ -10,7 +10,7 @@ from tfipgan import __version__
 from tfipgan.data.filenames import Sample, require_own_stems, translated_name
 from tfipgan.data.pipelines import inference_batches
 from tfipgan.errors import InputError
-from tfipgan.files.output_file import require_new_folder
+from tfipgan.files.output_file import require_new_folder, require_short_name
 from tfipgan.files.partial_output import PartialOutput
 from tfipgan.files.worker import ALONE, Worker
 from tfipgan.models.translator import Translator
@@ -73,13 +73,17 @@ def translate_dataset(
         InputError: `out` is there and not empty, or another process writes it, or
             OUT.part is something else, or of workers with other settings or in another
             number; an unknown format; a sample that is not below
-            `root`; two samples whose names differ in their ending only.
+            `root`; two samples whose names differ in their ending only; a name that is
+            too long with the camera in it.
         OSError: an image is gone, or the folder can't be written.
     """
     if format not in ENDINGS:
         raise InputError(f"format is {format!r}, expected one of {', '.join(ENDINGS)}")
     names = _below([s.path for s in samples], root)
     require_own_stems(names)
+    for name in names:
+        longest = translated_name(name, max(translator.cameras), ENDINGS[format])
+        require_short_name(longest, written_aside=False)
     cameras = len(translator.cameras)
     height, width = translator.image_size
     # Whole batches of the same images: in others the last bits may differ.

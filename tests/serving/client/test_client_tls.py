@@ -38,10 +38,8 @@ def test_tls(certificates):
             client.extract([b"a"])
     # The machine's own authorities have not signed it.
     credentials = grpc.ssl_channel_credentials()
-    with Client(
-        server.address, retries=0, timeout=5, credentials=credentials
-    ) as client:
-        with pytest.raises(ServerError, match="with TLS"):
+    with Client(server.address, timeout=5, credentials=credentials) as client:
+        with pytest.raises(ServerError, match="is not trusted: .*it as --ca$"):
             client.extract([b"a"])
     server.kill()
 
@@ -58,4 +56,22 @@ def test_tls_of_both_sides(certificates):
     with Client(server.address, retries=0, timeout=5, credentials=one) as client:
         with pytest.raises(ServerError, match="with TLS"):
             client.extract([b"a"])
+    server.kill()
+
+
+def test_a_certificate_of_another_name(certificates):
+    key, certificate = certificates
+    server = fake.Running(grpc.ssl_server_credentials([(key, certificate)]))
+    trusting = {"credentials": grpc.ssl_channel_credentials(certificate), "timeout": 5}
+    address = server.address.replace("localhost", "127.0.0.1")
+    with Client(address, tls_name="localhost", **trusting) as client:
+        assert client.extract([b"a"]).shape == (1, 4)
+    for host, options in (("127.0.0.1", {}), ("other", {"tls_name": "other"})):
+        with Client(address, **options, **trusting) as client:
+            with pytest.raises(ServerError) as failure:
+                client.extract([b"a"])
+        assert str(failure.value) == (
+            f"the certificate of {address} is not for {host}: give the name that is in "
+            "it as --tls-name, or ask the server by that name"
+        )
     server.kill()

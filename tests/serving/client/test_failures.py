@@ -198,3 +198,49 @@ def test_closing_ends_what_is_under_way(running, serving):
     assert len(failures) == 1 and "CANCELLED" in failures[0]
     with pytest.raises(ServerError, match="was closed"):
         client.extract([b"a"])
+
+
+@pytest.fixture
+def proxy(monkeypatch):
+    """Only this proxy is in the environment, and nobody there."""
+    for name in ("grpc_proxy", "https_proxy", "no_proxy", "no_grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_no_proxy_on_this_machine(proxy, running, host):
+    port = running.address.partition(":")[2]
+    with Client(f"{host}:{port}", retries=0) as client:
+        assert client.extract([b"a"]).shape == (1, 4)
+    with Client("localhost:1", retries=0) as client:
+        with pytest.raises(ServerError) as failure:
+            client.extract([b"a"])
+    assert "proxy" not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("server", "near"),
+    [("[::1]:1", True), ("127.1.2.3:1", True), ("a.localhost:1", True),
+     ("unix:a", True), ("10.0.0.1:1", False), ("localhost.com:1", False),
+     ("[fe80::1%eth0]:1", False)],
+)  # fmt: skip
+def test_what_is_on_this_machine(server, near):
+    assert client_module.is_near(server) == near
+
+
+def test_a_proxy_on_the_way_is_named(proxy):
+    with Client("10.0.0.1:1", retries=0, timeout=5) as client:
+        with pytest.raises(ServerError) as failure:
+            client.extract([b"a"])
+    line = str(failure.value)
+    assert "10.0.0.1:1" in line and "\n" not in line
+    assert "; http_proxy is set, so a proxy was asked: if it" in line
+    assert line.endswith("put the host into no_proxy")
+
+
+def test_a_host_that_no_proxy_is_asked_for(proxy, monkeypatch):
+    assert client_module._proxy("serving.example.com:1") == "http_proxy"
+    monkeypatch.setenv("no_proxy", "10.0.0.2, example.com")
+    assert client_module._proxy("serving.example.com:1") is None
+    assert client_module._proxy("10.0.0.1:1") == "http_proxy"

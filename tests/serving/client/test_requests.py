@@ -189,7 +189,11 @@ def test_a_server_killed_in_the_middle(running, samples, tmp_path, camera, monke
 
     serving.change = dies_after_the_third
     with Client(running.address, timeout=20) as client:
-        with pytest.raises(ServerError, match="stopped answering .*is whole"):
+        words = (
+            "stopped answering .*start the server again, then this command; "
+            f"{3 * per_image} files are written and whole: --resume leaves them out$"
+        )
+        with pytest.raises(ServerError, match=words):
             client_translation.translate_files(
                 client, samples, tmp_path / "images", out, camera,
                 batch_size=1, in_flight=1,
@@ -239,3 +243,21 @@ def test_translations_that_are_no_images(client, serving, samples, tmp_path):
     )
     (file,) = tmp_path.rglob("*_to_c1.png")
     assert file.read_bytes() == png
+
+
+def test_nothing_is_promised_where_nothing_is_written(
+    running, samples, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(client_module, "_FIRST_PAUSE", 0.01)
+    with Client(running.address, timeout=20) as client:
+        client.extract([b"a"])
+        running.kill()
+        for ask in (
+            lambda: client_files.extract_files(client, samples),
+            lambda: client_translation.translate_files(
+                client, samples, tmp_path / "images", tmp_path / "out", 2
+            ),
+        ):
+            with pytest.raises(ServerError, match="stopped answering") as failure:
+                ask()
+            assert str(failure.value).endswith("again, then this command")
