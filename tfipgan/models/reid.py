@@ -120,22 +120,23 @@ class ReidNetwork(keras.Model):
         self.dropout = dropout
 
     def call(self, images, training=False, dropout_noise=None):
-        if self.head is None:
-            raise InputError(
-                "this network has no identity classifier, it gives descriptors only: "
-                "use `embed`, or give num_classes"
-            )
-        return self.head(
-            self.pool(images, training=training),
-            training=training,
-            dropout_noise=dropout_noise,
-        )
+        features = self.pool(images, training=training)
+        return self.classify(features, training, dropout_noise)
 
     def pool(self, images, training=False):
         """Return pool5: float32 (batch, feature_size), not normalised."""
         normalised = (images - tf.constant(self.mean)) / tf.constant(self.std)
         maps = self.backbone(normalised, training=training)
         return tf.reduce_mean(tf.cast(maps, tf.float32), axis=(1, 2))
+
+    def classify(self, features, training=False, dropout_noise=None):
+        """Return logits float32 (batch, num_classes) of what `pool` gives."""
+        if self.head is None:
+            raise InputError(
+                "this network has no identity classifier, it gives descriptors only: "
+                "use `embed`, or give num_classes"
+            )
+        return self.head(features, training=training, dropout_noise=dropout_noise)
 
     def embed(self, images):
         """Return the descriptor: pool5, L2-normalised, in inference mode."""
