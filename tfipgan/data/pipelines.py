@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tfipgan.data.augment import color_jitter, random_flip, random_sized_crop
 from tfipgan.data.filenames import Sample
+from tfipgan.data.identity_sampler import IdentityOrder
 from tfipgan.data.image_cache import kept_in_memory
 from tfipgan.data.images import decode_image, to_signed, to_unit
 from tfipgan.data.labels import DomainMap, LabelMap
@@ -147,6 +148,7 @@ def reid_batches(
     flip: bool = True,
     jitter: float = 0.0,
     dropout_units: int = 0,
+    images_per_identity: int | None = None,
     start_step: int = 0,
     end_step: int | None = None,
     worker: Worker = ALONE,
@@ -163,6 +165,8 @@ def reid_batches(
         crop, flip: whether to crop at random sizes, to mirror at random.
         jitter: strength of `color_jitter`; with 0 there is none.
         dropout_units: units of the head that noise is drawn for.
+        images_per_identity: of each person in a batch, by `IdentityOrder`; None
+            shuffles all images.
         start_step, end_step: the steps to make; None goes on for ever.
         worker, cache: as for `gan_batches`.
 
@@ -172,9 +176,11 @@ def reid_batches(
         dropout_units) in [0, 1); of several workers each has its share of the rows.
 
     Raises:
-        InputError: fewer images than one step takes.
+        InputError: fewer images, or identities, than one step takes.
     """
-    order = _Order(len(samples), batch_size, seed)
+    order: _Order | IdentityOrder = _Order(len(samples), batch_size, seed)
+    if images_per_identity is not None:
+        order = IdentityOrder(samples, batch_size, images_per_identity, seed)
     image_of = _reader(samples, image_size, cache)
     identities = tf.constant([labels.index(s.person_id) for s in samples], tf.int32)
 
