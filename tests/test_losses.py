@@ -95,6 +95,112 @@ def test_cross_entropy_by_hand(loss):
     assert float(loss(logits, labels)) == pytest.approx((LN2 + 3 * LN2) / 2, rel=1e-5)
 
 
+def test_label_smoothing_by_hand():
+    logits = log_logits((1 / 2, 1 / 4, 1 / 4), (1 / 8, 1 / 8, 3 / 4))
+    labels = tf.constant([0, 1])
+    # 1 - e on the class and a third of e on each: with e = 0.3 that is 0.8, 0.1, 0.1.
+    first = 0.8 * LN2 + 0.1 * 4 * LN2
+    second = 0.8 * 3 * LN2 + 0.1 * 3 * LN2 + 0.1 * math.log(4 / 3)
+    loss = losses.identity_loss(logits, labels, smoothing=0.3)
+    assert float(loss) == pytest.approx((first + second) / 2, rel=1e-5)
+    plain = losses.identity_loss(logits, labels)
+    assert losses.identity_loss(logits, labels, smoothing=0.0) == plain
+
+
+# Two people of two images and one who is alone, on a line.
+ON_A_LINE = tf.constant([[0.0, 0], [3, 0], [4, 0], [10, 0], [4.5, 0]])
+PEOPLE = tf.constant([7, 7, 2, 2, 5])
+# To the farthest of the own less to the nearest other; the last has none of its own.
+GAPS = (3 - 4, 3 - 1, 6 - 0.5, 6 - 5.5)
+
+
+@pytest.mark.parametrize("margin", [0, 0.3, 1.5])
+def test_triplet_by_hand(margin):
+    loss = losses.triplet_loss(ON_A_LINE, PEOPLE, margin)
+    right = np.mean([max(0, margin + gap) for gap in GAPS])
+    assert float(loss) == pytest.approx(right, rel=1e-6)
+
+
+def test_soft_triplet_by_hand():
+    loss = losses.triplet_loss(ON_A_LINE, PEOPLE, "soft")
+    right = np.mean([math.log(1 + math.exp(gap)) for gap in GAPS])
+    assert float(loss) == pytest.approx(right, rel=1e-6)
+
+
+def test_triplet_takes_features_as_they_are():
+    short = losses.triplet_loss(ON_A_LINE, PEOPLE, 0)
+    assert float(losses.triplet_loss(2 * ON_A_LINE, PEOPLE, 0)) == 2 * short > 0
+
+
+def slow_triplet(features, identities, margin):
+    terms = []
+    for i, (anchor, identity) in enumerate(zip(features, identities, strict=True)):
+        distances = [np.linalg.norm(anchor - other) for other in features]
+        own, others = (
+            [
+                d
+                for j, d in enumerate(distances)
+                if j != i and (identities[j] == identity) == want
+            ]
+            for want in (True, False)
+        )
+        if own and others:
+            terms.append(max(0, margin + max(own) - min(others)))
+    return np.mean(terms) if terms else 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_triplet_of_random_batches(seed):
+    draw = np.random.default_rng(seed)
+    identities = draw.integers(0, 6, 12)
+    features = draw.normal(size=(12, 4))
+    value = losses.triplet_loss(
+        tf.constant(features, tf.float32), tf.constant(identities), 0.5
+    )
+    right = slow_triplet(features, identities, 0.5)
+    assert float(value) == pytest.approx(right, rel=1e-5)
+
+
+def test_triplet_gradient():
+    """Of one anchor's pair: it is drawn to its own, and pushed from the other."""
+    features = tf.Variable([[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]])
+    with tf.GradientTape() as tape:
+        # Of the third anchor nothing: it has none of its own.
+        loss = losses.triplet_loss(features, tf.constant([1, 1, 2]), 5.0)
+    assert float(loss) == pytest.approx(((5 + 5 - 10) + (5 + 5 - 5)) / 2)
+    gradient = np.array(tape.gradient(loss, features))
+    unit = np.array([0.6, 0.8])
+    # Only the second anchor's hinge is open: 5 + |2nd - 1st| - |2nd - 3rd|.
+    np.testing.assert_allclose(gradient, [-unit / 2, unit, -unit / 2], atol=1e-6)
+
+
+@pytest.mark.parametrize("margin", [0.3, "soft"])
+def test_triplet_of_equal_features(margin):
+    features = tf.Variable(tf.ones((4, 3)))
+    with tf.GradientTape() as tape:
+        loss = losses.triplet_loss(features, tf.constant([0, 0, 1, 1]), margin)
+    right = LN2 if margin == "soft" else 0.3
+    assert float(loss) == pytest.approx(right, rel=1e-6)
+    np.testing.assert_array_equal(tape.gradient(loss, features), np.zeros((4, 3)))
+
+
+@pytest.mark.parametrize("identities", [[1, 2, 3], [4, 4, 4]])
+def test_no_triplets(identities):
+    features = tf.Variable([[0.0, 1], [2, 2], [5, 1]])
+    with tf.GradientTape() as tape:
+        loss = losses.triplet_loss(features, tf.constant(identities), "soft")
+    assert loss == 0
+    np.testing.assert_array_equal(tape.gradient(loss, features), np.zeros((3, 2)))
+
+
+def test_near_features_have_the_distance_that_they_have():
+    """Though the products of such lengths leave nothing of it in float32."""
+    features = tf.constant([[1000.0, 0.0], [1000.0, 0.01], [1000.0, 0.5], [1000.0, 3]])
+    loss = losses.triplet_loss(features, tf.constant([0, 0, 1, 1]), 10.0)
+    gaps = (0.01 - 0.5, 0.01 - 0.49, 2.5 - 0.49, 2.5 - 2.99)
+    assert float(loss) == pytest.approx(10 + np.mean(gaps), abs=2e-2)
+
+
 def test_reconstruction_by_hand():
     images = tf.reshape(tf.constant([1.0, -1.0, 0.5, 0.0, 0.0, 0.0]), (1, 2, 1, 3))
     other = tf.reshape(tf.constant([0.0, 1.0, 0.5, 0.0, 0.0, -3.0]), (1, 2, 1, 3))

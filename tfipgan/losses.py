@@ -100,13 +100,60 @@ def semantic_loss(identity_logits, identities, is_source, num_source=None):
     return tf.reduce_sum(terms * mask) / tf.maximum(num_source, 1.0)
 
 
-def identity_loss(identity_logits, identities):
+def identity_loss(identity_logits, identities, smoothing=0.0):
     """Cross-entropy of the re-ID network (paper section 3.1).
 
     Args:
         identity_logits: (batch, num_identities).
         identities: int (batch,).
+        smoothing: float e in [0, 1), label smoothing: the target has 1 - e on the
+            identity and e / num_identities on all of them, this one too.
     """
-    return tf.reduce_mean(
+    loss = tf.reduce_mean(
         tf.nn.sparse_softmax_cross_entropy_with_logits(identities, identity_logits)
     )
+    if not smoothing:
+        return loss
+    uniform = -tf.reduce_mean(tf.nn.log_softmax(identity_logits))
+    return (1.0 - smoothing) * loss + smoothing * uniform
+
+
+def triplet_loss(features, identities, margin):
+    """Batch-hard triplet loss (Hermans et al. 2017), of Euclidean distances.
+
+    For each row, an anchor, with p the distance to the farthest other row of its
+    identity and n that to the nearest row of another: max(0, margin + p - n), or
+    softplus(p - n). Rows without such a p or n are left out of the mean.
+
+    Args:
+        features: (batch, size), taken as they are, not normalised.
+        identities: (batch,).
+        margin: float of at least 0, or "soft".
+
+    Returns:
+        Scalar; 0 when all rows are left out. Where two rows are equal, the gradient of
+        their distance is 0.
+    """
+    same = identities[:, tf.newaxis] == identities[tf.newaxis, :]
+    positive = same & ~tf.eye(tf.shape(features)[0], dtype=tf.bool)
+    # Products are fast and do to choose by; of equal rows they may leave some rounding.
+    fixed = tf.stop_gradient(features)
+    lengths = tf.reduce_sum(tf.square(fixed), axis=1)
+    squares = lengths[:, tf.newaxis] + lengths[tf.newaxis, :]
+    squares -= 2.0 * tf.matmul(fixed, fixed, transpose_b=True)
+    inf = squares.dtype.max
+    farthest = tf.argmax(tf.where(positive, squares, -inf), axis=1)
+    nearest = tf.argmin(tf.where(same, inf, squares), axis=1)
+    gaps = _distances(features, farthest) - _distances(features, nearest)
+    terms = tf.nn.softplus(gaps) if margin == "soft" else tf.nn.relu(margin + gaps)
+    is_anchor = tf.reduce_any(positive, axis=1) & ~tf.reduce_all(same, axis=1)
+    count = tf.reduce_sum(tf.cast(is_anchor, tf.float32))
+    total = tf.reduce_sum(tf.where(is_anchor, terms, tf.zeros_like(terms)))
+    return total / tf.maximum(count, 1.0)
+
+
+def _distances(features, others):
+    """Return each row's distance to the row that `others` names, (batch,)."""
+    squares = tf.reduce_sum(tf.square(features - tf.gather(features, others)), axis=1)
+    # The root's own gradient is infinite at zero.
+    return tf.sqrt(tf.maximum(squares, 1e-12))

@@ -391,6 +391,17 @@ BELOW_1 = r"expected a number of at least 0 and below 1"
         ("backbone.weights", "on", "expected none, imagenet or a path, found True"),
         ("gan.random_flip", "y", "expected true or false, found 'y'"),
         ("gan.random_flip", "~", "expected true or false, found None"),
+        ("reid.triplet_margin", "-0.1", "expected none, soft or a .*, found -0.1"),
+        ("reid.triplet_margin", "hard", "expected none, soft or a .*, found 'hard'"),
+        ("reid.triplet_margin", "true", "expected none, soft or a .*, found True"),
+        ("reid.label_smoothing", "1", f"{BELOW_1}, found 1"),
+        ("reid.label_smoothing", "-0.1", f"{BELOW_1}, found -0.1"),
+        ("reid.decay_epoch", "[40, 40]", r"a list of such that rise, found \[40, 40"),
+        ("reid.decay_epoch", "[]", r"a list of such that rise, found \[\]"),
+        ("reid.decay_epoch", "[1.5]", r"a whole number from 0 to .*, found \[1.5\]"),
+        ("reid.decay_epoch", "-1", "a whole number from 0 to .*, found -1"),
+        ("reid.frozen_stages", "6", "a whole number from 0 to 5, found 6"),
+        ("reid.sampler", "pk", "expected one of shuffle, identities, found 'pk'"),
         # What is another number in float32.
         ("gan.epsilon", "1e-50", r"what float32 holds\), found 1e-50"),
         ("gan.learning_rate", "1e39", r"what float32 holds\), found 1e\+39"),
@@ -428,6 +439,10 @@ def test_bad_value(key, value, expected):
             ["reid.pad_crop=128", "reid.random_sized_crop=false"],
             r"shorter side of reid.image_size \[256, 128\], found 128",
         ),
+        (
+            ["reid.sampler=identities", "reid.batch_size=30"],
+            r"expected a multiple of reid.images_per_identity \(4\) with .* found 30$",
+        ),
         ([IMAGENET, "backbone.depth=18"], "found depth 18.*import-weights"),
         ([IMAGENET, "backbone.ibn=b"], "found depth 50, ibn b and width 64"),
         ([IMAGENET, "backbone.width=32"], "found .* ibn none and width 32"),
@@ -437,6 +452,24 @@ def test_values_that_do_not_fit_together(overrides, expected):
     with pytest.raises(ConfigError, match=expected) as error:
         load_config("base", overrides)
     message(error)
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "kept"),
+    [
+        ("triplet_margin", "none", None),
+        ("triplet_margin", "~", None),
+        ("triplet_margin", "0", 0.0),
+        ("triplet_margin", "soft", "soft"),
+        ("decay_epoch", "[40, 70]", (40, 70)),
+        # As it was before there were lists, so that it is the same config.
+        ("decay_epoch", "[40]", 40),
+    ],
+)
+def test_values_of_several_kinds(key, given, kept):
+    config = load_config("base", [f"reid.{key}={given}"])
+    assert getattr(config.reid, key) == kept
+    assert config_from_dict(to_dict(config)) == config
 
 
 def test_checked_when_made_in_python():

@@ -9,6 +9,15 @@ from tfipgan.config.training_checks import check_gan_training, check_reid_traini
 from tfipgan.errors import ConfigError
 from tfipgan.experiments.demo import SIZES
 
+TRIPLETS = ("reid.triplet_margin=0.3", "reid.sampler=identities")
+# The strong baseline of Luo et al. (2019), as far as it is options here.
+TODAY = [
+    *TRIPLETS,
+    *("reid.optimizer=adam", "reid.learning_rate=3.5e-4", "reid.batch_size=64"),
+    *("reid.backbone_learning_rate=3.5e-4", "reid.label_smoothing=0.1"),
+    *("reid.epochs=120", "reid.warmup_epochs=10", "reid.decay_epoch=[40, 70]"),
+]
+
 
 @pytest.mark.parametrize("name", packaged_configs())
 def test_packaged_configs_are_beyond_doubt(name):
@@ -29,6 +38,14 @@ def test_so_are_the_demos(size):
         (
             ["reid.image_size=[8, 8]", "backbone.ibn=b"],
             r"reid.image_size: expected more than .* b, found \[8, 8\]: instance norm",
+        ),
+        (
+            [*TRIPLETS, "reid.images_per_identity=1"],
+            "reid.images_per_identity: expected at least 2 with .*_margin 0.3, found 1",
+        ),
+        (
+            [*TRIPLETS, "reid.batch_size=4"],
+            "reid.batch_size: expected at least 2 x .* 0.3, found 4 and 4: a batch has",
         ),
     ],
 )
@@ -76,6 +93,30 @@ NEVER = "reid.decay_epoch is 2 and reid.epochs is 2: the learning rates are neve
         (["reid.epochs=2", "reid.decay_epoch=2", "reid.decay_factor=1"], []),
         (["reid.decay_epoch=0"], [r"are reid.decay_factor \(0.1\) times those given"]),
         (["reid.decay_epoch=0", "reid.decay_factor=1"], []),
+        (TODAY, []),
+        ([*TODAY, "reid.schedule=cosine", "reid.epochs=30"], []),
+        (
+            [*TODAY, "reid.epochs=60"],
+            [r"is \[40, 70\] and reid.epochs is 60: .*factor after epoch 70; set"],
+        ),
+        ([*TODAY, "reid.decay_epoch=[0, 9]"], [r"decay_epoch is \[0, 9\]: the learn"]),
+        ([*TODAY, "reid.warmup_epochs=120"], ["warmup_epochs is 120 and .* is 120: "]),
+        ([*TODAY, "reid.learning_rate=0.1"], ["is adam with a learning rate of 0.1: "]),
+        # Adam divides by the size of what decay adds to.
+        ([*TODAY, "reid.weight_decay=10"], []),
+        (["reid.triplet_margin=soft"], ["_margin is soft with reid.sampler shuffle: "]),
+        (["reid.triplet_margin=0.3", "reid.labels=camera"], []),
+        (["reid.sampler=identities", "reid.images_per_identity=1"], []),
+        (["reid.frozen_stages=2"], ["frozen_stages is 2 and backbone.weights none: "]),
+        (["reid.frozen_batch_norm=true"], ["frozen_batch_norm is true and backbone.w"]),
+        (
+            [
+                "backbone.weights=runs/other",
+                "reid.frozen_stages=2",
+                "reid.frozen_batch_norm=true",
+            ],
+            [],
+        ),
         (
             ["reid.decay_factor=10"],
             ["reid.decay_factor is 10: the learning rates rise"],

@@ -75,6 +75,16 @@ def augmented(reid):
 
 
 @pytest.fixture(scope="module")
+def people(reid):
+    """The same of four people with two images each."""
+
+    def read(seed=7, **options):
+        return reid(seed, images_per_identity=2, **options)
+
+    return read
+
+
+@pytest.fixture(scope="module")
 def finder(tiny_samples):
     """Function of an image in [0, 255]: the sample that it is exactly."""
     samples = [s for split in tiny_samples for s in split]
@@ -160,7 +170,12 @@ def test_target_domains_are_a_permutation_of_each_critic_batch(gan):
 
 @pytest.mark.parametrize(
     ("pipeline", "steps"),
-    [("gan", GAN_STEPS), ("reid", REID_STEPS), ("augmented", REID_STEPS)],
+    [
+        ("gan", GAN_STEPS),
+        ("reid", REID_STEPS),
+        ("augmented", REID_STEPS),
+        ("people", REID_STEPS),
+    ],
 )
 def test_a_later_start_gives_the_tail(request, pipeline, steps):
     read = request.getfixturevalue(pipeline)
@@ -178,7 +193,12 @@ def test_a_later_start_gives_the_tail(request, pipeline, steps):
 @pytest.mark.parametrize("count", [2, 4])
 @pytest.mark.parametrize(
     ("pipeline", "steps"),
-    [("gan", GAN_STEPS), ("reid", REID_STEPS), ("augmented", REID_STEPS)],
+    [
+        ("gan", GAN_STEPS),
+        ("reid", REID_STEPS),
+        ("augmented", REID_STEPS),
+        ("people", REID_STEPS),
+    ],
 )
 def test_the_shares_of_workers_are_the_whole(request, pipeline, steps, count):
     read = request.getfixturevalue(pipeline)
@@ -212,7 +232,7 @@ def test_a_worker_reads_its_own_images_only(odd_samples, maps, monkeypatch):
     assert sorted(first + second) == read(Worker(0, 1))
 
 
-@pytest.mark.parametrize("pipeline", ["gan", "reid", "augmented"])
+@pytest.mark.parametrize("pipeline", ["gan", "reid", "augmented", "people"])
 def test_the_seed_decides_every_random_number(request, pipeline):
     read = request.getfixturevalue(pipeline)
     (one,), (same,), (other,) = (read(seed, end_step=1) for seed in (7, 7, 8))
@@ -256,6 +276,19 @@ def test_reid_rows_and_epochs(maps, reid, finder):
         assert len(paths) == len(set(paths)) == 24
         epochs.append(paths)
     assert epochs[0] != epochs[1]
+
+
+def test_rows_of_people(tiny_samples, maps, reid, finder):
+    """Identities and images are of the same sample, and each camera's turn comes."""
+    for step in reid(end_step=4, images_per_identity=2, crop=False, flip=False):
+        found = [finder(image, to_unit) for image in step["images"]]
+        labels = [maps[0].index(sample.person_id) for sample in found]
+        assert list(step["identities"]) == labels
+        assert labels[::2] == labels[1::2] and len(set(labels)) == 4
+        pairs = zip(found[::2], found[1::2], strict=True)
+        assert all(one.camera_id != other.camera_id for one, other in pairs)
+    with pytest.raises(InputError, match="5 training identities, .* 12 images takes 6"):
+        reid(batch_size=12, images_per_identity=2)
 
 
 def test_augmentation_is_what_was_asked_for(reid):
@@ -331,7 +364,7 @@ def test_no_two_uses_share_their_random_numbers(gan, reid):
     assert len(np.unique(drawn)) == drawn.size
 
 
-@pytest.mark.parametrize("pipeline", ["gan", "reid", "augmented"])
+@pytest.mark.parametrize("pipeline", ["gan", "reid", "augmented", "people"])
 def test_the_graph_does_what_the_python_says(request, monkeypatch, pipeline):
     """The functions that AutoGraph compiles, run as they stand."""
     functions = []

@@ -78,7 +78,31 @@ def reid_batches():
     return tf.data.Dataset.from_tensor_slices(rows).batch(ROWS, drop_remainder=True)
 
 
-CASES = {"ipgan": (make_ipgan, gan_batches), "reid": (make_reid, reid_batches)}
+def make_triplet():
+    """Smoothed, by Adam, with triplets that rule the update."""
+    network = make_semantic(PEOPLE)
+    model = ReidTraining(network, 0.05, label_smoothing=0.1, triplet_margin=20.0)
+    return model, [keras.optimizers.Adam(0.002, epsilon=1e-2) for _ in range(2)]
+
+
+def triplet_batches():
+    """Each image's only other of its person is on the other device, at first."""
+
+    def paired(rows):
+        people = tf.constant([[0, 1, 0, 1], [2, 0, 1, 2]])[rows["number"]]
+        return {**rows["batch"], "identities": people}
+
+    batches = tf.data.Dataset.zip(
+        {"number": tf.data.Dataset.range(STEPS), "batch": reid_batches()}
+    )
+    return batches.map(paired)
+
+
+CASES = {
+    "ipgan": (make_ipgan, gan_batches),
+    "reid": (make_reid, reid_batches),
+    "triplet": (make_triplet, triplet_batches),
+}
 
 
 def weights_of(model):

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfipgan import losses
 from tfipgan.models import ReidNetwork
 from tfipgan.training.reid import ReidTraining
+from tfipgan.training.reid_optimizers import freeze_stages
 from tfipgan.weights.variables import named_weights
 
 ROWS, SIZE, PEOPLE, UNITS = 4, (32, 16), 3, 6
@@ -50,8 +52,8 @@ def make_batch(seed=0):
     }
 
 
-def compiled(network, weight_decay=DECAY, momentum=MOMENTUM, nesterov=True):
-    model = ReidTraining(network, weight_decay)
+def compiled(network, weight_decay=DECAY, momentum=MOMENTUM, nesterov=True, **options):
+    model = ReidTraining(network, weight_decay, **options)
     model.compile(
         *(keras.optimizers.SGD(rate, momentum, nesterov) for rate in RATES.values())
     )
@@ -132,6 +134,87 @@ def test_loss_is_that_of_the_noise(network, built):
     # Nothing kept: the logits are the classifier's bias, all alike.
     assert losses[0] == pytest.approx(np.log(PEOPLE), rel=1e-5)
     assert losses[1] != pytest.approx(losses[0])
+
+
+def test_step_of_all_loss_terms(network, built):
+    """The update is along the gradient of the smoothed loss and the triplets' sum."""
+    batch = {**make_batch(), "identities": tf.constant([2, 0, 2, 0])}
+    model = compiled(
+        network, 0.0, 0.0, False, label_smoothing=0.2, triplet_margin="soft"
+    )
+    result = model.train_step(batch)
+    end = values_of(network)
+
+    put_back(network, built[1])
+    trained = {n: v for n, v in named_weights(network).items() if v.trainable}
+    with tf.GradientTape() as tape:
+        features = network.pool(batch["images"], training=True)
+        logits = network.head(
+            features, training=True, dropout_noise=batch["dropout_noise"]
+        )
+        smoothed = losses.identity_loss(logits, batch["identities"], 0.2)
+        triplet = losses.triplet_loss(features, batch["identities"], "soft")
+        total = smoothed + triplet
+    assert float(result["reid/loss"]) == pytest.approx(float(smoothed), rel=1e-5)
+    assert float(result["reid/triplet_loss"]) == pytest.approx(float(triplet), rel=1e-5)
+    gradients = tape.gradient(total, trained)
+    length = float(tf.linalg.global_norm(list(gradients.values())))
+    assert float(result["reid/gradient_norm"]) == pytest.approx(length, rel=1e-3)
+    for name, gradient in gradients.items():
+        moved = end[name] - built[1][name]
+        rate = RATES[name.split(".")[0]]
+        np.testing.assert_allclose(moved, -rate * gradient, rtol=1e-3, atol=1e-5)
+
+
+@pytest.fixture
+def thawed(network):
+    """The network, which is trained whole again after the test."""
+    yield network
+    for layer in sum(network.backbone.stages(), []):
+        layer.trainable = True
+
+
+@pytest.mark.parametrize(
+    ("count", "frozen"),
+    [
+        (1, ("stem",)),
+        (3, ("stem", "blocks.0.", "blocks.1.", "blocks.2.", "blocks.3.")),
+        (5, ("",)),
+    ],
+)
+def test_frozen_stages_stay_as_they_are(thawed, built, count, frozen):
+    """Weights and statistics, whatever the decay; all others move."""
+    freeze_stages(thawed.backbone, count)
+    model = compiled(thawed, weight_decay=0.5)
+    for seed in (0, 1):
+        model.train_step(make_batch(seed))
+    for name, value in values_of(thawed).items():
+        stays = name.startswith(tuple(f"backbone.{part}" for part in frozen))
+        assert (value == built[1][name]).all() == stays, name
+
+
+def test_a_frozen_stage_normalises_by_its_statistics(thawed):
+    images = make_batch()["images"]
+    freeze_stages(thawed.backbone, 5)
+    got = thawed.pool(images, training=True)
+    np.testing.assert_allclose(got, thawed.pool(images), rtol=1e-5, atol=1e-6)
+
+
+def test_frozen_batch_norm_keeps_the_backbones_statistics(network, built):
+    """Its scales and shifts are learnt, and so are the head's statistics."""
+    batch = make_batch()
+    right = network.head(
+        network.pool(batch["images"]),
+        training=True,
+        dropout_noise=batch["dropout_noise"],
+    )
+    put_back(network, built[1])
+    loss = losses.identity_loss(right, batch["identities"])
+    result = compiled(network, frozen_batch_norm=True).train_step(batch)
+    assert float(result["reid/loss"]) == pytest.approx(float(loss), rel=1e-5)
+    for name, value in values_of(network).items():
+        stays = name.startswith("backbone") and "moving" in name
+        assert (value == built[1][name]).all() == stays, name
 
 
 def test_call_gives_logits_in_inference(network):

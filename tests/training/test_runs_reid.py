@@ -119,6 +119,93 @@ def test_a_resumed_run_is_the_uninterrupted_one(
     assert lines == whole
 
 
+# Two people with two images each; conv1 stays as it is.
+TODAY = {
+    "optimizer": "adam",
+    "learning_rate": 1e-3,
+    "backbone_learning_rate": 1e-3,
+    "epochs": 3,
+    "warmup_epochs": 1,
+    "decay_epoch": (1, 2),
+    "label_smoothing": 0.1,
+    "triplet_margin": 0.3,
+    "sampler": "identities",
+    "images_per_identity": 2,
+    "frozen_stages": 1,
+}
+
+
+def test_the_recipe_of_today_resumes_to_the_bit(
+    train, tiny_config, tiny_samples, tmp_path, killed_after, checkpoint_values,
+    monkeypatch,
+):  # fmt: skip
+    monkeypatch.setattr(runner, "METRICS_EVERY", 1)
+    config = with_reid(tiny_config, **TODAY)
+    settings = {"devices": ["CPU:0"], "progress": False}
+    whole = train_reid(config, tiny_samples[0], tmp_path / "whole", **settings)
+    steps = 3 * EPOCH_STEPS
+    killed_after(whole, EPOCH_STEPS)
+    run = train(config, resume=True)
+    got, expected = map(checkpoint_values, (run.checkpoints, whole.checkpoints))
+    assert got.keys() == expected.keys()
+    assert latest_checkpoint(run.checkpoints).name == f"step-{steps:08d}"
+    assert not [n for n in expected if not np.array_equal(got[n], expected[n])]
+    records = read_metrics(whole.path / "metrics.jsonl")
+    assert read_metrics(run.path / "metrics.jsonl") == records
+    assert len(records) == steps and records[0].keys() == {
+        "step", "reid/loss", "reid/triplet_loss", "reid/accuracy",
+        "reid/gradient_norm", "reid/learning_rate",
+    }  # fmt: skip
+    # Beside the identity loss, and not in it.
+    assert records[0]["reid/loss"] == pytest.approx(np.log(5), rel=0.05)
+    assert all(record["reid/triplet_loss"] > 0 for record in records)
+    rates = [record["reid/learning_rate"] for record in records]
+    factors = [0.34, 0.67, 0.1, 0.1, 0.1, *[0.01] * 4]
+    np.testing.assert_allclose(rates, 1e-3 * np.array(factors), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, None),
+        ({"sampler": "identities"}, 4),
+        ({"sampler": "identities", "images_per_identity": 8}, 8),
+    ],
+)
+def test_the_sampler_that_is_asked_for(
+    train, tiny_config, monkeypatch, values, expected
+):
+    seen = []
+
+    def note(samples, labels, **options):
+        seen.append(options["images_per_identity"])
+        raise Reached
+
+    monkeypatch.setattr(reid.ReidMethod, "build", lambda method: None)
+    monkeypatch.setattr(reid, "reid_batches", note)
+    with pytest.raises(Reached):
+        train(with_reid(tiny_config, **values))
+    assert seen == [expected]
+
+
+def test_fewer_people_than_a_batch_takes(train, tiny_config, tmp_path):
+    """Those that are held out don't count."""
+    few = {"sampler": "identities", "images_per_identity": 2, "held_out_identities": 2}
+    message = "3 training identities, but a batch of 8 images takes 4 with 2 of each"
+    with pytest.raises(InputError, match=message):
+        train(with_reid(tiny_config, **few))
+    assert not (tmp_path / "run").exists()
+
+
+def test_batches_of_cameras(train, trained_on, tiny_config, tiny_samples):
+    """As the classes are, P of the cameras, K images of each."""
+    cameras = {"labels": "camera", "sampler": "identities"}
+    with pytest.raises(InputError, match="3 training identities, .* takes 4 with 2 of"):
+        train(with_reid(tiny_config, **cameras, images_per_identity=2))
+    with pytest.raises(Reached):
+        train(with_reid(tiny_config, **cameras, images_per_identity=4))
+
+
 def test_the_score_of_held_out_images(tiny_network, tiny_samples, tiny_config):
     score = held_out_map(tiny_network, tiny_samples[0], tiny_config)
     assert 0 < score <= 1

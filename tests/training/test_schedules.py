@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfipgan.training.schedules import LinearDecay, StepDecay
+from tfipgan.training.schedules import CosineDecay, LinearDecay, StepDecay, Warmup
 
 
 @pytest.mark.parametrize(
@@ -59,10 +59,44 @@ def test_step_decay():
     assert float(tf.function(schedule)(tf.constant(3, tf.int64))) == pytest.approx(0.05)
 
 
+def test_several_decays():
+    schedule = StepDecay(0.5, [2, 5], factor=0.1)
+    rates = [float(schedule(step)) for step in (0, 1, 2, 4, 5, 99)]
+    np.testing.assert_allclose(rates, [0.5, 0.5, 0.05, 0.05, 0.005, 0.005], rtol=1e-6)
+    assert float(tf.function(schedule)(tf.constant(5, tf.int64))) == rates[-1]
+    assert StepDecay(0.5, [3], 0.1)(3) == StepDecay(0.5, 3, 0.1)(3)
+
+
+def test_cosine_decay():
+    schedule = CosineDecay(0.8, constant_steps=2, decay_steps=4)
+    rates = [float(schedule(step)) for step in range(9)]
+    half = 0.5**0.5  # the cosine of an eighth of its period
+    right = [1, 1, 1, (1 + half) / 2, 0.5, (1 - half) / 2, 0, 0, 0]
+    np.testing.assert_allclose(rates, 0.8 * np.array(right), atol=1e-7)
+    assert schedule(tf.constant(3, tf.int64)).dtype == tf.float32
+    assert float(CosineDecay(0.8, 3, 0)(3)) == pytest.approx(0.8)
+
+
+def test_warmup():
+    schedule = Warmup(StepDecay(0.5, 3, 0.1), warmup_steps=4)
+    rates = [float(schedule(step)) for step in range(7)]
+    factors = np.array([0.01, 0.2575, 0.505, 0.7525, 1, 1, 1])
+    own = [0.5, 0.5, 0.5, 0.05, 0.05, 0.05, 0.05]
+    np.testing.assert_allclose(rates, own * factors, rtol=1e-6)
+    # From there on the very rates of the schedule.
+    assert schedule(5) == schedule.schedule(5)
+
+
 @pytest.mark.parametrize(
     "schedule",
-    [LinearDecay(0.1, 2, 4, 3), StepDecay(0.1, 2, 0.5)],
-    ids=["linear", "step"],
+    [
+        LinearDecay(0.1, 2, 4, 3),
+        StepDecay(0.1, 2, 0.5),
+        StepDecay(0.1, [2, 5], 0.5),
+        CosineDecay(0.1, 2, 4),
+        Warmup(CosineDecay(0.1, 2, 4), 2, 0.1),
+    ],
+    ids=["linear", "step", "steps", "cosine", "warmup"],
 )
 def test_config_round_trip(schedule):
     stored = json.loads(json.dumps(keras.saving.serialize_keras_object(schedule)))

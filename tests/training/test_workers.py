@@ -17,7 +17,8 @@ from tfipgan.weights.checkpoints import checkpoint_step, list_checkpoints
 # Small steps and a large epsilon: what is compared is the sums over workers, and not
 # what a rate of 0.1, Adam's division, or an absolute value at 0 makes of their
 # rounding. Of the held-out identity the chief alone ranks the images at each epoch's
-# end. The gradient penalty takes long to trace, and test_distribution.py has it.
+# end. Triplets are of all workers' images. The gradient penalty takes long to trace,
+# and test_distribution.py has it.
 SETTINGS = (
     "gan.learning_rate=0.00005",
     "gan.epsilon=0.01",
@@ -27,6 +28,9 @@ SETTINGS = (
     "reid.learning_rate=0.001",
     "reid.backbone_learning_rate=0.001",
     "reid.held_out_identities=1",
+    "reid.triplet_margin=0.3",
+    "reid.sampler=identities",
+    "reid.images_per_identity=2",
     "backbone.depth=34",
 )
 # 60 images for the GAN, 24 for re-ID: 3 steps an epoch, and there are 2 epochs.

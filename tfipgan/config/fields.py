@@ -124,6 +124,34 @@ def choice(default: Any, *allowed: Any) -> Any:
     return _option(default, "one of " + ", ".join(map(str, allowed)), read)
 
 
+def epochs_list(default: int, at_most: int) -> Any:
+    """A number of epochs, kept as an int, or several in rising order, as a tuple."""
+
+    def read(value: Any) -> int | tuple[int, ...]:
+        numbers = list(value) if isinstance(value, list | tuple) else [value]
+        epochs = tuple(_read_whole(number, 0, at_most) for number in numbers)
+        _require(bool(epochs) and epochs == tuple(sorted(set(epochs))))
+        return epochs if len(epochs) > 1 else epochs[0]
+
+    expected = f"a whole number from 0 to {at_most}, or a list of such that rise"
+    return _option(default, expected, read)
+
+
+def margin(default: float | str | None) -> Any:
+    """none, "soft" or a number of at least 0; none is kept as None."""
+
+    def read(value: Any) -> float | str | None:
+        if value in (None, "none"):
+            return None
+        if value == "soft":
+            return "soft"
+        number = _read_number(value)
+        _require(number >= 0)
+        return number
+
+    return _option(default, "none, soft or a number of at least 0", read)
+
+
 def ibn_kind(default: str | None) -> Any:
     """none, "a" or "b"; none is kept as None."""
 

@@ -12,9 +12,11 @@ from tfipgan.config.fields import (
     LONGEST_SIDE,
     channels,
     choice,
+    epochs_list,
     fraction,
     ibn_kind,
     image_size_field,
+    margin,
     not_negative,
     positive,
     probability,
@@ -158,14 +160,21 @@ class ReidConfig(_Section):
     """Training of the re-ID network; the semantic discriminator is one too.
 
     Sizes are (height, width) in pixels. `learning_rate` is for the new layers,
-    `backbone_learning_rate` for the rest; both are multiplied by `decay_factor` after
-    `decay_epoch` epochs. With `held_out_identities` above 0 that many source identities
-    are left out of training and choose the best checkpoint by their mAP. `pad_crop` is
-    in pixels, `random_erasing` a probability (`tfipgan.data.augment`). `neck` is
-    "bnneck" for batch norm before a classifier without the fully connected layer of
-    `fc_units` and its `dropout`, which are then unused. `labels` says
-    what the classes are: with "camera" it is a classifier of cameras. `precision` and
-    `jit_compile` are as the GAN's.
+    `backbone_learning_rate` for the rest; by the `schedule` "steps" both are multiplied
+    by `decay_factor` after `decay_epoch` epochs, or after each of several. With
+    `held_out_identities` above 0 that many source identities are left out of training
+    and choose the best checkpoint by their mAP. `pad_crop` is in pixels,
+    `random_erasing` a probability (`tfipgan.data.augment`). `neck` is "bnneck" for
+    batch norm before a classifier without the fully connected layer of `fc_units` and
+    its `dropout`, which are then unused. `labels` says what the classes are: with
+    "camera" it is a classifier of cameras. `precision` and `jit_compile` are as the
+    GAN's.
+
+    A `triplet_margin` that is not None adds the batch-hard triplet loss: a hinge with
+    that margin, or "soft". The `sampler` "identities" makes batches of
+    `images_per_identity` images of each person. `frozen_stages` is how many of conv1
+    to conv5_x stay as they are; with `frozen_batch_norm` the backbone normalises by
+    the statistics that it came with.
     """
 
     SECTION: ClassVar[str] = "reid"
@@ -178,10 +187,21 @@ class ReidConfig(_Section):
     epochs: int = whole(50, 1, MOST_EPOCHS)
     learning_rate: float = positive(0.1)
     backbone_learning_rate: float = not_negative(0.01)
-    decay_epoch: int = whole(40, 0, MOST_EPOCHS)
+    warmup_epochs: int = whole(0, 0, MOST_EPOCHS)
+    schedule: Literal["steps", "cosine"] = choice("steps", "steps", "cosine")
+    decay_epoch: int | tuple[int, ...] = epochs_list(40, MOST_EPOCHS)
     decay_factor: float = positive(0.1)
+    optimizer: Literal["sgd", "adam"] = choice("sgd", "sgd", "adam")
     momentum: float = fraction(0.9)
     weight_decay: float = not_negative(5e-4)
+    label_smoothing: float = fraction(0.0)
+    triplet_margin: float | Literal["soft"] | None = margin(None)
+    sampler: Literal["shuffle", "identities"] = choice(
+        "shuffle", "shuffle", "identities"
+    )
+    images_per_identity: int = whole(4, 1, MOST_IMAGES)
+    frozen_stages: int = whole(0, 0, 5)
+    frozen_batch_norm: bool = switch(False)
     random_sized_crop: bool = switch(True)
     random_flip: bool = switch(True)
     pad_crop: int = whole(0, 0, LONGEST_SIDE)
@@ -209,6 +229,12 @@ class ReidConfig(_Section):
                 f"reid.pad_crop: expected less than the shorter side of "
                 f"reid.image_size {list(self.image_size)}, found {self.pad_crop}: "
                 "crops would lie in the padding alone"
+            )
+        if self.sampler == "identities" and self.batch_size % self.images_per_identity:
+            raise ConfigError(
+                "reid.batch_size: expected a multiple of reid.images_per_identity "
+                f"({self.images_per_identity}) with reid.sampler identities, found "
+                f"{self.batch_size}"
             )
 
 

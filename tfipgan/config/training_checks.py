@@ -38,7 +38,13 @@ def check_reid_training(config: Config) -> list[str]:
             f"{list(reid.image_size)}: instance norm makes the same of every map of "
             "one pixel, so nothing is learnt"
         )
-    return [*_reid_rates(reid), *_backbone(backbone, reid)]
+    _require_triplets(reid)
+    return [
+        *_reid_rates(reid),
+        *_reid_decay(reid),
+        *_triplets(reid),
+        *_backbone(backbone, reid),
+    ]
 
 
 def check_gan_training(config: Config) -> list[str]:
@@ -61,27 +67,42 @@ def check_gan_training(config: Config) -> list[str]:
     return _gan(gan)
 
 
+def _require_triplets(reid: ReidConfig) -> None:
+    if reid.triplet_margin is None or reid.sampler != "identities":
+        return
+    if reid.images_per_identity == 1:
+        raise ConfigError(
+            "reid.images_per_identity: expected at least 2 with reid.triplet_margin "
+            f"{reid.triplet_margin}, found 1: no image has another of its identity in "
+            "the batch, so the triplet loss is always 0"
+        )
+    if reid.images_per_identity == reid.batch_size:
+        raise ConfigError(
+            "reid.batch_size: expected at least 2 x reid.images_per_identity with "
+            f"reid.triplet_margin {reid.triplet_margin}, found {reid.batch_size} and "
+            f"{reid.images_per_identity}: a batch has one identity, so the triplet "
+            "loss is always 0"
+        )
+
+
 def _reid_rates(reid: ReidConfig) -> list[str]:
     found = []
-    if reid.decay_factor != 1:
-        if reid.decay_epoch >= reid.epochs:
-            found.append(
-                f"reid.decay_epoch is {reid.decay_epoch} and reid.epochs is "
-                f"{reid.epochs}: the learning rates are never multiplied by "
-                "reid.decay_factor; set reid.decay_epoch below reid.epochs, if they "
-                "are to be"
-            )
-        if reid.decay_epoch == 0:
-            found.append(
-                "reid.decay_epoch is 0: the learning rates are reid.decay_factor "
-                f"({reid.decay_factor:g}) times those given from the first step on"
-            )
-        if reid.decay_factor > 1:
-            found.append(
-                f"reid.decay_factor is {reid.decay_factor:g}: the learning rates rise "
-                "by it; expected at most 1"
-            )
+    if reid.warmup_epochs >= reid.epochs:
+        found.append(
+            f"reid.warmup_epochs is {reid.warmup_epochs} and reid.epochs is "
+            f"{reid.epochs}: the learning rates are never those given; set "
+            "reid.warmup_epochs below reid.epochs"
+        )
     rate = max(reid.learning_rate, reid.backbone_learning_rate)
+    if reid.optimizer == "adam":
+        if rate >= HIGHEST_ADAM_RATE:
+            found.append(
+                f"reid.optimizer is adam with a learning rate of {rate:g}: Adam moves "
+                "every weight by about so much in each update; expected far below "
+                f"{HIGHEST_ADAM_RATE:g} of reid.learning_rate and "
+                "reid.backbone_learning_rate"
+            )
+        return found
     decay = rate * reid.weight_decay / (1 - reid.momentum)
     if decay >= HIGHEST_DECAY:
         found.append(
@@ -93,12 +114,61 @@ def _reid_rates(reid: ReidConfig) -> list[str]:
     return found
 
 
+def _reid_decay(reid: ReidConfig) -> list[str]:
+    if reid.schedule != "steps" or reid.decay_factor == 1:
+        return []
+    found = []
+    epochs = reid.decay_epoch
+    decays = list(epochs) if isinstance(epochs, tuple) else [epochs]
+    shown = decays if len(decays) > 1 else decays[0]
+    if decays[-1] >= reid.epochs:
+        after = f" after epoch {decays[-1]}" if len(decays) > 1 else ""
+        found.append(
+            f"reid.decay_epoch is {shown} and reid.epochs is {reid.epochs}: the "
+            f"learning rates are never multiplied by reid.decay_factor{after}; set "
+            "reid.decay_epoch below reid.epochs, if they are to be"
+        )
+    if decays[0] == 0:
+        found.append(
+            f"reid.decay_epoch is {shown}: the learning rates are reid.decay_factor "
+            f"({reid.decay_factor:g}) times those given from the first step on"
+        )
+    if reid.decay_factor > 1:
+        found.append(
+            f"reid.decay_factor is {reid.decay_factor:g}: the learning rates rise "
+            "by it; expected at most 1"
+        )
+    return found
+
+
+def _triplets(reid: ReidConfig) -> list[str]:
+    if reid.triplet_margin is None or reid.sampler != "shuffle":
+        return []
+    if reid.labels != "person":  # of cameras a batch has several images anyway
+        return []
+    return [
+        f"reid.triplet_margin is {reid.triplet_margin} with reid.sampler shuffle: only "
+        "images that have another of their person in the batch count, and of many "
+        "people few have; set reid.sampler=identities"
+    ]
+
+
 def _backbone(backbone: BackboneConfig, reid: ReidConfig) -> list[str]:
     found = []
     if reid.backbone_learning_rate == 0 and backbone.weights == "none":
         found.append(
             "reid.backbone_learning_rate is 0 and backbone.weights none: the backbone "
             "stays at random; set the rate higher, or give weights"
+        )
+    if reid.frozen_stages and backbone.weights == "none":
+        found.append(
+            f"reid.frozen_stages is {reid.frozen_stages} and backbone.weights none: "
+            "those stages stay at random; set it to 0, or give weights"
+        )
+    if reid.frozen_batch_norm and backbone.weights == "none":
+        found.append(
+            "reid.frozen_batch_norm is true and backbone.weights none: the statistics "
+            "stay 0 and 1, so nothing is normalised; set it to false, or give weights"
         )
     for name, values in (("mean", backbone.mean), ("std", backbone.std)):
         if not all(0 <= value <= 1 for value in values):

@@ -19,6 +19,7 @@ from tfipgan.data.augment import (
     random_sized_crop,
 )
 from tfipgan.data.filenames import Sample
+from tfipgan.data.identity_sampler import IdentityOrder
 from tfipgan.data.image_cache import kept_in_memory
 from tfipgan.data.images import decode_image, to_signed, to_unit
 from tfipgan.data.labels import DomainMap, LabelMap
@@ -157,6 +158,7 @@ def reid_batches(
     erasing: float = 0.0,
     fill: Sequence[float] = (0.0, 0.0, 0.0),
     dropout_units: int = 0,
+    images_per_identity: int | None = None,
     start_step: int = 0,
     end_step: int | None = None,
     rows: Sequence[int] | None = None,
@@ -178,6 +180,8 @@ def reid_batches(
         erasing: probability of `random_erasing`, which comes after all else.
         fill: what that paints with, RGB in [0, 1].
         dropout_units: units of the head that noise is drawn for.
+        images_per_identity: of each person in a batch, by `IdentityOrder`; None
+            shuffles all images.
         start_step, end_step: the steps to make; None goes on for ever.
         rows: of the whole run, counted from its start: make these alone, as one batch.
         order_only: whether to give, for each row, only which sample stands there.
@@ -190,9 +194,11 @@ def reid_batches(
         with `order_only` of int64 (batch_size,).
 
     Raises:
-        InputError: fewer images than one step takes.
+        InputError: fewer images, or identities, than one step takes.
     """
-    order = _Order(len(samples), batch_size, seed)
+    order: _Order | IdentityOrder = _Order(len(samples), batch_size, seed)
+    if images_per_identity is not None:
+        order = IdentityOrder(samples, batch_size, images_per_identity, seed)
     image_of = _reader(samples, image_size, cache)
     identities = tf.constant([labels.index(s.person_id) for s in samples], tf.int32)
 

@@ -1,5 +1,7 @@
 """ResNet and its two IBN variants: one residual block, normalisation by option."""
 
+import itertools
+
 import keras
 import tensorflow as tf
 
@@ -220,6 +222,13 @@ class ResNet(keras.Model):
                     )
                 )
                 channels = filters * expansion
+
+    def stages(self):
+        """Return the layers of conv1, conv2_x, ... conv5_x: five lists, in order."""
+        blocks = iter(self.blocks)
+        counts = BLOCK_COUNTS[self.depth]
+        stacks = [list(itertools.islice(blocks, count)) for count in counts]
+        return [[self.stem, self.stem_norm], *stacks]
 
     def call(self, images, training=False):
         x = tf.nn.relu(self.stem_norm(self.stem(images), training=training))

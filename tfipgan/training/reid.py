@@ -15,6 +15,7 @@ from tfipgan import losses
 from tfipgan.config import Config
 from tfipgan.config.training_checks import check_reid_training
 from tfipgan.data.filenames import Sample
+from tfipgan.data.identity_sampler import check_identities
 from tfipgan.data.image_cache import check_cache
 from tfipgan.data.joining import by_dataset, join
 from tfipgan.data.labels import LabelMap, camera_classes
@@ -27,14 +28,19 @@ from tfipgan.runs.run import Run
 from tfipgan.training.checkpoints import BestCheckpoints
 from tfipgan.training.held_out import draw_held_out, held_out_map
 from tfipgan.training.method import Method
+from tfipgan.training.reid_optimizers import (
+    freeze_stages,
+    learning_rates,
+    make_optimizers,
+)
 from tfipgan.training.replicas import (
     gradient_norm,
     mean_over_replicas,
     num_replicas,
+    rows_of_all,
     sum_over_replicas,
 )
 from tfipgan.training.runner import run_training
-from tfipgan.training.schedules import StepDecay
 from tfipgan.weights.local_copies import copy_weights
 
 _HELD_OUT = "held_out/mAP"
@@ -53,15 +59,30 @@ class ReidTraining(keras.Model):
         network: `ReidNetwork`, built.
         weight_decay: float; weight_decay * w joins the gradient before the momentum, as
             PyTorch has it, for all trainable parameters. Keras's own is decoupled.
+        label_smoothing: of `losses.identity_loss`.
+        triplet_margin: of `losses.triplet_loss`, which is added to it, over all pooled
+            features of the global batch; None adds none.
+        frozen_batch_norm: whether the backbone normalises by the statistics it has.
     """
 
     # What the step returns is equal on all replicas; Keras 2's fit would add it up.
     distribute_reduction_method = "first"
 
-    def __init__(self, network, weight_decay=5e-4, **kwargs):
+    def __init__(
+        self,
+        network,
+        weight_decay=5e-4,
+        label_smoothing=0.0,
+        triplet_margin=None,
+        frozen_batch_norm=False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.network = network
         self.weight_decay = weight_decay
+        self.label_smoothing = label_smoothing
+        self.triplet_margin = triplet_margin
+        self.frozen_batch_norm = frozen_batch_norm
         self.built = True
 
     def compile(self, backbone_optimizer, head_optimizer, **kwargs):
@@ -85,21 +106,37 @@ class ReidTraining(keras.Model):
                 fc_units) in [0, 1).
 
         Returns:
-            Dict of scalars over the global batch: reid/loss and the length of its
-            gradient, reid/gradient_norm, both without weight decay; reid/accuracy, a
-            fraction.
+            Dict of scalars over the global batch: reid/loss, the cross-entropy;
+            reid/triplet_loss, if there is one; the length of the gradient of their sum,
+            reid/gradient_norm, without weight decay; reid/accuracy, a fraction.
         """
         parts = (
             (self.backbone_optimizer, self.network.backbone_variables),
             (self.head_optimizer, self.network.head_variables),
         )
         with tf.GradientTape() as tape:
-            logits = self.network(
-                batch["images"], training=True, dropout_noise=batch["dropout_noise"]
+            features = self.network.pool(
+                batch["images"], training=not self.frozen_batch_norm
             )
-            loss = mean_over_replicas(losses.identity_loss(logits, batch["identities"]))
-        gradients = tape.gradient(loss, [variables for _, variables in parts])
+            logits = self.network.classify(
+                features, training=True, dropout_noise=batch["dropout_noise"]
+            )
+            loss = mean_over_replicas(
+                losses.identity_loss(logits, batch["identities"], self.label_smoothing)
+            )
+            terms, total = {}, loss
+            if self.triplet_margin is not None:
+                # Of all rows, on each replica; it gives the gradient of its own rows.
+                triplet = losses.triplet_loss(
+                    rows_of_all(features),
+                    rows_of_all(tf.cast(batch["identities"], tf.float32)),
+                    self.triplet_margin,
+                )
+                terms, total = {"reid/triplet_loss": triplet}, loss + triplet
+        gradients = tape.gradient(total, [variables for _, variables in parts])
         for (optimizer, variables), part in zip(parts, gradients, strict=True):
+            if not variables:  # all frozen, which Keras would call an error
+                continue
             # The replicas' gradients are added up, so each brings its share of decay.
             decay = self.weight_decay / num_replicas()
             decayed = [
@@ -113,6 +150,7 @@ class ReidTraining(keras.Model):
         accuracy = mean_over_replicas(tf.reduce_mean(tf.cast(right, tf.float32)))
         return {
             **sum_over_replicas({"reid/loss": loss, "reid/accuracy": accuracy}),
+            **terms,
             "reid/gradient_norm": gradient_norm([*gradients[0], *gradients[1]]),
         }
 
@@ -179,6 +217,8 @@ class ReidMethod(Method):
         ]
         check_cache(len(self._training), reid.image_size, self._cache_gib)
         self.epoch_steps = steps_per_epoch(len(self._training), reid.batch_size)
+        if self._images_per_identity is not None:
+            check_identities(self._training, reid.batch_size, self._images_per_identity)
         # Before the folder is made: an identity that the dataset lacks is an error.
         for sample in self._training:
             self.labels.index(sample.person_id)
@@ -188,20 +228,15 @@ class ReidMethod(Method):
         network = self._network(reid.precision)
         load_pretrained_backbone(network, self.config.backbone)
         self.networks = {"network": network}
-        # Named, because checkpoints know optimisers' variables by names.
-        self.optimizers = {
-            name: keras.optimizers.SGD(
-                self._rates(learning_rate),
-                momentum=reid.momentum,
-                nesterov=True,
-                name=name,
-            )
-            for name, learning_rate in (
-                ("backbone_optimizer", reid.backbone_learning_rate),
-                ("head_optimizer", reid.learning_rate),
-            )
-        }
-        self.model = ReidTraining(network, reid.weight_decay)
+        freeze_stages(network.backbone, reid.frozen_stages)
+        self.optimizers = make_optimizers(reid, self.epoch_steps)
+        self.model = ReidTraining(
+            network,
+            reid.weight_decay,
+            reid.label_smoothing,
+            reid.triplet_margin,
+            reid.frozen_batch_norm,
+        )
         self.model.compile(**self.optimizers)
 
     def train_step(self, batch):
@@ -231,13 +266,15 @@ class ReidMethod(Method):
             erasing=reid.random_erasing,
             fill=self.config.backbone.mean,
             dropout_units=reid.fc_units,
+            images_per_identity=self._images_per_identity,
             cache=self._cache_gib is not None,
             **which,
         )
 
     def learning_rates(self, step):
         # Asked of the schedule: of the optimiser Keras 2 and 3 tell different steps'.
-        rates = self._rates(self.config.reid.learning_rate)
+        reid = self.config.reid
+        rates = learning_rates(reid, self.epoch_steps, reid.learning_rate)
         return {"reid/learning_rate": float(rates(step))}
 
     def summary(self):
@@ -271,12 +308,11 @@ class ReidMethod(Method):
             config.backbone, config.reid, len(self.labels), precision
         )
 
-    def _rates(self, learning_rate):
-        """Return the learning rate's schedule, by updates."""
+    @property
+    def _images_per_identity(self):
+        """K of the sampler of identities; None shuffles all images."""
         reid = self.config.reid
-        return StepDecay(
-            learning_rate, reid.decay_epoch * self.epoch_steps, reid.decay_factor
-        )
+        return reid.images_per_identity if reid.sampler == "identities" else None
 
 
 def train_reid(

@@ -40,3 +40,25 @@ def sum_over_replicas(terms):
     return tf.distribute.get_replica_context().all_reduce(
         tf.distribute.ReduceOp.SUM, terms
     )
+
+
+def rows_of_all(rows):
+    """Return the rows of all replicas, in their order; every replica gets them.
+
+    Each replica's gradient is with respect to its own rows: so of a loss of all rows,
+    which all replicas compute, their gradients add up to its gradient.
+
+    Args:
+        rows: float (batch, ...), of the same shape on all replicas.
+    """
+    count = num_replicas()
+    if count == 1:
+        return rows
+    index = tf.distribute.get_replica_context().replica_id_in_sync_group
+    is_own = tf.reshape(tf.range(count) == index, (count, *[1] * rows.shape.rank))
+    # By a sum, which all devices and workers have: the gradient of TensorFlow's
+    # all_gather would add up what the replicas' equal losses say of these rows.
+    own = rows[tf.newaxis]
+    placed = tf.where(is_own, tf.stop_gradient(own), tf.zeros_like(own))
+    every = tf.where(is_own, own, sum_over_replicas(placed))
+    return tf.reshape(every, tf.concat([[-1], tf.shape(rows)[1:]], axis=0))
