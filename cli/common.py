@@ -3,6 +3,7 @@
 import codecs
 import contextlib
 import functools
+import io
 import logging
 import os
 import re
@@ -169,7 +170,8 @@ def write_any_name():
             return codecs.backslashreplace_errors(error)
 
     codecs.register_error("tfipgan-path", replace)
-    sys.stdout.reconfigure(errors="tfipgan-path")
+    if isinstance(sys.stdout, io.TextIOWrapper):  # not where a program collects it
+        sys.stdout.reconfigure(errors="tfipgan-path")
 
 
 def set_up_logging():
