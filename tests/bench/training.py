@@ -193,7 +193,7 @@ def reid():
 
 
 def strong():
-    """Serve a step of `ReidTraining` by the recipe of today, with the mean as pooling."""
+    """Serve a step of `ReidTraining` by today's recipe, pooling by the mean."""
     import keras
 
     adams = [keras.optimizers.Adam(3.5e-4, epsilon=1e-8) for _ in range(2)]
@@ -249,7 +249,7 @@ def their_reid(checkout):
 
 
 def their_strong(checkout):
-    """Serve the step of torchreid's triplet engine, its ResNet-50 with stride 1 last."""
+    """Serve the step of torchreid's triplet engine, its ResNet-50 of last stride 1."""
     import torch
 
     folder = Path(checkout) / "torchreid"
