@@ -120,8 +120,8 @@ def test_what_rows_have_in_common_is_made_once(tmp_path):
     assert kinds.count("train-gan") == 4 and kinds.count("translate") == 8
     # Each network on each dataset, which serves as the supervised row of the one
     # direction, the direct transfer of the other and, the baseline, as D_sem; each
-    # with other colours, and by the strong recipe; each network on 2 x 4 translated sets;
-    # and of each direction the classifiers that measure the translations.
+    # with other colours, and by the strong recipe; each network on 2 x 4 translated
+    # sets; and of each direction the classifiers that measure the translations.
     assert kinds.count("train-reid") == 4 + 4 + 4 + 16 + 2 + 2
     commands = by_name(plan)
     tested = {
