@@ -105,12 +105,14 @@ def runtime_options(command):
     return wrapper
 
 
-def skip_option(listed):
-    """Add --skip-unreadable; `listed` says where those images are listed."""
+def skip_option(listed, names=True):
+    """Add --skip-unreadable; `listed` says where those images are listed.
+
+    names: whether those whose names can't be read are left out too.
+    """
+    what = "that can't be read" + (", or whose names can't" if names else "")
     return click.option(
-        "--skip-unreadable",
-        is_flag=True,
-        help=f"Leave out images that can't be read, or whose names can't; {listed}.",
+        "--skip-unreadable", is_flag=True, help=f"Leave out images {what}; {listed}."
     )
 
 

@@ -423,6 +423,9 @@ def test_redraw(tfipgan, refused, tiny_world, tmp_path, monkeypatch):
         ([], "Missing option '--target'."),
         (["--target", target, "--model", "x"], "--model has no meaning with --method"),
         (["--target", target, "--image-format", "png"], "--image-format has no meani"),
+        (["--target", target, "--skip-unreadable"], "--skip-unreadable has no meaning"),
+        (["--target", target, "--format", "msmt17"], "--format has no meaning with"),
+        (["--target", target, "--target-pattern", "x"], "--target-pattern has no mea"),
     ):
         result = tfipgan(*words, "--out", tmp_path / "other", *more)
         assert result.exit_code == 2 and found in result.stderr
