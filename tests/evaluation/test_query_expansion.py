@@ -42,11 +42,16 @@ def test_by_hand():
     # What is at a right angle, or behind, weighs nothing; a smaller gallery is all.
     for k in (4, 99):
         assert expanded(k) == direction(*both)
-    # Of images as near the first, which here is another than all others.
-    gallery = np.array([[0.6, -0.8]] + [[0.6, 0.8]] * 40, np.float32)
-    assert expanded(1) == direction(1 + 0.216 * 0.6, -0.216 * 0.8)
-    gallery = gallery[[1, 2, 0]]
-    assert expanded(1) == direction(1 + 0.216 * 0.6, 0.216 * 0.8)
+
+
+def test_of_images_as_near_the_first_is_taken():
+    """Of values that no rounding can tell apart: all lengths and products are exact."""
+    query = np.array([[1, 0, 0, 0]], np.float32)
+    odd, others = [0.5, 0.5, -0.5, -0.5], [[0.5, 0.5, 0.5, 0.5]] * 40
+    for gallery, sign in (([odd, *others], -1), ([*others, odd], 1)):
+        expected = np.array([1 + 0.0625, 0.0625, sign * 0.0625, sign * 0.0625])
+        found = expanded_queries(query, np.array(gallery, np.float32), 1)[0]
+        assert found == pytest.approx(expected / np.linalg.norm(expected), abs=1e-6)
 
 
 def test_the_plain_average_by_hand():
