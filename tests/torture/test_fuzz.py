@@ -191,9 +191,36 @@ def test_lists_of_msmt17(fuzz, tmp_path):
         "0000/", name, "../", "../../outside/", f"{tmp_path}/outside/", " 0", " 1",
         "\n", f"0000/{name} 0\n", f"../../outside/{name} 0\n", " ", "\0",
         " " + "9" * 5000, " ٠", "\r", ".",
+        # As Windows writes them: a byte order mark, its line ends, its slashes.
+        "\ufeff", f"0000\\{name} 0\r\n", "..\\..\\outside\\",
+        f"..\\..\\outside\\{name} 0\r\n",
     )  # fmt: skip
     text = words(*parts).map(str.encode)
     fuzz(check, st.one_of(text, st.binary(max_size=40)), count=120)
+
+
+def test_stray_names(fuzz, tmp_path):
+    """Files of other names among a dataset's: it stops, or lists what it left out."""
+    root, count = tmp_path / "bounding_box_train", iter(range(10**6))
+    right = [f"{k:04d}_c1s1_000451_03.jpg" for k in range(1, 6)]
+
+    def check(strays):
+        folder = root / str(next(count)) / "train"
+        folder.mkdir(parents=True)
+        strays = {f"{name}.jpg" for name in strays}
+        for name in (*right, *strays):
+            (folder / name).touch()
+        wrong = {n for n in strays if parse_sample("p", n, "market1501") is None}
+        plain = value_or_line(lambda: read_dataset(folder.parent, splits=("train",)))
+        assert (plain is None) == bool(wrong)
+        misnamed = {}
+        found = read_dataset(folder.parent, splits=("train",), misnamed=misnamed)
+        read = {os.path.basename(sample.path) for sample in found.train}
+        assert read == {*right, *strays} - wrong
+        assert {os.path.basename(path) for path in misnamed} == wrong
+
+    parts = ("0001_c1s1_000451_03", " (1)", "Kopie", "é", "0009_c2s1_1_1", "x", "~")
+    fuzz(check, st.lists(words(*parts).filter(bool), max_size=2), count=20)
 
 
 # ------------------------------------------------------------------------------- JSON
