@@ -89,8 +89,10 @@ class ClusterTraining:
             adapt/gradient_norm of both together, without weight decay.
         """
         network = self.network
-        clusters = tf.gather(self.proxy_clusters, batch["identities"])
-        cameras = tf.gather(self.proxy_cameras, batch["identities"])
+        proxy_clusters = tf.convert_to_tensor(self.proxy_clusters)
+        proxy_cameras = tf.convert_to_tensor(self.proxy_cameras)
+        clusters = tf.gather(proxy_clusters, batch["identities"])
+        cameras = tf.gather(proxy_cameras, batch["identities"])
         with tf.GradientTape() as tape:
             pooled = network.pool(batch["images"], training=True)
             features = network.describe(pooled, training=True)
@@ -104,8 +106,8 @@ class ClusterTraining:
                     losses.camera_loss(
                         features,
                         tf.convert_to_tensor(self.proxies),
-                        clusters[:, tf.newaxis] == self.proxy_clusters[tf.newaxis],
-                        cameras[:, tf.newaxis] == self.proxy_cameras[tf.newaxis],
+                        clusters[:, tf.newaxis] == proxy_clusters[tf.newaxis],
+                        cameras[:, tf.newaxis] == proxy_cameras[tf.newaxis],
                         self.camera_temperature,
                         self.camera_negatives,
                     )
