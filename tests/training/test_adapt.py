@@ -14,12 +14,16 @@ import pytest
 import tensorflow as tf
 
 from tfipgan.config import load_config
+from tfipgan.data.labels import LabelMap
 from tfipgan.errors import ConfigError, InputError, TrainingError
 from tfipgan.evaluation.features import extract_features
 from tfipgan.models import ReidNetwork
+from tfipgan.models.from_config import build_reid_network
+from tfipgan.models.resnet import BLOCK_COUNTS
 from tfipgan.runs.metrics_log import read_metrics
 from tfipgan.runs.pretrained import load_pretrained_backbone, resolve_weights
 from tfipgan.runs.run import (
+    create_run,
     load_reid_network,
     open_run,
     require_classifier,
@@ -29,7 +33,7 @@ from tfipgan.training.adapt import adapt_clusters
 from tfipgan.training.cluster_training import ClusterTraining
 from tfipgan.training.loop import StepLoop
 from tfipgan.training.strategy import make_strategy
-from tfipgan.weights.checkpoints import latest_checkpoint
+from tfipgan.weights.checkpoints import latest_checkpoint, save_checkpoint
 from tfipgan.weights.variables import named_weights
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
@@ -49,19 +53,40 @@ VALUES = (
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def shallow():
+    """What takes the time is tracing: the shallowest network that has it all."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BLOCK_COUNTS, 34, (1, 1, 0, 0))
+        yield
+
+
 @pytest.fixture(scope="module")
 def config(tiny_overrides):
-    return load_config("synthetic/ipgan", [*tiny_overrides, *VALUES])
+    overrides = [*tiny_overrides, "backbone.depth=34", "reid.neck=bnneck", *VALUES]
+    return load_config("synthetic/ipgan", overrides)
+
+
+@pytest.fixture(scope="module")
+def start(config, tmp_path_factory):
+    """A re-ID run with a classifier of three people, as it was drawn."""
+    keras.utils.set_random_seed(1)
+    labels = LabelMap((1, 2, 5))
+    path = tmp_path_factory.mktemp("runs") / "start"
+    run = create_run(path, "reid", config, labels)
+    network = build_reid_network(config.backbone, config.reid, len(labels))
+    save_checkpoint(run.checkpoints, 0, {"network": network})
+    return run
 
 
 @pytest.fixture
-def train(config, tiny_samples, tiny_reid_run, tmp_path, monkeypatch):
+def train(config, tiny_samples, start, tmp_path, monkeypatch):
     """`adapt_clusters` to the tiny target in tmp_path, for what isn't given."""
     monkeypatch.setattr(runner, "METRICS_EVERY", 1)
     # A checkpoint after every step, so that there are some in the middle of an epoch.
     monkeypatch.setattr(runner, "SAVE_SECONDS", -1)
 
-    def call(samples=None, name="run", config=config, start=tiny_reid_run, **options):
+    def call(samples=None, name="run", config=config, start=start, **options):
         given = {
             "cluster": near_clusters,
             "memory_bytes": 2**20,
@@ -77,14 +102,14 @@ def train(config, tiny_samples, tiny_reid_run, tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def whole(config, tiny_samples, tiny_reid_run, tmp_path_factory):
+def whole(config, tiny_samples, start, tmp_path_factory):
     """An adaptation in one go, with checkpoints of its last three steps."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runner, "METRICS_EVERY", 1)
         patch.setattr(runner, "SAVE_SECONDS", -1)
         return adapt_clusters(
             config,
-            tiny_reid_run,
+            start,
             tiny_samples[1],
             tmp_path_factory.mktemp("runs") / "adapted",
             cluster=near_clusters,
@@ -104,15 +129,15 @@ def contents(path):
     return kept
 
 
-def test_the_run_folder(whole, config, tiny_samples, tiny_reid_run):
+def test_the_run_folder(whole, config, tiny_samples, start):
     assert sorted(p.name for p in whole.path.iterdir()) == [
         ".lock", "checkpoints", "clusters", "config.yaml", "images.json",
         "metrics.jsonl", "model.json", "run.json", "tensorboard",
     ]  # fmt: skip
     run = open_run(whole.path, "reid")
-    assert (run.labels, run.imported, run.adapted) == (None, None, "reid")
-    assert run.config.backbone == tiny_reid_run.config.backbone
-    assert run.config.reid == tiny_reid_run.config.reid
+    assert (run.labels, run.imported, run.adapted) == (None, None, "start")
+    assert run.config.backbone == start.config.backbone
+    assert run.config.reid == start.config.reid
     assert run.config.adapt == config.adapt
     (rows,) = json.loads((whole.path / "images.json").read_bytes()).values()
     assert {person for _, person, _ in rows} == {-2}
@@ -147,10 +172,10 @@ def test_its_numbers(whole):
     assert sheets == ["clusters_0001.png", "clusters_0002.png"]
 
 
-def test_its_network_is_the_start_s_trained_on(whole, tiny_reid_run, tiny_samples):
-    network, start = load_reid_network(whole), load_reid_network(tiny_reid_run)
+def test_its_network_is_the_start_s_trained_on(whole, start, tiny_samples):
+    network, before = load_reid_network(whole), load_reid_network(start)
     assert network.head is None
-    there = named_weights(start)
+    there = named_weights(before)
     moved = [
         name
         for name, variable in named_weights(network).items()
@@ -159,15 +184,14 @@ def test_its_network_is_the_start_s_trained_on(whole, tiny_reid_run, tiny_sample
     assert len(moved) == len(named_weights(network))
     features = extract_features(network, tiny_samples[1][:3], (32, 16))
     assert features.features.shape == (3, network.backbone.feature_size)
-    with pytest.raises(InputError, match="was adapted from reid and can tell no iden"):
+    with pytest.raises(InputError, match="was adapted from start and can tell no iden"):
         require_classifier(open_run(whole.path, "reid"))
 
 
-def test_another_training_starts_from_it(whole, tiny_network):
+def test_another_training_starts_from_it(whole):
     backbone = replace(whole.config.backbone, weights=str(whole.path))
     backbone = resolve_weights(backbone)
-    network = ReidNetwork.from_config(tiny_network.get_config())
-    network(tf.zeros((1, 32, 16, 3)))
+    network = build_reid_network(backbone, whole.config.reid, 3)
     load_pretrained_backbone(network, backbone)
     found, expected = (
         named_weights(n.backbone)["stem.kernel"]
@@ -291,10 +315,10 @@ def test_no_image(train):
         train([])
 
 
-def test_a_classifier_of_cameras_is_no_start(train, tiny_reid_run, tmp_path):
-    config = tiny_reid_run.config
+def test_a_classifier_of_cameras_is_no_start(train, start, tmp_path):
+    config = start.config
     cameras = replace(config, reid=replace(config.reid, labels="camera"))
-    start = replace(tiny_reid_run, config=cameras)
+    start = replace(start, config=cameras)
     with pytest.raises(InputError, match="was trained with reid.labels camera, so its"):
         train(start=start)
     assert not (tmp_path / "run").exists()
@@ -329,7 +353,7 @@ def test_crops_wider_than_the_image(train, config):
 
 def cluster_training():
     """A step that stands far from rounding: a large epsilon, and few clusters."""
-    network = ReidNetwork(None, depth=18, width=2, neck="bnneck")
+    network = ReidNetwork(None, depth=34, width=2, neck="bnneck")
     network.embed(tf.zeros((1, 64, 32, 3)))
     draw = np.random.default_rng(0)
     for variable in network.trainable_variables:
