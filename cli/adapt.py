@@ -141,14 +141,11 @@ def adapt(
             return  # there is nothing to share
         run = adapt_statistics(config, start, samples, out, progress=progress)
     else:
-        from tfipgan.clustering import cluster_images
-
         run = adapt_clusters(
             config,
             start,
             samples,
             out,
-            cluster=cluster_images,
             memory_bytes=memory * MEBIBYTE,
             left_out={**left_out, **(misnamed or {})},
             devices=devices,

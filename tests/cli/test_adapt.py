@@ -1,14 +1,16 @@
 """`tfipgan adapt`: by batch-norm statistics, by clusters, and what it refuses."""
 
+import functools
 import json
 import shutil
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
+from tfipgan.clustering import ClusterSettings
 from tfipgan.runs.run import open_run
+from tfipgan.training import adapt
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 
@@ -44,9 +46,8 @@ def clusters(monkeypatch):
         given.append(arguments)
         return near_clusters(*arguments)
 
-    room = ModuleType("tfipgan.clustering")
-    room.cluster_images = cluster
-    monkeypatch.setitem(sys.modules, "tfipgan.clustering", room)
+    by_these = functools.partial(adapt.adapt_clusters, cluster=cluster)
+    monkeypatch.setattr(adapt, "adapt_clusters", by_these)
     return given
 
 
@@ -75,7 +76,7 @@ def test_by_clusters(tfipgan, words, tmp_path, clusters):
     assert (run.config.seed, run.config.adapt.steps) == (3, 2)
     ((features, cameras, settings, memory_bytes),) = clusters
     assert features.shape[0] == len(cameras) == 30
-    assert (settings, memory_bytes) == (run.config.adapt, 3 * 2**20)
+    assert (settings, memory_bytes) == (ClusterSettings(), 3 * 2**20)
     # Whole, there is nothing left to do.
     again = tfipgan(*words, *SET, "--devices", "CPU:0", "--resume")
     assert (again.exit_code, len(clusters)) == (0, 1)

@@ -12,13 +12,14 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, is_dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from tfipgan.config import Config
+from tfipgan.clustering import ClusterSettings, cluster_images
+from tfipgan.config import AdaptConfig, Config
 from tfipgan.config.training_checks import check_adaptation
 from tfipgan.data.cluster_sampler import ClusterOrder
 from tfipgan.data.filenames import NO_CAMERA, UNLABELLED, Sample
@@ -207,7 +208,7 @@ class AdaptMethod(Method):
         found = self._cluster(
             features,
             self._cameras if self._by_camera else None,
-            config.adapt,
+            _settings(config.adapt),
             self._memory_bytes,
         )
         labels = np.asarray(found.labels, np.int64)
@@ -220,8 +221,8 @@ class AdaptMethod(Method):
                 f"expected at least {FEWEST_CLUSTERS} to tell apart; {kept}; {STRONGER}"
             )
         about = {
-            "settings": _plain(found.settings_used),
-            "quality": _plain(found.quality),
+            "settings": asdict(found.settings_used),
+            "quality": asdict(found.quality),
         }
         proxies = find_proxies(labels, self._cameras)
         self.set_arrays(
@@ -293,8 +294,8 @@ def adapt_clusters(
     samples: Sequence[Sample],
     out: str | os.PathLike,
     *,
-    cluster: Callable,
-    memory_bytes: int,
+    memory_bytes: int = 2**30,
+    cluster: Callable = cluster_images,
     devices: Sequence[str] | None = None,
     resume: bool = False,
     progress: bool = True,
@@ -311,8 +312,8 @@ def adapt_clusters(
         start: a re-ID run, of which only descriptors are used.
         samples: of the target, in the order of the cluster files.
         out: the run folder to make.
-        cluster: as `tfipgan.clustering.cluster_images`; is given `config.adapt`.
-        memory_bytes: for the distances at a time, beside the features.
+        memory_bytes: of `cluster_images`.
+        cluster: what clusters the images, as `cluster_images` does.
         devices, resume, progress, left_out: as for `run_training`.
 
     Returns:
@@ -340,8 +341,15 @@ def _names(samples):
     return [Path(s.path).relative_to(top).as_posix() for s in samples]
 
 
-def _plain(settings):
-    return asdict(settings) if is_dataclass(settings) else settings
+def _settings(adapt: AdaptConfig) -> ClusterSettings:
+    return ClusterSettings(
+        distance=adapt.distance,
+        k=adapt.k,
+        k_intra=adapt.k_intra,
+        k_inter=adapt.k_inter,
+        eps=adapt.eps,
+        min_samples=adapt.min_samples,
+    )
 
 
 def _number(value):
