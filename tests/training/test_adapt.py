@@ -184,7 +184,7 @@ def test_its_network_is_the_start_s_trained_on(whole, start, tiny_samples):
     ]
     assert len(moved) == len(named_weights(network))
     features = extract_features(network, tiny_samples[1][:3], (32, 16))
-    assert features.features.shape == (3, network.backbone.feature_size)
+    assert features.features.shape == (3, 8)
     with pytest.raises(InputError, match="was adapted from start and can tell no iden"):
         require_classifier(open_run(whole.path, "reid"))
 
@@ -372,7 +372,7 @@ def cluster_training():
         camera_temperature=0.3,
         camera_negatives=2,
     )
-    size = network.backbone.feature_size
+    size = network.embed(tf.zeros((1, 64, 32, 3))).shape[1]
     model.set_memories(
         *(unit(draw.normal(size=(rows, size))) for rows in (3, 6)),
         np.repeat([0, 1, 2], 2),

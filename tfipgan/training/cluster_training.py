@@ -47,11 +47,10 @@ class ClusterTraining:
         self.lambda_camera = lambda_camera
         self.camera_temperature = camera_temperature
         self.camera_negatives = camera_negatives
-        size = network.backbone.feature_size
-        self.memory = _rows_variable((size,), tf.float32)
-        self.proxies = _rows_variable((size,), tf.float32)
-        self.proxy_clusters = _rows_variable((), tf.int64)
-        self.proxy_cameras = _rows_variable((), tf.int64)
+        self.memory = _unsized_variable(2, tf.float32)
+        self.proxies = _unsized_variable(2, tf.float32)
+        self.proxy_clusters = _unsized_variable(1, tf.int64)
+        self.proxy_cameras = _unsized_variable(1, tf.int64)
 
     def memories(self):
         """Return {"memory": ..., "proxies": ...} as arrays."""
@@ -133,8 +132,8 @@ class ClusterTraining:
         }
 
 
-def _rows_variable(row_shape, dtype):
-    """A variable of any number of rows; every replica gives its copy the same."""
+def _unsized_variable(rank, dtype):
+    """A variable of any shape of this rank; every replica gives its copy the same."""
     return tf.Variable(
-        tf.zeros((0, *row_shape), dtype), trainable=False, shape=(None, *row_shape)
+        tf.zeros([0] * rank, dtype), trainable=False, shape=[None] * rank
     )
