@@ -140,8 +140,8 @@ def jaccard_distances(
         if _BYTES_OF_PAIR * pairs > memory_bytes // 4 * 3:
             raise InputError(
                 f"{at + near.shape[0]} of {count} images have {pairs} pairs with "
-                f"common neighbours, more than {memory_bytes} bytes hold; look for a "
-                "network that gives all images the same features, or allow more memory"
+                f"common neighbours, more than {memory_bytes} bytes hold; allow more "
+                "memory, or look for a network that gives all images the same features"
             )
     starts = np.append(0, np.cumsum(lengths))
     parts = np.concatenate(values), np.concatenate(columns), starts
