@@ -43,8 +43,8 @@ def test_score_by_hand():
         cameras_per_cluster=2.5,
         silhouette=0.5,
     )
-    assert score(quality, across_cameras=True) == pytest.approx(15 * 0.8 * 0.5)
-    assert score(quality, across_cameras=False) == pytest.approx(10 * 0.8 * 0.5)
+    assert score(quality, across_cameras=True) == pytest.approx(15 * 0.5 * 0.8**0.5)
+    assert score(quality, across_cameras=False) == pytest.approx(10 * 0.5 * 0.8**0.5)
     # Clusters of one camera each are worth nothing across cameras.
     single = replace(quality, cameras_per_cluster=1.0)
     assert score(single, across_cameras=True) == 0

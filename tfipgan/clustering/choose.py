@@ -2,17 +2,23 @@
 
 Neighbourhoods that are larger than the images of a person merge people, smaller ones
 and small radii leave images out; how many images there are of a person isn't known. So
-a few settings are tried, and the clustering with the largest product of three numbers
-is kept, each of which the opposite mistakes lower:
+a few settings are tried, and the clustering is kept for which this product is largest,
+whose factors the opposite mistakes lower:
 
 - links between cameras: the sum over clusters of the cameras that saw one, less one.
   Clusters of one camera, the commonest failure, have none; people that merge have fewer
   than they had apart if the same cameras saw them; parts of a person have fewer than
   the whole. Where cameras take no part it is the number of clusters, which is few if
   most images are outliers, and few again if people merge.
-- the share of images that are in a cluster: small radii find a few sure clusters only.
 - the silhouette (`tfipgan.clustering.quality`): people that merge, and images swept up
   at the border of clusters, are as near to other clusters as to their own.
+- the root of the share of images that are in a cluster: small radii find a few sure
+  clusters only. A root, since images that are left out make no links already.
+
+It came out of a comparison, by adjusted Rand index, of such products on 34 sets of
+features: of Gaussian people (4, 8 and 16 images, 2, 4 and 8 cameras), and of networks
+trained on another dataset. It reaches 0.97 of the best of the eight candidates on
+average; the best fixed one 0.82, and the published sizes 0.74 at a radius of 0.5.
 """
 
 from collections.abc import Iterator
@@ -56,4 +62,4 @@ def score(quality: Quality, across_cameras: bool) -> float:
     count = float(quality.clusters)
     if across_cameras:
         count *= quality.cameras_per_cluster - 1
-    return count * (1 - quality.outliers) * quality.silhouette
+    return count * quality.silhouette * (1 - quality.outliers) ** 0.5

@@ -20,6 +20,8 @@ _PAIR_VALUES = 2**18
 _BYTES_OF_PAIR = 16
 # A weight, its place, the smaller of two weights, and what NumPy makes on the way.
 _BYTES_OF_TERM = 64
+# Blocks of rows beyond this are no faster.
+_BLOCK_BYTES = 2**26
 
 
 def plain_codes(
@@ -41,7 +43,8 @@ def plain_codes(
     close = reciprocal(neighbours[:, : min(k, round(k / 2) + 1)])
     sizes = np.diff(close.indptr)
     # A row of the product names k neighbours' close ones at most.
-    rows_at_a_time = max(1, memory_bytes // (_BYTES_OF_TERM * k * k))
+    block_bytes = min(memory_bytes, _BLOCK_BYTES)
+    rows_at_a_time = max(1, block_bytes // (_BYTES_OF_TERM * k * k))
     parts = []
     for at in range(0, mutual.shape[0], rows_at_a_time):
         own = mutual[at : at + rows_at_a_time]
@@ -132,7 +135,8 @@ def jaccard_distances(
     count = codes.shape[0]
     columns, values = [], []
     lengths = np.zeros(count, np.int64)
-    for at, near in _near_rows(codes, memory_bytes // 4, limit):
+    block_bytes = min(memory_bytes // 4, _BLOCK_BYTES)
+    for at, near in _near_rows(codes, block_bytes, limit):
         lengths[at : at + near.shape[0]] = np.diff(near.indptr)
         columns.append(near.indices.astype(np.int32))
         values.append(near.data)
@@ -140,8 +144,8 @@ def jaccard_distances(
         if _BYTES_OF_PAIR * pairs > memory_bytes // 4 * 3:
             raise InputError(
                 f"{at + near.shape[0]} of {count} images have {pairs} pairs with "
-                f"common neighbours, more than {memory_bytes} bytes hold; look for a "
-                "network that gives all images the same features, or allow more memory"
+                f"common neighbours, more than {memory_bytes} bytes hold; allow more "
+                "memory, or look for a network that gives all images the same features"
             )
     starts = np.append(0, np.cumsum(lengths))
     parts = np.concatenate(values), np.concatenate(columns), starts

@@ -9,7 +9,8 @@ import numpy as np
 _UNIT = 2.0**-22
 _INDEX_BITS = 32
 _NONE = np.iinfo(np.int64).max
-_MIN_SIDE = 64
+# Blocks beyond the larger side are no faster.
+_MIN_SIDE, _MAX_SIDE = 64, 2048
 # A pair of images has 4 bytes of product, 8 of whole number and 8 of each key.
 _BYTES_OF_PAIR = 40
 
@@ -56,7 +57,8 @@ def _search(features, cameras, wanted, memory_bytes):
     """The nearest of each kind of `wanted`, from products of each two blocks once."""
     count = len(features)
     best = {kind: np.full((count, k), _NONE) for kind, k in wanted.items()}
-    side = max(_MIN_SIDE, isqrt(memory_bytes // _BYTES_OF_PAIR))
+    side = isqrt(memory_bytes // _BYTES_OF_PAIR)
+    side = min(max(_MIN_SIDE, side), _MAX_SIDE)
     runs = [slice(at, min(at + side, count)) for at in range(0, count, side)]
     for number, rows in enumerate(runs):
         for columns in runs[number:]:
