@@ -3,6 +3,7 @@
 import codecs
 import contextlib
 import functools
+import io
 import logging
 import os
 import re
@@ -104,12 +105,14 @@ def runtime_options(command):
     return wrapper
 
 
-def skip_option(listed):
-    """Add --skip-unreadable; `listed` says where those images are listed."""
+def skip_option(listed, names=True):
+    """Add --skip-unreadable; `listed` says where those images are listed.
+
+    names: whether those whose names can't be read are left out too.
+    """
+    what = "that can't be read" + (", or whose names can't" if names else "")
     return click.option(
-        "--skip-unreadable",
-        is_flag=True,
-        help=f"Leave out images that can't be read, or whose names can't; {listed}.",
+        "--skip-unreadable", is_flag=True, help=f"Leave out images {what}; {listed}."
     )
 
 
@@ -174,7 +177,8 @@ def write_any_name():
             return codecs.backslashreplace_errors(error)
 
     codecs.register_error("tfipgan-path", replace)
-    sys.stdout.reconfigure(errors="tfipgan-path")
+    if isinstance(sys.stdout, io.TextIOWrapper):  # not where a program collects it
+        sys.stdout.reconfigure(errors="tfipgan-path")
 
 
 def set_up_logging():

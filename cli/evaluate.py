@@ -130,6 +130,7 @@ def evaluate(
         evaluated,
         print_result,
         print_table,
+        require_possible,
         write_json,
     )
     from tfipgan.config import EvaluationConfig
@@ -160,6 +161,7 @@ def evaluate(
         "query_expansion": query_expansion,
         "alpha": ALPHA if alpha is None else alpha,
     }
+    require_possible(options, multi_query)
     needs_detail = bool(json_path or figures or false_accept_rate)
     if figures is not None:
         from tfipgan.reports.evaluation_report import write_evaluation_report

@@ -12,7 +12,12 @@ import numpy as np
 from tfipgan.evaluation import FeatureSet
 from tfipgan.evaluation.detail import RankingDetail
 from tfipgan.evaluation.metrics import evaluate_in_detail, evaluate_ranking
-from tfipgan.evaluation.query_expansion import averaged_queries
+from tfipgan.evaluation.query_expansion import (
+    averaged_queries,
+    check_averaging,
+    check_expansion,
+)
+from tfipgan.evaluation.requirements import check_options
 from tfipgan.evaluation.verification import (
     OperatingPoint,
     area_under_curve,
@@ -42,6 +47,20 @@ class EvaluatedSets:
     pool: FeatureSet | None = None
     pool_name: str = "query"
     activation: Callable[[Sequence[str]], Mapping[str, np.ndarray]] | None = None
+
+
+def require_possible(options: Mapping, multi_query: bool) -> None:
+    """Raise InputError for options that exclude each other, before any work.
+
+    Args:
+        options, multi_query: as for `evaluated`.
+    """
+    names = ("metric", "ap", "protocol", "memory_bytes", "rerank")
+    check_options(**{name: options[name] for name in names})
+    if options["query_expansion"] is not None:
+        check_expansion(options["query_expansion"], options["alpha"])
+    if multi_query:
+        check_averaging(options["protocol"])
 
 
 def evaluated(

@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
     is_flag=True,
     help="Average the features of each image and its mirror image.",
 )
-@skip_option("the log lists them")
+@skip_option("the log lists them", names=False)
 @dataset_options()
 @runtime_options
 def extract(

@@ -119,7 +119,9 @@ def _draw_augmented(dataset, format, pattern, config, figures) -> Path:
     from tfipgan.training.augmentation_sheet import write_augmentation_sheet
 
     require_outside(figures, datasets=[dataset], may_hold=True)
-    found = read_dataset(dataset, format=format, pattern=pattern, splits=("train",))
+    found = read_dataset(
+        dataset, format=format, pattern=pattern, splits=("train",), misnamed={}
+    )
     by_camera = config.reid.labels == "camera"
     samples = (camera_samples if by_camera else training_samples)(found)
     samples, _ = check_readable(samples, skip=True)

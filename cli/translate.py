@@ -17,6 +17,9 @@ from tfipgan.config.workers import worker_share
 from tfipgan.files.worker import share_done
 
 _NEEDED = ("source", "out")
+# How images are found, the source's and the target's.
+_NAMING = ("skip_unreadable", "format", "pattern")
+_THEIRS = ("target_format", "target_pattern")
 METHODS = ("gan", "colour-map", "redraw")
 # Of what colour-map makes, in the manifest, where a GAN's run has its own.
 _NAME = "colour-map"
@@ -102,12 +105,15 @@ def translate(
     Names stay, with _to_c<camera> before the ending: 0002_c1s1_000451_03_to_c4.jpg.
     The same command goes on where a killed one ended: until all is done, the images are
     in OUT.part. OUT/manifest.jsonl lists them with their checksums. All but --verify
-    needs --source and --out, and --model or --method colour-map with --target. Several
+    needs --source and --out, and --model, or another --method with --target. Several
     processes share the work if TF_CONFIG makes them workers.
 
     colour-map gives the pixels of each of SOURCE's cameras the mean and covariance of
     each camera of TARGET's training images. It takes seconds and trains nothing: what a
     GAN has to beat.
+
+    redraw is for the two datasets of one `tfipgan synthesize`. It reads no image but
+    what they were drawn with, writes no manifest, and starts anew after it was killed.
     """
     from tfipgan.data.output_place import require_outside
     from tfipgan.files.output_file import require_new_folder
@@ -121,6 +127,11 @@ def translate(
         target=target,
         image_size=image_size,
         image_format=image_format,
+        skip_unreadable=skip_unreadable or None,
+        format=None if format == "auto" else format,
+        pattern=pattern,
+        target_format=None if target_format == "auto" else target_format,
+        target_pattern=target_pattern,
     )
     worker = worker_share()
     read = [source] if target is None else [source, target]
@@ -164,8 +175,8 @@ def translate(
 def _require_options(method, all_given=True, **options):
     """See that the method's options are given, if all are to be, and no other's."""
     needed, optional = {
-        "gan": ("model", ("image_format",)),
-        "colour-map": ("target", ("image_size", "image_format")),
+        "gan": ("model", ("image_format", *_NAMING)),
+        "colour-map": ("target", ("image_size", "image_format", *_NAMING, *_THEIRS)),
         "redraw": ("target", ()),
     }[method]
     for name, value in options.items():

@@ -178,11 +178,11 @@ def test_the_whole_chain(installed, outside):
     results = json.loads((outside / "demo" / "results.json").read_text())
     assert results.keys() == {"rows", "source_test", "seconds"}
     names = [(row["name"], row["network"]) for row in results["rows"]]
-    methods = ("direct transfer", "stargan", "ipgan")
+    methods = ("direct transfer", "colour map", "stargan", "ipgan", "supervised")
     assert names == [(name, "baseline") for name in methods]
     for row in results["rows"]:
         numbers = [row[key] for key in ("rank-1", "rank-5", "mAP")]
-        if row["name"] == "direct transfer":
+        if row["name"] in ("direct transfer", "supervised"):
             assert row["identity_accuracy"] is None
         else:
             numbers.append(row["identity_accuracy"])
@@ -191,8 +191,11 @@ def test_the_whole_chain(installed, outside):
     figures = {path.name for path in (outside / "demo" / "figures").iterdir()}
     assert figures == {
         f"source_to_target_{name}.png"
-        for name in ("cmc", "losses", "ipgan_translated", "stargan_translated")
-    }
+        for name in (
+            "cmc", "losses", "colour_map_translated", "ipgan_translated",
+            "stargan_translated",
+        )
+    }  # fmt: skip
     report = outside / "demo" / "report.html"
     assert "<img" in report.read_text() and f"Report: {report}" in told
     assert f"{results['rows'][2]['mAP']:.3f}" in told

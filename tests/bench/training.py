@@ -22,6 +22,7 @@ GAN_BATCH = 16
 N_CRITIC = 5
 REID_SIZE = 256, 128
 REID_BATCH = 32
+STRONG_BATCH, IMAGES_OF_ONE = 64, 4
 FORWARDS = 2
 FILES = 48
 GAN_RUNS = 5
@@ -186,25 +187,46 @@ def translate(folder):
 def reid():
     """Serve a step of `ReidTraining`."""
     import keras
+
+    sgds = [keras.optimizers.SGD(0.01, 0.9, nesterov=True) for _ in range(2)]
+    _serve_reid("market_to_duke/direct_transfer", sgds, REID_BATCH)
+
+
+def strong():
+    """Serve a step of `ReidTraining` by today's recipe, pooling by the mean."""
+    import keras
+
+    adams = [keras.optimizers.Adam(3.5e-4, epsilon=1e-8) for _ in range(2)]
+    recipe = "market_to_duke/direct_transfer_strong"
+    _serve_reid(recipe, adams, STRONG_BATCH, ["backbone.pooling=avg"])
+
+
+def _serve_reid(name, optimizers, batch_size, overrides=()):
     import numpy as np
     import tensorflow as tf
 
-    from tfipgan.config import BackboneConfig, ReidConfig
+    from tfipgan.config import load_config
     from tfipgan.models.from_config import build_reid_network
     from tfipgan.training.reid import ReidTraining
 
-    config = ReidConfig()
-    model = ReidTraining(build_reid_network(BackboneConfig(), config, IDENTITIES))
-    model.compile(
-        *[keras.optimizers.SGD(0.01, 0.9, nesterov=True) for _ in range(2)],
+    config = load_config(name, [*overrides, "backbone.weights=none"])
+    reid = config.reid
+    model = ReidTraining(
+        build_reid_network(config.backbone, reid, IDENTITIES),
+        reid.weight_decay,
+        reid.label_smoothing,
+        reid.triplet_margin,
     )
+    model.compile(*optimizers)
     rng = np.random.default_rng(0)
+    persons = np.repeat(
+        rng.permutation(IDENTITIES)[: batch_size // IMAGES_OF_ONE], IMAGES_OF_ONE
+    )
+    noise = rng.random((batch_size, reid.fc_units))
     batch = {
-        "images": tf.constant(rng.random((REID_BATCH, *REID_SIZE, 3)), tf.float32),
-        "identities": tf.constant(rng.integers(0, IDENTITIES, REID_BATCH), tf.int32),
-        "dropout_noise": tf.constant(
-            rng.random((REID_BATCH, config.fc_units)), tf.float32
-        ),
+        "images": tf.constant(rng.random((batch_size, *REID_SIZE, 3)), tf.float32),
+        "identities": tf.constant(persons, tf.int32),
+        "dropout_noise": tf.constant(noise, tf.float32),
     }
     step = tf.function(model.train_step)
     serve(lambda: step(batch)["reid/loss"].numpy())
@@ -222,8 +244,38 @@ def their_reid(checkout):
     optimizer = torch.optim.SGD(
         network.parameters(), 0.01, 0.9, weight_decay=5e-4, nesterov=True
     )
-    images = torch.rand(REID_BATCH, 3, *REID_SIZE)
     persons = torch.randint(0, IDENTITIES, (REID_BATCH,))
+    _serve_theirs(network, optimizer, persons, criterion)
+
+
+def their_strong(checkout):
+    """Serve the step of torchreid's triplet engine, its ResNet-50 of last stride 1."""
+    import torch
+
+    folder = Path(checkout) / "torchreid"
+    resnet = load_module(folder / "models" / "resnet.py")
+    entropy = load_module(folder / "losses" / "cross_entropy_loss.py")
+    triplets = load_module(folder / "losses" / "hard_mine_triplet_loss.py")
+    network = resnet.ResNet(
+        IDENTITIES, "triplet", resnet.Bottleneck, [3, 4, 6, 3], last_stride=1
+    ).train()
+    softmax = entropy.CrossEntropyLoss(IDENTITIES, use_gpu=False, label_smooth=True)
+    triplet = triplets.TripletLoss(margin=0.3)
+    optimizer = torch.optim.Adam(network.parameters(), 3.5e-4, weight_decay=5e-4)
+    people = torch.randperm(IDENTITIES)[: STRONG_BATCH // IMAGES_OF_ONE]
+
+    def criterion(outputs, persons):
+        logits, features = outputs
+        return softmax(logits, persons) + triplet(features, persons)
+
+    persons = people.repeat_interleave(IMAGES_OF_ONE)
+    _serve_theirs(network, optimizer, persons, criterion)
+
+
+def _serve_theirs(network, optimizer, persons, criterion):
+    import torch
+
+    images = torch.rand(len(persons), 3, *REID_SIZE)
 
     def work():
         loss = criterion(network(images), persons)
@@ -270,6 +322,8 @@ def main():
     print(f"Translating from JPEG to JPEG: {speed:.1f} images/s, ", end="")
     print(f"{speed / bare_speed:.0%} of the bare generator's {bare_speed:.1f}.\n")
     table("re-ID step", REID_BATCH, "torchreid's", "--reid", "--their-reid", torchreid)
+    what, theirs = "strong re-ID step", "torchreid's triplet engine's"
+    table(what, STRONG_BATCH, theirs, "--strong", "--their-strong", torchreid)
 
 
 def table(what, images, theirs, our_part, their_part, checkout):
@@ -300,6 +354,8 @@ if __name__ == "__main__":
         "--translate": translate,
         "--reid": reid,
         "--their-reid": their_reid,
+        "--strong": strong,
+        "--their-strong": their_strong,
     }
     if sys.argv[1] in parts:
         parts[sys.argv[1]](*sys.argv[2:])

@@ -152,6 +152,27 @@ def test_several_queries_of_hand_drawn_boxes(
     assert f"lies in {pool}, " in refused(1, *words, "--figures", pool / "report")
 
 
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--multi-query", "--protocol", "cross-camera-off"], "several queries of a"),
+        (["--rerank", "--metric", "cosine"], "re-ranking is for euclidean distances"),
+        (["--query-expansion", "3", "--alpha", "inf"], "alpha of the query expansion"),
+    ],
+)
+def test_options_that_exclude_each_other_are_refused_before_any_work(
+    refused, tiny_reid_run, tiny_world, monkeypatch, words, line
+):
+    from tfipgan.cli import evaluated_network
+
+    def work(*_, **__):
+        raise AssertionError("features are extracted")
+
+    monkeypatch.setattr(evaluated_network, "extract_features", work)
+    given = ["--model", tiny_reid_run.path, "--data", tiny_world / "target"]
+    assert refused(1, "evaluate", *given, *words).startswith(line)
+
+
 def test_several_datasets(tfipgan, refused, tiny_reid_run, tiny_world, tmp_path):
     other = shutil.copytree(tiny_world / "source", tmp_path / "target")
     data = [tiny_world / "target", other]

@@ -143,3 +143,8 @@ def test_images_that_nobody_labelled(tfipgan, tiny_reid_run, tiny_world, tmp_pat
         "IMG 1.JPG": (-2, -1),
         "0031_c2s1_000001_01.jpg": (31, 2),
     }
+
+
+def test_help_says_that_all_names_are_kept(tfipgan):
+    said = " ".join(tfipgan("extract", "--help").stdout.split())
+    assert "Leave out images that can't be read; the log lists them." in said

@@ -448,6 +448,9 @@ def test_trainings_start_from_imported_weights(
             "gan.lambda_semantic=0",
             "gan.learning_rate=1e-30",
             "gan.batch_size=20",
+            # Public weights are of the paper's generator.
+            "gan.residual=false",
+            "gan.upsampling=transposed",
         ]
         still += ["gan.constant_epochs=1", "gan.decay_epochs=0", *more]
         start += [word for value in still for word in ("--set", value)]

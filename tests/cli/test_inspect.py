@@ -157,6 +157,29 @@ def test_augmented_images(tiny_world, tiny_overrides, tmp_path, monkeypatch):
     assert given[1][0].reid.labels == "camera"
 
 
+def test_augmented_images_leave_out_names_that_do_not_match(
+    tiny_world, tiny_overrides, tmp_path, monkeypatch
+):
+    """As a training does with --skip-unreadable; they are a problem all the same."""
+    from tfipgan.training import augmentation_sheet
+
+    given = []
+    monkeypatch.setattr(
+        augmentation_sheet, "write_augmentation_sheet", lambda *a: given.append(a)
+    )
+    data = shutil.copytree(tiny_world / "source", tmp_path / "data")
+    split = data / "bounding_box_train"
+    first = min(split.iterdir())
+    shutil.copy(first, split / "copy (1).jpg")
+    words = ["--augment", "synthetic/ipgan", "--figures", tmp_path / "out"]
+    words += [word for value in tiny_overrides for word in ("--set", value)]
+    result = run(data, "--format", "market1501", *words)
+    assert result.exit_code == 0, result.output
+    ((_, samples, _),) = given
+    assert len(samples) == 30 and str(first) in {s.path for s in samples}
+    assert "1 of 31 image names don't match" in result.output
+
+
 def test_augmented_images_that_are_refused(dataset):
     for words in (
         ["--augment", "synthetic/ipgan"],

@@ -405,6 +405,41 @@ def test_verify_a_colour_map(tfipgan, tiny_world, tmp_path):
     assert result.stdout == f"{out} was not made with --method colour-map\n"
 
 
+def test_redraw(tfipgan, refused, tiny_world, tmp_path, monkeypatch):
+    """The built-in world drawn again: as many images, the target's cameras."""
+    source, target, out = tiny_world / "source", tiny_world / "target", tmp_path / "out"
+    words = ["translate", "--method", "redraw", "--source", source]
+    result = tfipgan(*words, "--target", target, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "90 images\n"
+    stems = {path.stem for path in (source / "bounding_box_train").iterdir()}
+    names = {path.name for path in out.iterdir()}
+    assert names == {f"{stem}_to_c{c}.jpg" for stem in stems for c in (1, 2, 3)}
+    line = refused(1, *words, "--target", target, "--out", out)
+    assert "exists and is not empty" in line
+    line = refused(1, *words, "--target", source, "--out", tmp_path / "other")
+    assert "expected the source and the target of one `tfipgan synthesize`" in line
+    for more, found in (
+        ([], "Missing option '--target'."),
+        (["--target", target, "--model", "x"], "--model has no meaning with --method"),
+        (["--target", target, "--image-format", "png"], "--image-format has no meani"),
+        (["--target", target, "--skip-unreadable"], "--skip-unreadable has no meaning"),
+        (["--target", target, "--format", "msmt17"], "--format has no meaning with"),
+        (["--target", target, "--target-pattern", "x"], "--target-pattern has no mea"),
+    ):
+        result = tfipgan(*words, "--out", tmp_path / "other", *more)
+        assert result.exit_code == 2 and found in result.stderr
+    result = tfipgan("translate", "--verify", out, "--method", "redraw")
+    assert result.exit_code == 2 and "--method redraw writes none" in result.stderr
+    # One of several workers draws all.
+    cluster = {"cluster": {"worker": ["a:1", "b:1"]}}
+    task = {"task": {"type": "worker", "index": 1}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(cluster | task))
+    result = tfipgan(*words, "--target", target, "--out", tmp_path / "other")
+    assert result.stdout == f"the first worker draws {tmp_path / 'other'}\n"
+    assert not (tmp_path / "other").exists()
+
+
 def test_names_that_do_not_match(tfipgan, refused, tiny_world, tmp_path):
     """A file manager's copy stops it, or is left out and listed."""
     for name in ("source", "target"):

@@ -82,10 +82,21 @@ def test_a_dataset_twice_or_within_another(tmp_path):
         ]
         line = (
             f"^{tmp_path}/{folder}/2.jpg is of two datasets, --data number 1 and "
-            r"number 2 \(1 such images\), .*; give each dataset once"
+            r"number 2 \(1 such images\), .*; give each folder once"
         )
         with pytest.raises(InputError, match=line):
             join([*first, *again], None)
+
+
+def test_translations_that_are_of_two_datasets():
+    """Of datasets whose images have the same names, as the built-in world's may have"""
+    other = [replace(s, path=f"b/{os.path.basename(s.path)}", dataset=1) for s in FIRST]
+    new = [translation(sample, 6) for sample in (FIRST[0], other[0])]
+    message = "^new/7_1_to_c6.png is of two datasets, --translated number 1 and .* 2 "
+    with pytest.raises(InputError, match=message):
+        join([*FIRST, *other], new)
+    own = [new[0], translation(other[0], 6, "newer")]
+    assert [s.person_id for s in join([*FIRST, *other], own).translated] == [1, 3]
 
 
 def test_samples_by_dataset():

@@ -19,7 +19,7 @@ from tfipgan.data.filenames import translated_name
 from tfipgan.errors import InputError
 from tfipgan.evaluation import FeatureSet, evaluate_ranking
 from tfipgan.experiments.chain import Chain, Command, CommandFailed
-from tfipgan.experiments.demo import SIZES, plan_demo, results_table, run_demo
+from tfipgan.experiments.demo import SIZES, TITLES, plan_demo, results_table, run_demo
 
 
 class Recorder:
@@ -157,9 +157,8 @@ def test_results_are_what_was_measured(measured, tmp_path):
     assert json.loads((demo.out / "results.json").read_text()) == results
     assert results.keys() == {"rows", "source_test", "seconds"}
     assert [(row["name"], row["network"]) for row in results["rows"]] == [
-        (name, network)
-        for network in ("baseline", "ibn")
-        for name in ("direct transfer", "stargan", "ipgan")
+        *((name, "baseline") for name in TITLES),
+        *((name, "ibn") for name in ("direct transfer", "stargan", "ipgan")),
     ]
     for row in results["rows"]:
         key = row["name"].replace(" ", "_") + (
@@ -168,7 +167,8 @@ def test_results_are_what_was_measured(measured, tmp_path):
         found = measured.files[key, "metrics"]
         names = ("rank-1", "rank-5", "mAP")
         assert {k: row[k] for k in names} == {k: found[k] for k in names}
-        expected = None if row["name"] == "direct transfer" else 0.25
+        is_real = row["name"] in ("direct transfer", "supervised")
+        expected = None if is_real else 0.25
         assert row["identity_accuracy"] == expected
     source = measured.files["direct_transfer", "source_test"]
     assert results["source_test"] == {k: source[k] for k in ("rank-1", "mAP")}
@@ -192,8 +192,11 @@ def test_the_report_shows_all(measured, tmp_path):
     results = run_demo(demo, 2, lambda line: None)
     assert sorted(p.name for p in (demo.out / "figures").iterdir()) == [
         f"source_to_target_{name}.png"
-        for name in ("cmc", "ipgan_translated", "losses", "stargan_translated")
-    ]
+        for name in (
+            "cmc", "colour_map_translated", "ipgan_translated", "losses",
+            "stargan_translated",
+        )
+    ]  # fmt: skip
     html = (demo.out / "report.html").read_text()
     for command in demo.commands:
         assert str(command) in unescape(html)
@@ -201,7 +204,7 @@ def test_the_report_shows_all(measured, tmp_path):
         assert f"{row['mAP']:.3f}" in html
     assert "StarGAN" in html and "IPGAN" in html and "0.250" in html
     # The pictures are in it, so that it can be moved.
-    assert html.count("data:image/png;base64,") == 4
+    assert html.count("data:image/png;base64,") == 5
 
 
 def test_the_table():
@@ -242,7 +245,7 @@ def test_the_command(measured, tmp_path):
             break
     else:
         pytest.fail("no query to paste")
-    assert len(results["rows"]) == 3
+    assert len(results["rows"]) == 5
     world = parsed(measured.commands[0])
     assert world["seed"] == 0 and world["cameras"] == 2
 

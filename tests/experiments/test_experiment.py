@@ -165,7 +165,7 @@ def test_what_is_wrong_with_a_row_is_named(written, change, message):
     ("name", "line", "message"),
     [
         ("a", 3, "steps.a: expected a command line, found 3"),
-        ("a", "", "steps.a: expected a line that begins with one of train-gan, tr"),
+        ("a", "", "steps.a: expected a line that begins with one of train-gan, su"),
         ("a", "rm -r $here", "steps.a: expected a line that begins with one of"),
         ("a", "extract 'x", 'steps.a: "extract \'x" is no command line: No closing'),
         ("a", "extract --model $b", "steps.a: $b is not made before; expected one of"),

@@ -87,12 +87,12 @@ MISFIT = ".safetensors does not fit and was not taken: "
             "1 residual blocks, expected 2; missing: blocks.1.conv1.kernel, ",
         ),
         (
-            {"config": {"gan.residual": True}},
-            "residual false, expected true; missing: to_residual.kernel; unused: to_im",
+            {"config": {"gan.residual": False}},
+            "residual true, expected false; missing: to_image.kernel; unused: to_resi",
         ),
         (
-            {"config": {"gan.upsampling": "resize"}},
-            "upsampling transposed, expected resize; of another shape: up.0.kernel i",
+            {"config": {"gan.upsampling": "transposed"}},
+            "upsampling resize, expected transposed; of another shape: up.0.kernel i",
         ),
     ],
 )
@@ -105,8 +105,8 @@ def test_a_generator(copy_of, words, refused, tiny_gan_run, changes, expected):
 @pytest.mark.parametrize(
     ("setting", "expected"),
     [
-        ("gan.residual=true", "residual false, expected true; missing: to_residual.k"),
-        ("gan.upsampling=resize", "upsampling transposed, expected resize; of another"),
+        ("gan.residual=false", "residual true, expected false; missing: to_image.ker"),
+        ("gan.upsampling=transposed", "upsampling resize, expected transposed; of an"),
     ],
 )
 def test_a_generator_to_start_from(words, refused, tiny_gan_run, setting, expected):

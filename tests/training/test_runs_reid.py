@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tfipgan.data.filenames import Sample
+from tfipgan.data.filenames import NO_CAMERA, Sample
 from tfipgan.errors import ConfigError, InputError
 from tfipgan.runs.metrics_log import read_metrics
 from tfipgan.runs.run import create_run, open_run
@@ -416,6 +416,23 @@ def test_held_out_people_of_one_camera_are_refused_before_training(tiny_samples)
     one_camera = [s for s in tiny_samples[0] if s.camera_id == 1]
     with pytest.raises(InputError, match="none of the 2 held-out .* two cameras"):
         draw_held_out(one_camera, 2, 0)
+
+
+def test_held_out_people_without_a_camera_are_refused_before_training(tiny_samples):
+    """As of a second dataset, whose pattern has no group for it."""
+    held_out = draw_held_out(tiny_samples[0], 2, 0)
+    at = [k for k, s in enumerate(tiny_samples[0]) if s.person_id == min(held_out)][1]
+    samples = list(tiny_samples[0])
+    samples[at] = replace(samples[at], camera_id=NO_CAMERA)
+    with pytest.raises(InputError, match="1 images of held-out .* no camera") as caught:
+        draw_held_out(samples, 2, 0)
+    assert str(caught.value).startswith(f"{samples[at].path}: ")
+    # Of those that are trained on it is not asked.
+    others = [
+        s if s.person_id in held_out else replace(s, camera_id=NO_CAMERA)
+        for s in tiny_samples[0]
+    ]
+    assert draw_held_out(others, 2, 0) == held_out
 
 
 def test_what_was_left_out_is_in_the_run(train, trained_on, tmp_path):

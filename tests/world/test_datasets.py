@@ -187,7 +187,7 @@ def test_redraw_at_strength_0_changes_nothing(tmp_path):
 def test_redraw_of_what_is_no_pair(world, tmp_path):
     source, target = world[0] / "source", world[0] / "target"
     with pytest.raises(
-        InputError, match="source' is source of world 5 and .*source of"
+        InputError, match="source is source of world 5 and .*source is so"
     ):
         redraw(tmp_path / "out", source, source)
     synthesize(tmp_path / "other", WorldOptions(seed=6, **SMALL))

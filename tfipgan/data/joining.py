@@ -39,11 +39,11 @@ def join(samples: Sequence[Sample], translated: Sequence[Sample] | None) -> Join
       translated: of the same datasets and people.
 
     Raises:
-      InputError: a file is in two datasets; an image is translated from none of its
-        dataset, or shows a person whom that lacks.
+      InputError: a file is in two datasets, or translated from two; an image is
+        translated from none of its dataset, or shows a person whom that lacks.
     """
     parts = by_dataset(samples)
-    _require_distinct(parts)
+    _require_distinct(parts, "--data")
     people = tuple(tuple(sorted({s.person_id for s in part})) for part in parts)
     cameras = tuple(
         tuple(sorted({s.camera_id for s in part} - {NO_CAMERA})) for part in parts
@@ -52,6 +52,7 @@ def join(samples: Sequence[Sample], translated: Sequence[Sample] | None) -> Join
 
     if translated is not None:
         _require_translated(translated, samples)
+        _require_distinct(by_dataset(translated), "--translated")
     return Joined(
         tuple(
             replace(
@@ -108,7 +109,7 @@ def _require_translated(
             )
 
 
-def _require_distinct(parts: Sequence[Sequence[Sample]]) -> None:
+def _require_distinct(parts: Sequence[Sequence[Sample]], option: str) -> None:
     """Raises InputError if a file is in two datasets: its person would be two."""
     # Of folders, not files: a name for each file would take a look at the disk.
     real: dict[str, str] = {}
@@ -125,8 +126,8 @@ def _require_distinct(parts: Sequence[Sequence[Sample]]) -> None:
     if shared:
         sample, owner, place = shared[0]
         raise InputError(
-            f"{shorten_name(sample.path)} is of two datasets, --data number "
+            f"{shorten_name(sample.path)} is of two datasets, {option} number "
             f"{owner + 1} and number {place + 1} ({len(shared)} such images), which "
-            "would make two people of each person; give each dataset once, and none "
+            "would make two people of each person; give each folder once, and none "
             "that holds another"
         )

@@ -27,6 +27,16 @@ def check_expansion(k: int, alpha: float) -> None:
         )
 
 
+def check_averaging(protocol: str) -> None:
+    """Raises InputError for a protocol that `averaged_queries` is not for."""
+    if protocol == "cross-camera-off":
+        raise InputError(
+            "several queries of a person are not for the protocol cross-camera-off, "
+            "whose gallery may hold the very images that are averaged; expected "
+            "market1501 or cuhk03"
+        )
+
+
 def expanded_queries(
     query: np.ndarray,
     gallery: np.ndarray,
@@ -90,12 +100,7 @@ def averaged_queries(
         InputError: another protocol, unknown cameras, rows of another length than 1,
             or of other numbers of values in the two.
     """
-    if protocol == "cross-camera-off":
-        raise InputError(
-            "several queries of a person are not for the protocol cross-camera-off, "
-            "whose gallery may hold the very images that are averaged; expected "
-            "market1501 or cuhk03"
-        )
+    check_averaging(protocol)
     pool = query if pool is None else pool
     if pool.features.shape[1] != query.features.shape[1]:
         raise InputError(

@@ -22,7 +22,13 @@ from tfipgan.reports.html_report import write_report
 from tfipgan.reports.text_table import format_table
 
 COLUMNS = ("training images", "network", "rank-1", "rank-5", "mAP", "identity accuracy")
-TITLES = {"direct transfer": "source", "stargan": "StarGAN", "ipgan": "IPGAN"}
+TITLES = {
+    "direct transfer": "source",
+    "colour map": "colour map",
+    "stargan": "StarGAN",
+    "ipgan": "IPGAN",
+    "supervised": "target, with labels",
+}
 # The row whose networks are exported.
 EXPORTED = "ipgan"
 _EXPORT_SECONDS = 15

@@ -120,7 +120,7 @@ def _sheets(folder, direction, files) -> list[dict]:
     figures = []
     for row, images in there.items():
         method = METHODS.get(row, row)
-        path = folder / f"{direction.name}_{row}_translated.png"
+        path = folder / f"{direction.name}_{row.replace(' ', '_')}_translated.png"
         samples = read_images(images, format=source.format, pattern=source.pattern)
         translated_sheet(source.train, target.train, samples, path, method=method)
         figures.append(

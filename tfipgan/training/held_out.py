@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfipgan.config import Config
-from tfipgan.data.filenames import Sample
-from tfipgan.errors import InputError
+from tfipgan.data.filenames import NO_CAMERA, Sample
+from tfipgan.errors import InputError, shorten_name
 from tfipgan.evaluation import evaluate_ranking
 from tfipgan.evaluation.features import extract_features
 
@@ -15,7 +15,8 @@ def draw_held_out(samples: Sequence[Sample], count: int, seed: int) -> set[int]:
     """Return `count` identities of the samples, drawn from the seed.
 
     Raises:
-        InputError: fewer than two would be left, or none was seen by two cameras.
+        InputError: fewer than two would be left, none was seen by two cameras, or of an
+            image of them the camera is unknown.
     """
     people = sorted({s.person_id for s in samples})
     if count and count > len(people) - 2:
@@ -29,6 +30,16 @@ def draw_held_out(samples: Sequence[Sample], count: int, seed: int) -> set[int]:
     for sample in samples:
         if sample.person_id in held_out:
             cameras.setdefault(sample.person_id, set()).add(sample.camera_id)
+    # The ranking would say so too, after an epoch.
+    unknown = [
+        s.path for s in samples if s.person_id in held_out and s.camera_id == NO_CAMERA
+    ]
+    if unknown:
+        raise InputError(
+            f"{shorten_name(unknown[0])}: {len(unknown)} images of held-out identities "
+            "have no camera, by which they are ranked: use a pattern with a group "
+            "named camera, or set reid.held_out_identities to 0"
+        )
     if held_out and all(len(seen) < 2 for seen in cameras.values()):
         raise InputError(
             f"none of the {count} held-out identities was seen by two cameras, so they "
