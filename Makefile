@@ -66,6 +66,7 @@ bench: ## measure speed and memory; TORCHREID= and STARGAN= name checkouts
 	script profile_step.py
 	script pipelines.py
 	script memory.py
+	script clustering.py
 	script operations.py
 
 bench-serving: venv ## measure the local server on what `make demo` wrote to OUT

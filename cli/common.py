@@ -131,12 +131,6 @@ def training_options(command):
 
     The command gets `devices`, `cache_gib` (a float or None) and `resume`.
     """
-    devices = click.option(
-        "--devices",
-        callback=lambda context, parameter, value: value.split(",") if value else None,
-        metavar="NAMES",
-        help="Devices to train on, such as GPU:0,GPU:1.  [default: all GPUs, or CPU]",
-    )
     cache = click.option(
         "--cache-images",
         "cache_gib",
@@ -145,10 +139,21 @@ def training_options(command):
         help="Decode all images once and keep them, in this much memory at most.  "
         "[default: decoded as they are needed]",
     )
+    return cache(device_options(command))
+
+
+def device_options(command):
+    """Add --devices and --resume; the command gets `devices` and `resume`."""
+    devices = click.option(
+        "--devices",
+        callback=lambda context, parameter, value: value.split(",") if value else None,
+        metavar="NAMES",
+        help="Devices to train on, such as GPU:0,GPU:1.  [default: all GPUs, or CPU]",
+    )
     resume = click.option(
         "--resume", is_flag=True, help="Go on with the run in --out, if there is one."
     )
-    return devices(cache(resume(command)))
+    return devices(resume(command))
 
 
 def require_working_folder():

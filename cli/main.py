@@ -6,6 +6,7 @@ import sys
 import click
 
 from tfipgan import __version__
+from tfipgan.cli.adapt import adapt
 from tfipgan.cli.common import require_working_folder, set_up_logging, write_any_name
 from tfipgan.cli.demo import demo
 from tfipgan.cli.evaluate import evaluate
@@ -81,6 +82,7 @@ for command in (
     subset,
     train_reid,
     train_gan,
+    adapt,
     translate,
     extract,
     evaluate,

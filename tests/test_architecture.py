@@ -16,6 +16,7 @@ FLOORS = {
     "export": 7,
     "reports": 7,
     "feature_extractor": 7,
+    "clustering": 6,
     "evaluation": 6,
     "runs": 6,
     "translation": 6,

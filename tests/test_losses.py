@@ -261,3 +261,76 @@ def test_no_source_rows():
         loss = losses.semantic_loss(logits, tf.fill((4,), -2), tf.fill((4,), False))
     assert loss == 0
     np.testing.assert_array_equal(tape.gradient(loss, logits), np.zeros((4, 2)))
+
+
+def unit_rows(draw, *shape):
+    rows = draw.normal(size=shape).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def test_cluster_loss_by_hand():
+    # Similarities 1 and 0 over 0.5: log(1 + e^-2) for the first row, the second is of
+    # the other cluster: log(1 + e^2).
+    loss = losses.cluster_loss(
+        tf.constant([[1.0, 0.0], [1.0, 0.0]]),
+        tf.constant([[1.0, 0.0], [0.0, 1.0]]),
+        tf.constant([0, 1], tf.int64),
+        0.5,
+    )
+    expected = (np.log(1 + np.exp(-2)) + np.log(1 + np.exp(2))) / 2
+    np.testing.assert_allclose(loss, expected, rtol=1e-6)
+
+
+def slow_camera_loss(features, proxies, rows, of_proxies, temperature, negatives):
+    """Row by row, of (cluster, camera) pairs."""
+    terms = []
+    for feature, (cluster, camera) in zip(features, rows, strict=True):
+        logits = proxies @ feature / temperature
+        positive = [
+            logit
+            for logit, (c, k) in zip(logits, of_proxies, strict=True)
+            if c == cluster and k != camera
+        ]
+        others = [
+            logit
+            for logit, (c, _) in zip(logits, of_proxies, strict=True)
+            if c != cluster
+        ]
+        hardest = sorted(others, reverse=True)[:negatives]
+        total = np.log(np.sum(np.exp([*positive, *hardest])))
+        terms.append(total - np.mean(positive) if positive else 0.0)
+    return np.mean(terms)
+
+
+@pytest.mark.parametrize("negatives", [2, 50])
+def test_camera_loss_is_that_of_the_slow_version(negatives):
+    draw = np.random.default_rng(0)
+    # Cluster 3 was seen by one camera only: its row counts as 0.
+    of_proxies = np.array(
+        [(0, 1), (0, 2), (0, 4), (1, 1), (1, 2), (2, 2), (2, 4), (3, 1)]
+    )
+    rows = np.array([(0, 1), (0, 4), (3, 1), (2, 2), (1, 2)])
+    features, proxies = unit_rows(draw, 5, 6), unit_rows(draw, 8, 6)
+    same = rows[:, None] == of_proxies[None]
+    features = tf.constant(features)
+    with tf.GradientTape() as tape:
+        tape.watch(features)
+        loss = losses.camera_loss(
+            features, proxies, same[..., 0], same[..., 1], 0.2, negatives
+        )
+    expected = slow_camera_loss(
+        features.numpy(), proxies, rows, of_proxies, 0.2, negatives
+    )
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+    gradient = tape.gradient(loss, features).numpy()
+    assert np.isfinite(gradient).all()
+    assert not gradient[2].any()
+    assert gradient[[0, 1, 3, 4]].any(axis=1).all()
+
+
+def test_camera_loss_without_any_other_camera_is_zero():
+    features = tf.constant([[1.0, 0.0]])
+    loss = losses.camera_loss(
+        features, features, tf.constant([[True]]), tf.constant([[True]]), 0.07, 50
+    )
+    assert float(loss) == 0.0

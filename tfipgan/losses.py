@@ -1,4 +1,4 @@
-"""The loss terms of the paper, each a pure function of tensors.
+"""The loss terms, each a pure function of tensors.
 
 All take and return float32; each returns the mean over the rows it was given, a scalar,
 unless it says otherwise.
@@ -157,3 +157,50 @@ def _distances(features, others):
     squares = tf.reduce_sum(tf.square(features - tf.gather(features, others)), axis=1)
     # The root's own gradient is infinite at zero.
     return tf.sqrt(tf.maximum(squares, 1e-12))
+
+
+def cluster_loss(features, memory, clusters, temperature):
+    """Cross-entropy of the similarities to all clusters (cluster contrast's InfoNCE).
+
+    Args:
+        features: (batch, size), L2-normalised.
+        memory: (clusters, size), L2-normalised; what each cluster is remembered by.
+        clusters: int (batch,), each row's own.
+        temperature: float that similarities are divided by.
+    """
+    logits = tf.matmul(features, memory, transpose_b=True) / temperature
+    return tf.reduce_mean(
+        tf.nn.sparse_softmax_cross_entropy_with_logits(labels=clusters, logits=logits)
+    )
+
+
+def camera_loss(
+    features, proxies, same_cluster, same_camera, temperature, num_negatives
+):
+    """Pull rows to their cluster in other cameras (PPLR's inter-camera proxies).
+
+    For each row: cross-entropy over the proxies of its cluster in other cameras, which
+    have equal shares of the target, and the most similar proxies of other clusters.
+
+    Args:
+        features: (batch, size), L2-normalised.
+        proxies: (proxies, size), L2-normalised, each of a cluster in a camera.
+        same_cluster, same_camera: bool (batch, proxies), whether it is the row's own.
+        temperature: float that similarities are divided by.
+        num_negatives: how many of other clusters, at most.
+
+    Returns:
+        Scalar. Rows whose cluster no other camera has count as 0 in the mean.
+    """
+    logits = tf.matmul(features, proxies, transpose_b=True) / temperature
+    positive = same_cluster & ~same_camera
+    # Of these the exponential is 0; from an infinity the gradient would be NaN.
+    lowest = tf.constant(-1e9, logits.dtype)
+    count = tf.minimum(num_negatives, tf.shape(logits)[1])
+    hardest, _ = tf.math.top_k(tf.where(same_cluster, lowest, logits), count)
+    compared = tf.concat([tf.where(positive, logits, lowest), hardest], axis=1)
+    number = tf.reduce_sum(tf.cast(positive, logits.dtype), axis=1)
+    chosen = tf.reduce_sum(tf.where(positive, logits, tf.zeros_like(logits)), axis=1)
+    mean = chosen / tf.maximum(number, 1.0)
+    terms = tf.reduce_logsumexp(compared, axis=1) - mean
+    return tf.reduce_mean(tf.where(number > 0, terms, tf.zeros_like(terms)))

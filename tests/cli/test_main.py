@@ -15,8 +15,8 @@ from tfipgan.errors import TrainingError
 
 NAME = "0001_c1s1_000100_00.jpg"
 COMMANDS = (
-    "demo", "synthesize", "inspect", "train-reid", "train-gan", "translate", "extract",
-    "evaluate", "identity-accuracy", "translation-quality",
+    "demo", "synthesize", "inspect", "train-reid", "train-gan", "adapt", "translate",
+    "extract", "evaluate", "identity-accuracy", "translation-quality",
 )  # fmt: skip
 
 

@@ -5,7 +5,11 @@ import re
 import pytest
 
 from tfipgan.config import load_config, packaged_configs
-from tfipgan.config.training_checks import check_gan_training, check_reid_training
+from tfipgan.config.training_checks import (
+    check_adaptation,
+    check_gan_training,
+    check_reid_training,
+)
 from tfipgan.errors import ConfigError
 from tfipgan.experiments.demo import SIZES
 
@@ -23,6 +27,7 @@ TODAY = [
 def test_packaged_configs_are_beyond_doubt(name):
     config = load_config(name)
     assert check_reid_training(config) == check_gan_training(config) == []
+    assert check_adaptation(config) == []
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -164,3 +169,24 @@ def test_likely_slips_of_a_gan_training(overrides, expected):
     assert len(found) == len(expected)
     for line, words in zip(found, expected, strict=True):
         assert words in line and "\n" not in line
+
+
+def test_crops_that_would_lie_in_the_padding():
+    config = load_config("base", ["adapt.pad_crop=32", "reid.image_size=[64, 32]"])
+    with pytest.raises(ConfigError, match=r"adapt.pad_crop: .* \[64, 32\], found 32: "):
+        check_adaptation(config)
+    least = load_config("base", ["adapt.pad_crop=31", "reid.image_size=[64, 32]"])
+    assert check_adaptation(least) == []
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("adapt.learning_rate=0.1", "adapt.learning_rate is 0.1: Adam moves every"),
+        ("adapt.images_per_cluster=1", "adapt.images_per_cluster is 1: a batch never"),
+    ],
+)
+def test_likely_slips_of_an_adaptation(override, expected):
+    (line,) = check_adaptation(load_config("base", [override]))
+    assert line.startswith(expected)
+    assert "\n" not in line

@@ -12,6 +12,7 @@ from tfipgan.config.loading import (
     save_config,
 )
 from tfipgan.config.sections import (
+    AdaptConfig,
     BackboneConfig,
     Config,
     EvaluationConfig,
@@ -23,6 +24,7 @@ from tfipgan.config.values import config_from_dict, to_dict
 
 __all__ = [
     "EXPERIMENT_FILE",
+    "AdaptConfig",
     "BackboneConfig",
     "Config",
     "EvaluationConfig",

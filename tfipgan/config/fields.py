@@ -124,7 +124,7 @@ def choice(default: Any, *allowed: Any) -> Any:
     return _option(default, "one of " + ", ".join(map(str, allowed)), read)
 
 
-def epochs_list(default: int, at_most: int) -> Any:
+def epochs_list(default: int | tuple[int, ...], at_most: int) -> Any:
     """A number of epochs, kept as an int, or several in rising order, as a tuple."""
 
     def read(value: Any) -> int | tuple[int, ...]:
@@ -150,6 +150,32 @@ def margin(default: float | str | None) -> Any:
         return number
 
     return _option(default, "none, soft or a number of at least 0", read)
+
+
+def whole_or_none(default: int | None, at_least: int, at_most: int) -> Any:
+    """none or a whole number in a range; none is kept as None."""
+
+    def read(value: Any) -> int | None:
+        if value in (None, "none"):
+            return None
+        return _read_whole(value, at_least, at_most)
+
+    return _option(
+        default, f"none or a whole number from {at_least} to {at_most}", read
+    )
+
+
+def fraction_or_none(default: float | None) -> Any:
+    """none or a number in (0, 1); none is kept as None."""
+
+    def read(value: Any) -> float | None:
+        if value in (None, "none"):
+            return None
+        number = _read_number(value)
+        _require(0 < number < 1)
+        return number
+
+    return _option(default, "none or a number above 0 and below 1", read)
 
 
 def ibn_kind(default: str | None) -> Any:

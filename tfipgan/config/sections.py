@@ -14,6 +14,7 @@ from tfipgan.config.fields import (
     choice,
     epochs_list,
     fraction,
+    fraction_or_none,
     ibn_kind,
     image_size_field,
     margin,
@@ -24,6 +25,7 @@ from tfipgan.config.fields import (
     switch,
     weights_source,
     whole,
+    whole_or_none,
 )
 from tfipgan.errors import ConfigError
 
@@ -239,6 +241,47 @@ class ReidConfig(_Section):
 
 
 @dataclass(frozen=True, slots=True)
+class AdaptConfig(_Section):
+    """Going on from a re-ID run on an unlabelled target (`tfipgan.training.adapt`).
+
+    An epoch clusters all images anew and then has `steps` updates, with batches of
+    `batch_clusters` x `images_per_cluster` images. `distance` and the values to
+    `min_samples` are those of `tfipgan.clustering`; None of them is chosen by the data.
+    `lambda_camera` weighs the inter-camera proxies, 0 leaves them out. `decay_epoch`,
+    `pad_crop`, `random_erasing` and `precision` are as in `ReidConfig`.
+    """
+
+    SECTION: ClassVar[str] = "adapt"
+
+    epochs: int = whole(50, 1, MOST_EPOCHS)
+    steps: int = whole(200, 1, MOST_EPOCHS)
+    batch_clusters: int = whole(16, 2, MOST_IMAGES)
+    images_per_cluster: int = whole(16, 1, MOST_IMAGES)
+    distance: Literal["camera_aware", "plain"] = choice(
+        "camera_aware", "camera_aware", "plain"
+    )
+    k: int | None = whole_or_none(None, 1, MOST_IMAGES)
+    k_intra: int | None = whole_or_none(None, 1, MOST_IMAGES)
+    k_inter: int | None = whole_or_none(None, 1, MOST_IMAGES)
+    eps: float | None = fraction_or_none(None)
+    min_samples: int = whole(4, 1, MOST_IMAGES)
+    temperature: float = positive(0.05)
+    memory_momentum: float = fraction(0.1)
+    lambda_camera: float = not_negative(0.5)
+    camera_temperature: float = positive(0.07)
+    camera_negatives: int = whole(50, 1, MOST_IMAGES)
+    learning_rate: float = positive(3.5e-4)
+    decay_epoch: int | tuple[int, ...] = epochs_list((20, 40), MOST_EPOCHS)
+    decay_factor: float = positive(0.1)
+    weight_decay: float = not_negative(5e-4)
+    random_flip: bool = switch(True)
+    pad_crop: int = whole(10, 0, LONGEST_SIDE)
+    random_erasing: float = probability(0.5)
+    sheet_every_epochs: int = whole(5, 1, MOST_EPOCHS)
+    precision: Literal["float32", "bfloat16"] = choice("float32", *PRECISIONS)
+
+
+@dataclass(frozen=True, slots=True)
 class TranslationConfig(_Section):
     """How the translated set is written; `quality` (1 to 100) is the JPEG's."""
 
@@ -275,6 +318,7 @@ class Config:
     gan: GanConfig = GanConfig()
     backbone: BackboneConfig = BackboneConfig()
     reid: ReidConfig = ReidConfig()
+    adapt: AdaptConfig = AdaptConfig()
     translation: TranslationConfig = TranslationConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
@@ -294,6 +338,7 @@ SECTIONS: dict[str, type[Any]] = {
         GanConfig,
         BackboneConfig,
         ReidConfig,
+        AdaptConfig,
         TranslationConfig,
         EvaluationConfig,
     )

@@ -2,7 +2,13 @@
 
 import math
 
-from tfipgan.config.sections import BackboneConfig, Config, GanConfig, ReidConfig
+from tfipgan.config.sections import (
+    AdaptConfig,
+    BackboneConfig,
+    Config,
+    GanConfig,
+    ReidConfig,
+)
 from tfipgan.errors import ConfigError
 
 # Adam moves each weight by about the rate in every update, and they start near 0.02.
@@ -65,6 +71,22 @@ def check_gan_training(config: Config) -> list[str]:
             "learnt"
         )
     return _gan(gan)
+
+
+def check_adaptation(config: Config) -> list[str]:
+    """Look at what an adaptation is set to; as `check_reid_training`.
+
+    Args:
+        config: with the `reid` section of the run that it goes on from.
+    """
+    adapt, size = config.adapt, config.reid.image_size
+    if adapt.pad_crop >= min(size):
+        raise ConfigError(
+            "adapt.pad_crop: expected less than the shorter side of the run's images "
+            f"{list(size)}, found {adapt.pad_crop}: crops would lie in the padding "
+            "alone"
+        )
+    return _adaptation(adapt)
 
 
 def _require_triplets(reid: ReidConfig) -> None:
@@ -177,6 +199,21 @@ def _backbone(backbone: BackboneConfig, reid: ReidConfig) -> list[str]:
                 "[0, 1], which images are before it is applied; one of values to 255 "
                 "has to be divided by 255"
             )
+    return found
+
+
+def _adaptation(adapt: AdaptConfig) -> list[str]:
+    found = []
+    if adapt.learning_rate >= HIGHEST_ADAM_RATE:
+        found.append(
+            f"adapt.learning_rate is {adapt.learning_rate:g}: Adam moves every weight "
+            f"by about so much in each update; expected far below {HIGHEST_ADAM_RATE:g}"
+        )
+    if adapt.images_per_cluster == 1:
+        found.append(
+            "adapt.images_per_cluster is 1: a batch never shows a cluster's images of "
+            "two cameras; set it to 2 or more"
+        )
     return found
 
 

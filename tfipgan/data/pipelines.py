@@ -18,6 +18,7 @@ from tfipgan.data.augment import (
     random_flip,
     random_sized_crop,
 )
+from tfipgan.data.cluster_sampler import ClusterOrder
 from tfipgan.data.filenames import Sample
 from tfipgan.data.identity_sampler import IdentityOrder
 from tfipgan.data.image_cache import kept_in_memory
@@ -159,6 +160,7 @@ def reid_batches(
     fill: Sequence[float] = (0.0, 0.0, 0.0),
     dropout_units: int = 0,
     images_per_identity: int | None = None,
+    order: ClusterOrder | None = None,
     start_step: int = 0,
     end_step: int | None = None,
     rows: Sequence[int] | None = None,
@@ -182,6 +184,7 @@ def reid_batches(
         dropout_units: units of the head that noise is drawn for.
         images_per_identity: of each person in a batch, by `IdentityOrder`; None
             shuffles all images.
+        order: of the samples, instead of either.
         start_step, end_step: the steps to make; None goes on for ever.
         rows: of the whole run, counted from its start: make these alone, as one batch.
         order_only: whether to give, for each row, only which sample stands there.
@@ -196,14 +199,18 @@ def reid_batches(
     Raises:
         InputError: fewer images, or identities, than one step takes.
     """
-    order: _Order | IdentityOrder = _Order(len(samples), batch_size, seed)
-    if images_per_identity is not None:
-        order = IdentityOrder(samples, batch_size, images_per_identity, seed)
+    rows_order: _Order | IdentityOrder | ClusterOrder
+    if order is not None:
+        rows_order = order
+    elif images_per_identity is not None:
+        rows_order = IdentityOrder(samples, batch_size, images_per_identity, seed)
+    else:
+        rows_order = _Order(len(samples), batch_size, seed)
     image_of = _reader(samples, image_size, cache)
     identities = tf.constant([labels.index(s.person_id) for s in samples], tf.int32)
 
     def load(row):
-        index = order.sample_of(row)
+        index = rows_order.sample_of(row)
         image = image_of(index)
         if crop:
             image = random_sized_crop(image, image_size, _seed(seed, _CROP, row))
@@ -228,7 +235,7 @@ def reid_batches(
         chosen = tf.data.Dataset.from_tensor_slices(tf.constant(rows, tf.int64))
         return _finished(chosen.map(load).batch(max(len(rows), 1)))
     own = _own_rows(batch_size, worker)
-    made = order.sample_of if order_only else load
+    made = rows_order.sample_of if order_only else load
     return _finished(_rows(made, batch_size, own, start_step, end_step))
 
 

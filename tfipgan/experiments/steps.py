@@ -50,6 +50,9 @@ STAGES = {
         sections=("seed", "backbone", "reid", "evaluation"),
         weight=35,
     ),
+    "adapt": Stage(
+        "--out", resumes=True, sections=("seed", "adapt", "evaluation"), weight=90
+    ),
     "extract": Stage("--out", ".npz", is_whole=True, weight=6),
     "evaluate": Stage("--json", ".json", weight=6),
     "identity-accuracy": Stage(None, weight=7),

@@ -2,6 +2,9 @@
 
 import keras
 
+# The share of the statistics that stays at each batch.
+MOMENTUM = 0.9
+
 
 def batch_normalization(name, dtype=None, center=True):
     """Return a batch-normalisation layer with decay 0.9 and epsilon 1e-5.
@@ -12,7 +15,7 @@ def batch_normalization(name, dtype=None, center=True):
     there is no shift.
     """
     return keras.layers.BatchNormalization(
-        momentum=0.9,
+        momentum=MOMENTUM,
         epsilon=1e-5,
         center=center,
         synchronized=True,

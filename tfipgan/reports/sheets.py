@@ -21,6 +21,7 @@ def image_sheet(
     row_titles: Sequence[str],
     path: str | os.PathLike,
     scale: int = 2,
+    captions: Sequence[Sequence[str]] | None = None,
 ) -> None:
     """Draws images as a table with titles above and on the left, into a PNG file.
 
@@ -28,9 +29,15 @@ def image_sheet(
     a column title; None is an empty cell. Every pixel becomes scale x scale
     pixels: nothing is smoothed, so a generator's flaws stay in sight. Smaller images
     stand in the middle of a cell of the largest one's size. Titles may have several
-    lines. Raises InputError for anything else.
+    lines. captions: a line to stand under each cell, in lists as the rows; "" is none.
+    Raises InputError for anything else.
     """
     _check(rows, column_titles, row_titles, scale)
+    if captions is not None and [*map(len, captions)] != [*map(len, rows)]:
+        raise InputError(
+            f"{sum(map(len, captions))} captions, expected one a cell, "
+            f"{len(rows)} x {len(column_titles)}"
+        )
     images = [image for row in rows for image in row if image is not None]
     cell_height = scale * max(image.shape[0] for image in images)
     cell_width = scale * max(image.shape[1] for image in images)
@@ -41,8 +48,13 @@ def image_sheet(
         _, _, right, bottom = measure.multiline_textbbox((0, 0), text, font=font)
         return int(np.ceil(right)), int(np.ceil(bottom))
 
+    under = [text for row in captions or () for text in row if text]
+    caption_height = max((text_size(text)[1] for text in under), default=0)
+    cell_width = max(cell_width, *(text_size(text)[0] for text in under), 0)
     widths = [max(cell_width, text_size(title)[0]) for title in column_titles]
-    heights = [max(cell_height, text_size(title)[1]) for title in row_titles]
+    heights = [
+        max(cell_height + caption_height, text_size(title)[1]) for title in row_titles
+    ]
     title_width = max(text_size(title)[0] for title in row_titles)
     title_height = max(text_size(title)[1] for title in column_titles)
     lefts = _starts(_MARGIN + title_width + 2 * _GUTTER, widths)
@@ -64,7 +76,18 @@ def image_sheet(
         draw.multiline_text(
             (_MARGIN, top + height / 2), title, fill="black", font=font, anchor="lm"
         )
-    for row, top, height in zip(rows, tops, heights, strict=False):
+    for row, texts, top, height in zip(
+        rows, captions or [()] * len(rows), tops, heights, strict=False
+    ):
+        for text, left, width in zip(texts, lefts, widths, strict=False):
+            draw.text(
+                (left + width / 2, top + height),
+                text,
+                fill="black",
+                font=font,
+                anchor="md",
+            )
+        height -= caption_height
         for image, left, width in zip(row, lefts, widths, strict=False):
             if image is None:
                 picture = Image.new("RGB", (cell_width, cell_height), _EMPTY)

@@ -2,18 +2,20 @@
 
 RUN/run.json         kind of the run, and the versions it was made with
 RUN/config.yaml      the resolved config
-RUN/labels.json      identities in the order of their labels (trained re-ID runs);
+RUN/labels.json      identities in the order of their labels (runs of `train-reid`);
                      with reid.labels camera, cameras; of several datasets, whose
 RUN/domains.json     the target's cameras in the order of their domains (GAN runs); 0
                      alone if the whole target is one domain
 RUN/images.json      the images it is trained on, for --resume
 RUN/semantic.json    digest of the semantic discriminator's weights, for --resume
+RUN/model.json       digest of the weights that `adapt` goes on from, for --resume
 RUN/left_out.json    images that couldn't be read, and why; if there were any
 RUN/checkpoints/     the last checkpoints, see `tfipgan.weights.checkpoints`
 RUN/best/            the best, if one was chosen
 RUN/metrics.jsonl    a line of numbers every few steps
 RUN/tensorboard/     the same for TensorBoard
 RUN/samples/         sheets of translated images (GAN runs)
+RUN/clusters/        each epoch's clusters, and sheets of them (runs of `adapt`)
 RUN/.lock            held while a process trains
 """
 
@@ -48,7 +50,7 @@ RESUME = "--resume to go on with this run"
 
 _MAKERS = {
     "gan": "`tfipgan train-gan` or `import-weights`",
-    "reid": "`tfipgan train-reid` or `import-weights`",
+    "reid": "`tfipgan train-reid`, `adapt` or `import-weights`",
 }
 
 
@@ -61,10 +63,12 @@ class Run:
         kind: "gan" or "reid".
         config: the resolved config of the training run.
         labels: of a re-ID run that was trained, where config.reid.labels says what the
-            numbers are; None of one that was imported, which has a backbone only, and
-            of GAN runs.
+            numbers are; None of one that was imported or adapted, which gives
+            descriptors only, and of GAN runs.
         domains: of a GAN run, else None.
         imported: name of the file that its weights came from; None if it was trained.
+        adapted: name of the re-ID run that it was adapted from, without labels; else
+            None.
     """
 
     path: Path
@@ -73,6 +77,7 @@ class Run:
     labels: LabelMap | None = None
     domains: DomainMap | None = None
     imported: str | None = None
+    adapted: str | None = None
 
     @property
     def checkpoints(self) -> Path:
@@ -92,6 +97,7 @@ def create_run(
     labels: LabelMap | None = None,
     domains: DomainMap | None = None,
     imported: str | None = None,
+    adapted: str | None = None,
     more: Callable[[Path], object] | None = None,
 ) -> Run:
     """Make a new run folder, whole or not at all; `Run` says what the arguments are.
@@ -118,14 +124,15 @@ def create_run(
                 "tensorflow": tf.__version__,
                 "keras": keras.__version__,
             }
-            if imported is not None:
-                about["imported"] = imported
+            for name, origin in (("imported", imported), ("adapted", adapted)):
+                if origin is not None:
+                    about[name] = origin
             (aside / "run.json").write_text(json.dumps(about, indent=2) + "\n")
     except OSError:
         # Another process may have been faster.
         require_new_folder(path, RESUME)
         raise
-    return Run(path, kind, config, labels, domains, imported)
+    return Run(path, kind, config, labels, domains, imported, adapted)
 
 
 def open_run(path: str | os.PathLike, kind: str) -> Run:
@@ -148,6 +155,7 @@ def open_run(path: str | os.PathLike, kind: str) -> Run:
     try:
         about = json.loads(about_path.read_bytes())
         found, imported = about["kind"], about.get("imported")
+        adapted = about.get("adapted")
     except (
         ValueError,
         LookupError,
@@ -167,16 +175,17 @@ def open_run(path: str | os.PathLike, kind: str) -> Run:
     labels = domains = None
     if kind == "gan":
         domains = DomainMap.load(path / "domains.json")
-    elif imported is None:
+    elif imported is None and adapted is None:
         labels = LabelMap.load(path / "labels.json")
-    return Run(path, kind, config, labels, domains, imported)
+    return Run(path, kind, config, labels, domains, imported, adapted)
 
 
 def require_classifier(run: Run) -> LabelMap:
     """Return the identities that a re-ID run tells apart.
 
     Raises:
-        InputError: it is imported and so tells nothing apart, or it tells cameras, or
+        InputError: it is imported or adapted and so tells nothing apart, or it tells
+            cameras, or
             people of several datasets.
     """
     return _require_labels(run, "person", "identities")
@@ -186,17 +195,19 @@ def require_camera_classifier(run: Run) -> LabelMap:
     """Return the cameras that a re-ID run tells apart, as its person_ids.
 
     Raises:
-        InputError: it is imported and so tells nothing apart, or it tells identities,
-            or cameras of several datasets.
+        InputError: it is imported or adapted and so tells nothing apart, or it tells
+            identities, or cameras of several datasets.
     """
     return _require_labels(run, "camera", "cameras")
 
 
 def _require_labels(run: Run, wanted: str, classes: str) -> LabelMap:
     if run.labels is None:
+        made = f"{'adapted' if run.adapted else 'imported'} from"
         raise InputError(
-            f"{run.path} was imported from {run.imported} and can tell no {classes}, "
-            "it gives descriptors only: give a run that `tfipgan train-reid` trained"
+            f"{run.path} was {made} {run.adapted or run.imported} and can tell no "
+            f"{classes}, it gives descriptors only: give a run that `tfipgan "
+            "train-reid` trained"
         )
     found = run.config.reid.labels
     if found != wanted:
@@ -243,7 +254,7 @@ def load_discriminator(run: Run) -> Discriminator:
 def load_reid_network(run: Run, precision: str = "float32") -> ReidNetwork:
     """Build the run's re-ID network with its best weights, or its last if none is best.
 
-    Of an imported run, which has no labels, it has no classifier. As for
+    Of an imported or adapted run, which has no labels, it has no classifier. As for
     `load_generator`, a damaged checkpoint is a warning; the last does not stand in for
     the best. It computes in `precision`, whatever it was trained in.
 

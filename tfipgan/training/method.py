@@ -44,6 +44,8 @@ class Method:
 
     Attributes:
         labels, domains: as of a `Run`; set by `prepare` where there are any.
+        adapted: name of the re-ID run that it goes on from, where what it trains has
+            no classifier; else None.
         digests: {name: SHA-256} of what else decides the training, such as the weights
             of "semantic"; --resume compares them too.
         networks, optimizers: {name: object} of all that is trained; set by `build`.
@@ -62,6 +64,7 @@ class Method:
         self.images = images
         self.labels: LabelMap | None = None
         self.domains: DomainMap | None = None
+        self.adapted: str | None = None
         self.digests: dict[str, str] = {}
         self.networks: dict = {}
         self.optimizers: dict = {}

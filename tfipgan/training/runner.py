@@ -103,6 +103,7 @@ def run_training(
             images=method.images,
             labels=method.labels,
             domains=method.domains,
+            adapted=method.adapted,
             digests=method.digests,
             left_out=left_out,
             resume=resume,
@@ -165,7 +166,12 @@ def _follow(method, team, out) -> Run:
     It reads no numbers either: if the chief ends for what it has read, it is gone.
     """
     run = Run(
-        out, method.kind, method.config, labels=method.labels, domains=method.domains
+        out,
+        method.kind,
+        method.config,
+        labels=method.labels,
+        domains=method.domains,
+        adapted=method.adapted,
     )
     checkpoints = Checkpoints(run.checkpoints, method.networks, method.optimizers)
     start_step = team.start_from_chief(0, checkpoints.variables())

@@ -21,7 +21,7 @@ LOCK, IMAGES, LEFT_OUT = ".lock", "images.json", "left_out.json"
 SHOWN = 5
 _WEIGHTS = "weights_sha256"
 # What a message calls a digest's owner.
-_DECIDES = {"semantic": "semantic discriminator"}
+_DECIDES = {"semantic": "semantic discriminator", "model": "run to adapt"}
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ def start_run(
     images: Mapping[str, Sequence[Sample]],
     labels: LabelMap | None = None,
     domains: DomainMap | None = None,
+    adapted: str | None = None,
     digests: Mapping[str, str] | None = None,
     left_out: Mapping[str, str] | None = None,
     resume: bool = False,
@@ -45,11 +46,12 @@ def start_run(
     What killed processes left half-written is removed.
 
     Args:
-        path, kind, config, labels, domains: as for `create_run`.
+        path, kind, config, labels, domains, adapted: as for `create_run`.
         images: what it is trained on, by what they are; the run remembers the names,
             identities and cameras. Their folder may move.
         digests: of what else decides the training, by what it is: of the weights of
-            "semantic", the semantic discriminator. Each is kept as NAME.json.
+            "semantic", the semantic discriminator, or of "model", the run to adapt.
+            Each is kept as NAME.json.
         left_out: why each image that isn't used could not be read, by path.
         resume: whether a run may be there; it must be of the same config, labels,
             images and digests. One of an earlier version may not know its images, or
@@ -88,7 +90,9 @@ def start_run(
                 _write(aside / LEFT_OUT, dict(left_out))
 
         _clear_beginnings(path)
-        yield create_run(path, kind, config, labels, domains, more=fill)
+        yield create_run(
+            path, kind, config, labels, domains, adapted=adapted, more=fill
+        )
 
 
 def run_identity(

@@ -1,0 +1,357 @@
+"""Adaptation to an unlabelled target by clusters of its images (`tfipgan adapt`).
+
+Each epoch clusters the descriptors of all images and trains on the clusters as if they
+were people: cluster contrast (Dai et al. 2021) on camera-aware distances (Chen et al.
+2024), with PPLR's inter-camera proxies (Cho et al. 2022). The training step is in
+`cluster_training.py`; `AdaptMethod` is all else of a run, `adapt_clusters` the run. No
+identity is ever read: who is on an image, as far as its name says it, is forgotten
+before anything is done.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from tfipgan.clustering import ClusterSettings, cluster_images
+from tfipgan.config import AdaptConfig, Config
+from tfipgan.config.training_checks import check_adaptation
+from tfipgan.data.cluster_sampler import ClusterOrder
+from tfipgan.data.filenames import NO_CAMERA, UNLABELLED, Sample
+from tfipgan.data.labels import LabelMap
+from tfipgan.data.pipelines import reid_batches
+from tfipgan.errors import InputError, TrainingError
+from tfipgan.evaluation.features import extract_features
+from tfipgan.files.output_file import written_aside
+from tfipgan.models.from_config import build_reid_network
+from tfipgan.reports.cluster_sheet import cluster_sheet
+from tfipgan.runs.run import Run
+from tfipgan.training.cluster_memory import find_proxies, group_means
+from tfipgan.training.cluster_training import ClusterTraining
+from tfipgan.training.method import Method
+from tfipgan.training.runner import run_training
+from tfipgan.training.schedules import StepDecay
+from tfipgan.training.starting_network import (
+    adapted_config,
+    descriptor_network,
+    load_start,
+)
+from tfipgan.weights.fingerprint import weights_digest
+from tfipgan.weights.local_copies import copy_weights
+
+FOLDER = "clusters"
+# Fewer tell nothing apart.
+FEWEST_CLUSTERS = 2
+# What may help where too few are found.
+STRONGER = (
+    "start from a stronger run, such as one trained on translated images, or set "
+    "adapt.eps higher or adapt.min_samples lower"
+)
+
+logger = logging.getLogger(__name__)
+
+
+class AdaptMethod(Method):
+    """Trains a run's network on the clusters of a target's images; `adapt_clusters`."""
+
+    kind, title = "reid", "adapt"
+    remedy = "start a new one with a lower adapt.learning_rate"
+    extendable = ("adapt.epochs",)
+    remakes_batches = True
+
+    def __init__(
+        self,
+        config: Config,
+        start: Run,
+        samples: Sequence[Sample],
+        cluster: Callable,
+        memory_bytes: int,
+    ):
+        super().__init__(adapted_config(config, start), {})
+        self._start, self._cluster, self._memory_bytes = start, cluster, memory_bytes
+        self._samples = [
+            replace(s, person_id=UNLABELLED, distractor=False) for s in samples
+        ]
+        self.images = {"target": self._samples}
+        adapt = config.adapt
+        self.epochs, self.epoch_steps = adapt.epochs, adapt.steps
+        self.batch_size = adapt.batch_clusters * adapt.images_per_cluster
+        self.labels_of_images: np.ndarray | None = None
+
+    def check_config(self):
+        return check_adaptation(self.config)
+
+    def prepare(self):
+        if not self._samples:
+            raise InputError("no target image, expected some to adapt to")
+        self.adapted = self._start.path.resolve().name
+        cameras = np.array([s.camera_id for s in self._samples], np.int64)
+        unknown = int((cameras == NO_CAMERA).sum())
+        self._by_camera = not unknown and len(np.unique(cameras)) > 1
+        if not self._by_camera:
+            why = f"{unknown} of {len(cameras)} images have no camera number"
+            logger.warning(
+                "%s: clusters are made without cameras",
+                why if unknown else "all images are of one camera",
+            )
+        # Alike, where they are not to be told apart.
+        self._cameras = cameras if self._by_camera else np.zeros_like(cameras)
+        # Outside of the strategy, where the digest does not depend on the devices.
+        self._source = load_start(self._start)
+        self.digests["model"] = weights_digest(self._source)
+
+    def build(self):
+        adapt = self.config.adapt
+        network = descriptor_network(self.config, self._source, adapt.precision)
+        del self._source
+        optimizer = keras.optimizers.Adam(
+            self._rates(), beta_1=0.9, beta_2=0.999, epsilon=1e-8, name="optimizer"
+        )
+        optimizer.build(network.trainable_variables)
+        self.networks, self.optimizers = {"network": network}, {"optimizer": optimizer}
+        self.model = ClusterTraining(
+            network,
+            optimizer,
+            weight_decay=adapt.weight_decay,
+            temperature=adapt.temperature,
+            momentum=adapt.memory_momentum,
+            lambda_camera=adapt.lambda_camera if self._by_camera else 0.0,
+            camera_temperature=adapt.camera_temperature,
+            camera_negatives=adapt.camera_negatives,
+        )
+
+    def train_step(self, batch):
+        return self.model.train_step(batch)
+
+    def batches(self, start_step, end_step, worker):
+        adapt = self.config.adapt
+        kept = np.flatnonzero(self.labels_of_images >= 0)
+        proxies = self._proxies.of_image[kept]
+        order = ClusterOrder(
+            self.labels_of_images[kept],
+            self._cameras[kept],
+            batch_clusters=adapt.batch_clusters,
+            images_per_cluster=adapt.images_per_cluster,
+            steps=self.epoch_steps,
+            epoch=start_step // self.epoch_steps,
+            seed=self.config.seed,
+        )
+        return reid_batches(
+            [
+                replace(self._samples[place], person_id=proxy)
+                for place, proxy in zip(kept, proxies.tolist(), strict=True)
+            ],
+            LabelMap(tuple(range(len(self._proxies.clusters)))),
+            image_size=self.config.reid.image_size,
+            batch_size=self.batch_size,
+            seed=self.config.seed,
+            crop=False,
+            flip=adapt.random_flip,
+            pad_crop=adapt.pad_crop,
+            erasing=adapt.random_erasing,
+            fill=self.config.backbone.mean,
+            order=order,
+            start_step=start_step,
+            end_step=end_step,
+            worker=worker,
+        )
+
+    def learning_rates(self, step):
+        return {"adapt/learning_rate": float(self._rates()(step))}
+
+    def summary(self):
+        cameras = len(np.unique(self._cameras)) if self._by_camera else "unknown"
+        return (
+            f"{len(self._samples)} images, cameras: {cameras}; {self.num_steps} steps "
+            f"of {self.epoch_steps} in each epoch"
+        )
+
+    def arrays(self):
+        if self.labels_of_images is None:
+            return {}
+        return {
+            "labels": self.labels_of_images,
+            **self.model.memories(),
+            # What the clustering says of itself, as JSON.
+            "about": np.frombuffer(self._about.encode(), np.uint8),
+        }
+
+    def set_arrays(self, arrays: Mapping[str, np.ndarray]):
+        if not arrays:
+            return
+        self.labels_of_images = np.asarray(arrays["labels"], np.int64)
+        self._about = np.asarray(arrays["about"], np.uint8).tobytes().decode()
+        self._proxies = find_proxies(self.labels_of_images, self._cameras)
+        self.model.set_memories(
+            arrays["memory"],
+            arrays["proxies"],
+            self._proxies.clusters,
+            self._proxies.cameras,
+        )
+
+    def on_train_begin(self, run, checkpoints, step):
+        self._checkpoints = checkpoints
+
+    def on_epoch_begin(self, epoch):
+        config = self.config
+        # Not the trained network itself, which all workers would have to run.
+        plain = build_reid_network(config.backbone, config.reid, None)
+        copy_weights(self.networks["network"], plain)
+        features = extract_features(
+            plain, self._samples, config.reid.image_size, config.evaluation.batch_size
+        ).features
+        found = self._cluster(
+            features,
+            self._cameras if self._by_camera else None,
+            _settings(config.adapt),
+            self._memory_bytes,
+        )
+        labels = np.asarray(found.labels, np.int64)
+        count = int(labels.max()) + 1
+        if count < FEWEST_CLUSTERS:
+            last = self._checkpoints.last()
+            kept = f"the last checkpoint, {last}, stays" if last else "nothing is lost"
+            raise TrainingError(
+                f"epoch {epoch + 1}: {len(labels)} images make {count} clusters, "
+                f"expected at least {FEWEST_CLUSTERS} to tell apart; {kept}; {STRONGER}"
+            )
+        about = {
+            "settings": asdict(found.settings_used),
+            "quality": asdict(found.quality),
+        }
+        proxies = find_proxies(labels, self._cameras)
+        self.set_arrays(
+            {
+                "labels": labels,
+                "memory": group_means(features, labels),
+                "proxies": group_means(features, proxies.of_image),
+                "about": np.frombuffer(
+                    json.dumps(about, default=_number).encode(), np.uint8
+                ),
+            }
+        )
+        numbers = self._numbers()
+        logger.info(
+            "epoch %d: %d clusters, %.1f%% of the images in none, %.2f cameras in each",
+            epoch + 1,
+            numbers["adapt/clusters"],
+            100 * numbers["adapt/outliers"],
+            numbers["adapt/cameras_per_cluster"],
+        )
+        if count < config.adapt.batch_clusters:
+            logger.warning(
+                "epoch %d has fewer clusters than a batch takes (%d), so some are "
+                "more than once in it; if this stays so, %s",
+                epoch + 1,
+                config.adapt.batch_clusters,
+                STRONGER,
+            )
+
+    def on_epoch_end(self, run, step, log):
+        log.write(step, self._numbers())
+        epoch = step // self.epoch_steps
+        folder = run.path / FOLDER
+        about = {"epoch": epoch, **json.loads(self._about)}
+        names = _names(self._samples)
+        labels = dict(zip(names, self.labels_of_images.tolist(), strict=True))
+        with written_aside(folder / f"clusters_{epoch:04d}.json") as temporary:
+            temporary.write_text(json.dumps({**about, "labels": labels}) + "\n")
+        every = self.config.adapt.sheet_every_epochs
+        if epoch % every == 0 or epoch in (1, self.epochs):
+            cluster_sheet(
+                self._samples,
+                self.labels_of_images,
+                folder / f"clusters_{epoch:04d}.png",
+                image_size=self.config.reid.image_size,
+                cameras=self._by_camera,
+            )
+
+    def _numbers(self) -> dict[str, float]:
+        labels, of_proxy = self.labels_of_images, self._proxies.clusters
+        count = int(of_proxy.max()) + 1
+        return {
+            "adapt/clusters": count,
+            "adapt/outliers": float(np.mean(labels < 0)),
+            "adapt/cameras_per_cluster": len(of_proxy) / count,
+        }
+
+    def _rates(self):
+        adapt = self.config.adapt
+        epochs = adapt.decay_epoch
+        epochs = epochs if isinstance(epochs, tuple) else (epochs,)
+        steps = [epoch * self.epoch_steps for epoch in epochs]
+        return StepDecay(adapt.learning_rate, steps, adapt.decay_factor)
+
+
+def adapt_clusters(
+    config: Config,
+    start: Run,
+    samples: Sequence[Sample],
+    out: str | os.PathLike,
+    *,
+    memory_bytes: int = 2**30,
+    cluster: Callable = cluster_images,
+    devices: Sequence[str] | None = None,
+    resume: bool = False,
+    progress: bool = True,
+    left_out: Mapping[str, str] | None = None,
+) -> Run:
+    """Train on from a re-ID run on a target's images, by clusters; no label is read.
+
+    The new run gives descriptors and has no classifier. Where an image has no camera
+    number, or all are of one camera, clusters are made without cameras and the term of
+    the inter-camera proxies is left out.
+
+    Args:
+        config: of the run, which keeps it with `backbone` and `reid` of `start`.
+        start: a re-ID run, of which only descriptors are used.
+        samples: of the target, in the order of the cluster files.
+        out: the run folder to make.
+        memory_bytes: of `cluster_images`.
+        cluster: what clusters the images, as `cluster_images` does.
+        devices, resume, progress, left_out: as for `run_training`.
+
+    Returns:
+        The run, as `run_training`.
+
+    Raises:
+        InputError: no image; a run that tells cameras apart, or whose descriptors are
+            NaN; or as `run_training`.
+        TrainingError: an epoch finds fewer than two clusters; or as `run_training`.
+        ConfigError, SystemExit: as `run_training`.
+    """
+    return run_training(
+        AdaptMethod(config, start, samples, cluster, memory_bytes),
+        out,
+        devices=devices,
+        resume=resume,
+        progress=progress,
+        left_out=left_out,
+    )
+
+
+def _names(samples):
+    """Return the images' names below the folder that holds them all."""
+    top = os.path.commonpath({os.path.dirname(s.path) for s in samples})
+    return [Path(s.path).relative_to(top).as_posix() for s in samples]
+
+
+def _settings(adapt: AdaptConfig) -> ClusterSettings:
+    return ClusterSettings(
+        distance=adapt.distance,
+        k=adapt.k,
+        k_intra=adapt.k_intra,
+        k_inter=adapt.k_inter,
+        eps=adapt.eps,
+        min_samples=adapt.min_samples,
+    )
+
+
+def _number(value):
+    """Return a NumPy number as JSON knows it."""
+    return value.item()
