@@ -451,6 +451,7 @@ def test_trainings_start_from_imported_weights(
             # Public weights are of the paper's generator.
             "gan.residual=false",
             "gan.upsampling=transposed",
+            "gan.conditioning=planes",
         ]
         still += ["gan.constant_epochs=1", "gan.decay_epochs=0", *more]
         start += [word for value in still for word in ("--set", value)]

@@ -9,10 +9,13 @@ from tfipgan.models import Generator
 from tfipgan.models.translator import Translator
 
 
-@pytest.mark.parametrize("upsampling", ["transposed", "resize"])
-def test_an_image_outside_of_the_range(tmp_path, upsampling):
+@pytest.mark.parametrize(
+    ("upsampling", "conditioning"),
+    [("transposed", "planes"), ("resize", "normalization")],
+)
+def test_an_image_outside_of_the_range(tmp_path, upsampling, conditioning):
     """Saved and loaded as a server does; it answers as the generator does in Python."""
-    generator = Generator(3, 4, 1, True, upsampling, name="generator")
+    generator = Generator(3, 4, 1, True, upsampling, conditioning, name="generator")
     generator((tf.zeros((1, 8, 4, 3)), tf.zeros((1, 3))))
     kernel = generator.to_residual.kernel
     kernel.assign(tf.random.stateless_uniform(kernel.shape, (1, 2), -0.1, 0.1))

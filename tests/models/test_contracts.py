@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfipgan.layers import (
     Convolution2D,
+    DomainAffine,
     GeneralizedMeanPooling,
     InstanceBatchNormalization,
     InstanceNormalization,
@@ -51,7 +52,8 @@ CASES = {
     ),
     "split": (InstanceBatchNormalization, {}, MAP),
     "generalised mean": (GeneralizedMeanPooling, {}, MAP),
-    "residual block": (ResidualBlock, {"filters": 6}, MAP),
+    "residual block": (ResidualBlock, {"filters": 6, "num_domains": 3}, (MAP, (3,))),
+    "domain affine": (DomainAffine, {"num_domains": 3}, (MAP, (3,))),
     "plain unit": (
         ResidualUnit,
         {"filters": 6, "stride": 1, "bottleneck": False, "project": False, "ibn": "b"},
@@ -198,7 +200,7 @@ def test_a_row_is_on_its_own_in_inference(case):
 
 def test_shape_is_known_beforehand(case):
     kind, _, shape, owner = case
-    unknown = (ResidualBlock, ReidHead, LinearHead)
+    unknown = (DomainAffine, ResidualBlock, ReidHead, LinearHead)
     if not issubclass(kind, keras.Model) and kind not in unknown:
         inputs = draw(shape, 2)
         assert owner.compute_output_shape(inputs.shape) == owner(inputs).shape
@@ -218,7 +220,7 @@ def test_gradients_reach_all_that_is_trainable(case):
 
 def test_bfloat16_is_the_same_but_for_its_rounding(case):
     kind, arguments, shape, owner = case
-    if kind is GeneralizedMeanPooling:
+    if kind in (DomainAffine, GeneralizedMeanPooling):
         pytest.skip("it is of float32")
     twin = kind(**arguments, name="it", dtype="mixed_bfloat16")
     twin(draw(shape, 2))

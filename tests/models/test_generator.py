@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from tfipgan.errors import InputError
 from tfipgan.models import Generator
-from tfipgan.models.generator import UPSAMPLINGS
+from tfipgan.models.generator import CONDITIONINGS, UPSAMPLINGS
 from tfipgan.weights.variables import named_weights
 
 
@@ -49,8 +49,9 @@ def test_domain_makes_a_difference(generator):
 def test_domains_of_other_types(generator, domains):
     domains = tf.convert_to_tensor(domains)
     batch = images(len(domains), 8, 8)
-    right = generator((batch, tf.cast(domains, tf.float32)))
-    np.testing.assert_array_equal(generator((batch, domains)), right)
+    for network in (generator, by_normalization()[0]):
+        right = network((batch, tf.cast(domains, tf.float32)))
+        np.testing.assert_array_equal(network((batch, domains)), right)
 
 
 def test_unknown_size_in_a_function(generator):
@@ -105,9 +106,12 @@ def test_size_that_cannot_be_halved_twice(generator, size):
 # ---------------------------------------------------------------------- as options
 
 
-def randomised(residual, upsampling="transposed", dtype="float32"):
+def randomised(
+    residual, upsampling="transposed", conditioning="planes", dtype="float32"
+):
     """A generator whose last convolution is no start; and its kernel."""
-    network = Generator(3, 4, 2, residual, upsampling, name="generator", dtype=dtype)
+    kind = residual, upsampling, conditioning
+    network = Generator(3, 4, 2, *kind, name="generator", dtype=dtype)
     network((tf.zeros((1, 8, 8, 3)), tf.zeros((1, 3))))
     last = network.to_residual if residual else network.to_image
     draw = np.random.default_rng(1)
@@ -116,10 +120,14 @@ def randomised(residual, upsampling="transposed", dtype="float32"):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
-@pytest.mark.parametrize("upsampling", UPSAMPLINGS)
-def test_a_residual_one_starts_as_the_image(dtype, upsampling):
+@pytest.mark.parametrize(
+    ("upsampling", "conditioning"),
+    [("transposed", "planes"), ("resize", "planes"), ("resize", "normalization")],
+)
+def test_a_residual_one_starts_as_the_image(dtype, upsampling, conditioning):
     """Of the image as given: bfloat16 would be off by a thousandth."""
-    network = Generator(3, 4, 2, True, upsampling, name="generator", dtype=dtype)
+    kind = True, upsampling, conditioning
+    network = Generator(3, 4, 2, *kind, name="generator", dtype=dtype)
     batch = images(2, 16, 8)
     outputs = network((batch, tf.one_hot([0, 2], 3)))
     assert outputs.dtype == tf.float32
@@ -174,13 +182,63 @@ def test_a_resize_repeats_each_pixel():
     np.testing.assert_allclose(seen[0][0, ..., 0], expected, rtol=1e-6)
 
 
+def by_normalization():
+    """A generator with values of its own for each domain, and these values."""
+    network, _ = randomised(False, "resize", "normalization")
+    weights = named_weights(network)
+    names = [name for name in weights if "affine" in name]
+    draw = np.random.default_rng(2)
+    for name in names:
+        weights[name].assign(draw.uniform(-0.5, 0.5, weights[name].shape))
+    return network, [weights[name] for name in names]
+
+
+def test_domains_start_alike_by_normalization():
+    network, _ = randomised(False, "resize", "normalization")
+    twice = tf.repeat(images(1, 16, 8), 2, axis=0)
+    first, second = network((twice, tf.one_hot([0, 1], 3)))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_normalization_reaches_the_whole_picture():
+    """Planes differ by what the border shows; this differs in the middle too."""
+    network, values = by_normalization()
+    # Of every normalisation: the stem's, 2 down, 2 x 2 in blocks, 2 up.
+    assert len(values) == 2 * (1 + 2 + 4 + 2)
+    twice = tf.repeat(images(1, 64, 64), 2, axis=0)
+    first, second = network((twice, tf.one_hot([0, 1], 3)))
+    assert np.abs(first - second)[24:40, 24:40].mean() > 1e-2
+
+
+def test_by_normalization_the_border_of_an_even_picture_is_no_other_place():
+    """By reflection a 7x7 kernel sees the same there; by zeros it would not."""
+    network, _ = by_normalization()
+    seen = []
+    network.stem_norm.call = lambda x, **_: (seen.append(x), x)[1]
+    network((tf.fill((1, 16, 8, 3), 0.5), tf.one_hot([0], 3)))
+    middle = seen[0][:, 8:9, 4:5]
+    np.testing.assert_allclose(seen[0], tf.broadcast_to(middle, seen[0].shape), 1e-5)
+
+
+def test_normalization_is_of_the_images_own_domain():
+    """A batch of two domains is what each gives alone."""
+    network, _ = by_normalization()
+    batch = images(2, 8, 8)
+    both = network((batch, tf.one_hot([2, 0], 3)))
+    for i, domain in enumerate((2, 0)):
+        alone = network((batch[i : i + 1], tf.one_hot([domain], 3)))
+        np.testing.assert_allclose(both[i : i + 1], alone, atol=1e-5)
+
+
+@pytest.mark.parametrize("conditioning", CONDITIONINGS)
 @pytest.mark.parametrize("upsampling", UPSAMPLINGS)
 @pytest.mark.parametrize("residual", [False, True])
-def test_its_config_makes_the_same_one(residual, upsampling):
-    network, _ = randomised(residual, upsampling)
+def test_its_config_makes_the_same_one(residual, upsampling, conditioning):
+    network, _ = randomised(residual, upsampling, conditioning)
     again = Generator.from_config(network.get_config())
     again((tf.zeros((1, 8, 8, 3)), tf.zeros((1, 3))))
-    assert again.residual is residual and again.upsampling == upsampling
+    kind = again.residual, again.upsampling, again.conditioning
+    assert kind == (residual, upsampling, conditioning)
     shapes = [
         {name: v.shape for name, v in named_weights(n).items()}
         for n in (network, again)
@@ -188,6 +246,13 @@ def test_its_config_makes_the_same_one(residual, upsampling):
     assert shapes[0] == shapes[1]
 
 
-def test_an_unknown_upsampling_is_refused():
-    with pytest.raises(InputError, match="upsampling is 'nearest', expected one of tr"):
-        Generator(3, upsampling="nearest")
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"upsampling": "nearest"}, "upsampling is 'nearest', expected one of transp"),
+        ({"conditioning": "style"}, "conditioning is 'style', expected one of planes"),
+    ],
+)
+def test_an_unknown_kind_is_refused(options, expected):
+    with pytest.raises(InputError, match=expected):
+        Generator(3, **options)

@@ -370,6 +370,10 @@ def test_every_replica_gets_them(make, is_built, two_devices):
     [
         ({"residual": True}, "has gan.residual true, public StarGANs have false: b"),
         ({"upsampling": "resize"}, "has gan.upsampling resize, public StarGANs have t"),
+        (
+            {"conditioning": "normalization"},
+            "has gan.conditioning normalization, public StarGANs have planes",
+        ),
     ],
 )
 def test_generators_that_no_public_weights_are_of(options, expected):

@@ -64,7 +64,8 @@ class GanConfig(_Section):
     source and target images; `learning_rate` is constant for `constant_epochs` and then
     falls linearly to 0 over `decay_epochs`. `lambda_semantic` 0 is StarGAN.
     `residual` adds the image before the generator's tanh; `upsampling` is by
-    "transposed" convolutions or a "resize" before plain ones.
+    "transposed" convolutions or a "resize" before plain ones; G is told the domain by
+    "planes" beside the image or by "normalization", each domain's scales and shifts.
     `target_domains` "cameras" makes each camera of the target a domain; with "one" the
     whole target is one, and an image has one translation.
     `generator_weights` and `discriminator_weights` are "none" or the folder of a GAN
@@ -80,6 +81,9 @@ class GanConfig(_Section):
     residual: bool = switch(False)
     upsampling: Literal["transposed", "resize"] = choice(
         "transposed", "transposed", "resize"
+    )
+    conditioning: Literal["planes", "normalization"] = choice(
+        "planes", "planes", "normalization"
     )
     num_layers: int = whole(6, 1, MOST_LAYERS)
     target_domains: Literal["cameras", "one"] = choice("cameras", "cameras", "one")

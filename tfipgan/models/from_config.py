@@ -23,6 +23,7 @@ def build_generator(
         gan.num_blocks,
         gan.residual,
         gan.upsampling,
+        gan.conditioning,
         name="generator",
         dtype=_POLICIES[precision],
     )

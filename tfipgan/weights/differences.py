@@ -39,9 +39,11 @@ def _facts(shapes: Shapes) -> dict:
 
     if "up.0.kernel" in shapes:
         channels = size("stem.kernel", 2)
+        domains = size("stem_affine.gamma", 0)
         return {
             "{}": "a generator",
-            "{} domains": channels and channels - 3,
+            "{} domains": domains or (channels and channels - 3),
+            "conditioning {}": "normalization" if domains else "planes",
             "width {}": size("stem.kernel", -1),
             "{} residual blocks": _count(shapes, r"blocks\.\d+\.conv1\.kernel"),
             "residual {}": str("to_residual.kernel" in shapes).lower(),

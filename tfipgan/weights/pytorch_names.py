@@ -109,6 +109,7 @@ def _generator_layers(generator):
     for option, ours, theirs in (
         ("residual", generator.residual, False),
         ("upsampling", generator.upsampling, "transposed"),
+        ("conditioning", generator.conditioning, "planes"),
     ):
         if ours != theirs:
             raise InputError(
