@@ -310,6 +310,16 @@ def test_not_utf8(tmp_path):
         load_config(path)
 
 
+def test_a_section_that_is_none_is_found_below_one_that_is(write):
+    """What stands above doesn't hide it."""
+    base = write("gan: 3\n", "b.yaml")
+    path = write("base: b.yaml\ngan: {width: 8}\n")
+    with pytest.raises(
+        ConfigError, match=f"^{re.escape(str(base))}: gan: expected a s"
+    ):
+        load_config(path)
+
+
 def test_circle_of_bases(write):
     write("base: c.yaml\n", "b.yaml")
     write("base: mine.yaml\n", "c.yaml")
@@ -370,7 +380,7 @@ BELOW_1 = r"expected a number of at least 0 and below 1"
         ("gan.image_size", "[128]", r"\[height, width\], found \[128\]"),
         ("gan.image_size", "[0, 64]", r"found \[0, 64\]"),
         ("backbone.depth", "20", "expected one of 18, 34, 50, 101, found 20"),
-        ("backbone.depth", "50.0", "expected one of 18, 34, 50, 101, found 50.0"),
+        ("backbone.depth", "50.5", "expected one of 18, 34, 50, 101, found 50.5"),
         ("backbone.ibn", "c", "expected one of none, a, b, found 'c'"),
         ("backbone.ibn", "[a]", "expected one of none, a, b, found"),
         ("backbone.weights", "3", "expected none, imagenet or a path, found 3"),
@@ -485,8 +495,13 @@ def test_checked_when_made_in_python():
         dataclasses.replace(ReidConfig(), dropout=1.5)
     with pytest.raises(ConfigError, match="seed: expected"):
         Config(seed="x")
-    with pytest.raises(ConfigError, match="gan: expected GanConfig, found dict"):
-        Config(gan={})
+    with pytest.raises(ConfigError, match="^gan: expected a section of keys, found 3"):
+        Config(gan=3)
+    with pytest.raises(ConfigError, match=r"^gan\.width: expected .*, found 0"):
+        Config(gan={"width": 0})
+    with pytest.raises(ConfigError, match=r"key gan\.widht; did you mean gan\.width\?"):
+        GanConfig(widht=0)
+    assert Config(gan={"width": 8}).gan == GanConfig(width=8)
     with pytest.raises(dataclasses.FrozenInstanceError):
         Config().gan.width = 3
     assert GanConfig(image_size=[64, 64]).image_size == (64, 64)

@@ -11,14 +11,17 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from tfipgan.config.sections import SECTIONS, Config
-from tfipgan.config.values import check_values, config_from_dict, to_dict
+from tfipgan.config.sections import Config
+from tfipgan.config.values import config_from_dict, to_dict
 from tfipgan.config.yaml_files import dump_yaml, parse_yaml, read_yaml
 from tfipgan.errors import ConfigError, shorten, shorten_name
 from tfipgan.files.output_file import written_aside
 
 # So many files can stand on each other.
 MOST_BASES = 20
+# Words to blame for a value, and values.
+_Layer = tuple[str, dict[str, Any]]
+_SECTIONS = [name for name, one in to_dict(Config()).items() if isinstance(one, dict)]
 EXPERIMENT_FILE = "experiment.yaml"
 
 
@@ -48,18 +51,13 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
             value that can't be used; the message names the file or the override.
     """
     source = _find(str(path), near=None)
-    values = _read_file(source, ())
-    for override in overrides:
-        given = _read_override(override)
-        try:
-            given = check_values(given)
-        except ConfigError as error:
-            raise ConfigError(f"--set {shorten_name(override)}: {error}") from None
-        values = _merge(values, given)
-    try:
-        return config_from_dict(values)
-    except ConfigError as error:
-        raise ConfigError(f"{source}: {error}") from None
+    layers = _read_file(source, ())
+    layers += [
+        (f"--set {shorten_name(override)}: ", _read_override(override))
+        for override in overrides
+    ]
+    values, givers = _merge(layers)
+    return config_from_dict(values, lambda place: givers.get(place, f"{source}: "))
 
 
 def load_saved_config(path: str | Path) -> Config:
@@ -109,8 +107,8 @@ def _find(name: str, near: Path | None) -> Path:
     raise ConfigError(f"{where}{problem}; {hint}")
 
 
-def _read_file(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
-    """The checked values of a file over those of its bases"""
+def _read_file(path: Path, above: tuple[Path, ...]) -> list[_Layer]:
+    """The values of a file after those of its bases, each with the words to blame it"""
     chain = (*above, path)
     if path.resolve() in [p.resolve() for p in above]:
         raise ConfigError(
@@ -121,18 +119,17 @@ def _read_file(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
         raise ConfigError(f"{chain[0]}: more than {MOST_BASES} files by base: keys")
     values = read_yaml(path)
     values = {} if values is None else values
-    base = values.pop("base", None) if isinstance(values, dict) else None
+    if not isinstance(values, dict):
+        raise ConfigError(
+            f"{path}: expected keys and values (a mapping), found {shorten(values)}"
+        )
+    base = values.pop("base", None)
     if base is not None and not isinstance(base, str):
         raise ConfigError(
             f"{path}: base: expected one file's path, found {shorten(base)}"
         )
-    try:
-        checked = check_values(values)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
-    if base is None:
-        return checked
-    return _merge(_read_file(_find(base, near=path), chain), checked)
+    below = [] if base is None else _read_file(_find(base, near=path), chain)
+    return [*below, (f"{path}: ", values)]
 
 
 def _read_override(override: str) -> dict[str, Any]:
@@ -145,14 +142,25 @@ def _read_override(override: str) -> dict[str, Any]:
     value = parse_yaml(text, f"--set {shown}")
     section, dot, key = name.partition(".")
     # A section that doesn't exist is reported with the key, to find the nearest.
-    if dot and section not in SECTIONS:
+    if dot and section not in _SECTIONS:
         return {name: value}
     return {section: {key: value}} if dot else {section: value}
 
 
-def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    merged = {**below, **above}
-    for name in SECTIONS:
-        if name in below and name in above:
-            merged[name] = {**below[name], **above[name]}
-    return merged
+def _merge(layers: list[_Layer]) -> tuple[dict[str, Any], dict[tuple, str]]:
+    """Lay values over those before them; return them, and who gave each"""
+    values: dict[str, Any] = {}
+    givers: dict[tuple, str] = {}
+    for giver, layer in layers:
+        for section, given in layer.items():
+            below = values.get(section, {})
+            if given is None and section in _SECTIONS:
+                continue  # its lines are all commented out
+            if isinstance(given, dict):
+                if not isinstance(below, dict):
+                    continue  # what is wrong below is not hidden
+                givers.update({(section, key): giver for key in given})
+                given = {**below, **given}
+            values[section] = given
+            givers[(section,)] = giver
+    return values, givers

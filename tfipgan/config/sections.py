@@ -1,32 +1,32 @@
 """What a run is set to: frozen dataclasses, one for each section of a config file.
 
 Their defaults are those of configs/base.yaml, which says where each value comes from.
-Every instance is checked when it is made, by `dataclasses.replace` too.
+Every instance is read (checked) by pydantic when it is made.
 """
 
-import dataclasses
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, Literal, TypeVar, dataclass_transform
+
+from pydantic import ConfigDict, Field, ValidationError
+from pydantic.dataclasses import dataclass
 
 from tfipgan.config.fields import (
     LONGEST_SIDE,
-    channels,
-    choice,
-    epochs_list,
-    fraction,
-    fraction_or_none,
-    ibn_kind,
-    image_size_field,
-    margin,
-    not_negative,
-    positive,
-    probability,
-    read_value,
-    switch,
-    weights_source,
+    NONE_WORD,
+    RISING,
+    Channels,
+    Fraction,
+    FractionOrNone,
+    ImageSize,
+    NotNegative,
+    Positive,
+    PositiveChannels,
+    Probability,
+    Switch,
+    Text,
+    none_or,
     whole,
-    whole_or_none,
 )
+from tfipgan.config.messages import config_error
 from tfipgan.errors import ConfigError
 
 # More is a slip, or a config from elsewhere that is to take the memory.
@@ -34,30 +34,60 @@ MOST_CHANNELS = 4096
 MOST_LAYERS = 12
 MOST_IMAGES = 2**16
 MOST_EPOCHS = 10**6
-PRECISIONS = ("float32", "bfloat16")
+
+_Images = Annotated[int, whole(1, MOST_IMAGES)]
+_ImagesOrNone = Annotated[
+    _Images | None,
+    NONE_WORD,
+    none_or(f"none or a whole number from 1 to {MOST_IMAGES}"),
+]
+_Epochs = Annotated[int, whole(1, MOST_EPOCHS)]
+_EpochsOr0 = Annotated[int, whole(0, MOST_EPOCHS)]
+_EpochList = Annotated[
+    _EpochsOr0 | tuple[_EpochsOr0, ...],
+    RISING,
+    Field(
+        description=f"a whole number from 0 to {MOST_EPOCHS}, or a list of such that "
+        "rise"
+    ),
+]
+_Width = Annotated[int, whole(1, MOST_CHANNELS)]
+_Ibn = Annotated[Literal["a", "b"] | None, NONE_WORD, none_or("one of none, a, b")]
+_Margin = Annotated[
+    Literal["soft"] | NotNegative | None,
+    NONE_WORD,
+    none_or("none, soft or a number of at least 0"),
+]
+_Weights = Annotated[Text, Field(description="none or a path")]
+_Precision = Literal["float32", "bfloat16"]
+
+_T = TypeVar("_T")
 
 
-class _Section:
-    """What the sections share: each value is read (checked) when the section is made"""
+@dataclass_transform(frozen_default=True)
+def _section(cls: type[_T]) -> type[_T]:
+    """A frozen dataclass that pydantic reads and whose errors are ConfigErrors.
 
-    __slots__ = ()
-    SECTION: ClassVar[str]
+    `dataclasses.replace` reads the values of its copy too.
+    """
+    section = cls.__name__.removesuffix("Config").lower()
+    made: Any = dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))(
+        cls
+    )
+    read = made.__init__
 
-    def __post_init__(self) -> None:
-        for option in dataclasses.fields(self):  # type: ignore[arg-type]
-            value = read_value(
-                f"{self.SECTION}.{option.name}", option, getattr(self, option.name)
-            )
-            # How a frozen dataclass sets its own fields.
-            object.__setattr__(self, option.name, value)
-        self._check()
+    def __init__(self: Any, **values: Any) -> None:
+        try:
+            read(self, **values)
+        except ValidationError as error:
+            raise config_error(error, made, section, values) from None
 
-    def _check(self) -> None:
-        """Raise ConfigError where two values don't fit together."""
+    made.__init__ = __init__
+    return made
 
 
-@dataclass(frozen=True, slots=True)
-class GanConfig(_Section):
+@_section
+class GanConfig:
     """Generator, domain discriminator and their training (paper section 3.2 and 4.2).
 
     Sizes are (height, width) in pixels; the epochs are those of the joint set of
@@ -73,42 +103,36 @@ class GanConfig(_Section):
     training step's: what it computes in, and whether XLA compiles it.
     """
 
-    SECTION: ClassVar[str] = "gan"
+    image_size: ImageSize = (128, 64)
+    width: _Width = 64
+    num_blocks: Annotated[int, whole(1, 256)] = 6
+    residual: Switch = False
+    upsampling: Literal["transposed", "resize"] = "transposed"
+    conditioning: Literal["planes", "normalization"] = "planes"
+    num_layers: Annotated[int, whole(1, MOST_LAYERS)] = 6
+    target_domains: Literal["cameras", "one"] = "cameras"
+    adversarial: Literal["wgan-gp", "vanilla"] = "wgan-gp"
+    n_critic: Annotated[int, whole(1, 1000)] = 5
+    batch_size: _Images = 16
+    constant_epochs: _EpochsOr0 = 100
+    decay_epochs: _EpochsOr0 = 100
+    learning_rate: Positive = 1e-4
+    beta_1: Fraction = 0.5
+    beta_2: Fraction = 0.999
+    epsilon: Positive = 1e-8
+    lambda_domain: NotNegative = 1.0
+    lambda_reconstruction: NotNegative = 10.0
+    lambda_semantic: NotNegative = 1.0
+    lambda_gradient_penalty: NotNegative = 10.0
+    generator_weights: _Weights = "none"
+    discriminator_weights: _Weights = "none"
+    random_flip: Switch = True
+    sample_every_epochs: _Epochs = 5
+    checkpoint_every_epochs: _Epochs = 5
+    precision: _Precision = "float32"
+    jit_compile: Switch = False
 
-    image_size: tuple[int, int] = image_size_field(128, 64)
-    width: int = whole(64, 1, MOST_CHANNELS)
-    num_blocks: int = whole(6, 1, 256)
-    residual: bool = switch(False)
-    upsampling: Literal["transposed", "resize"] = choice(
-        "transposed", "transposed", "resize"
-    )
-    conditioning: Literal["planes", "normalization"] = choice(
-        "planes", "planes", "normalization"
-    )
-    num_layers: int = whole(6, 1, MOST_LAYERS)
-    target_domains: Literal["cameras", "one"] = choice("cameras", "cameras", "one")
-    adversarial: Literal["wgan-gp", "vanilla"] = choice("wgan-gp", "wgan-gp", "vanilla")
-    n_critic: int = whole(5, 1, 1000)
-    batch_size: int = whole(16, 1, MOST_IMAGES)
-    constant_epochs: int = whole(100, 0, MOST_EPOCHS)
-    decay_epochs: int = whole(100, 0, MOST_EPOCHS)
-    learning_rate: float = positive(1e-4)
-    beta_1: float = fraction(0.5)
-    beta_2: float = fraction(0.999)
-    epsilon: float = positive(1e-8)
-    lambda_domain: float = not_negative(1.0)
-    lambda_reconstruction: float = not_negative(10.0)
-    lambda_semantic: float = not_negative(1.0)
-    lambda_gradient_penalty: float = not_negative(10.0)
-    generator_weights: str = weights_source("none")
-    discriminator_weights: str = weights_source("none")
-    random_flip: bool = switch(True)
-    sample_every_epochs: int = whole(5, 1, MOST_EPOCHS)
-    checkpoint_every_epochs: int = whole(5, 1, MOST_EPOCHS)
-    precision: Literal["float32", "bfloat16"] = choice("float32", *PRECISIONS)
-    jit_compile: bool = switch(False)
-
-    def _check(self) -> None:
+    def __post_init__(self) -> None:
         # Two halvings in the generator, num_layers in the discriminator, whose last
         # convolution is as large as what is left.
         multiple = max(4, 2**self.num_layers)
@@ -126,8 +150,8 @@ class GanConfig(_Section):
             )
 
 
-@dataclass(frozen=True, slots=True)
-class BackboneConfig(_Section):
+@_section
+class BackboneConfig:
     """The re-ID network up to pool5, and what it starts from.
 
     `ibn` is None, "a" or "b". `weights` is "none", "imagenet" or the folder of a re-ID
@@ -138,19 +162,17 @@ class BackboneConfig(_Section):
     `pooling` is the mean over the last map, or the generalised mean.
     """
 
-    SECTION: ClassVar[str] = "backbone"
+    depth: Literal[18, 34, 50, 101] = 50
+    ibn: _Ibn = None
+    width: _Width = 64
+    weights: Annotated[Text, Field(description="none, imagenet or a path")] = "none"
+    stride_first: Switch = False
+    last_stride: Literal[1, 2] = 2
+    pooling: Literal["avg", "gem"] = "avg"
+    mean: Channels = (0.485, 0.456, 0.406)
+    std: PositiveChannels = (0.229, 0.224, 0.225)
 
-    depth: Literal[18, 34, 50, 101] = choice(50, 18, 34, 50, 101)
-    ibn: Literal["a", "b"] | None = ibn_kind(None)
-    width: int = whole(64, 1, MOST_CHANNELS)
-    weights: str = weights_source("none", "imagenet")
-    stride_first: bool = switch(False)
-    last_stride: Literal[1, 2] = choice(2, 1, 2)
-    pooling: Literal["avg", "gem"] = choice("avg", "avg", "gem")
-    mean: tuple[float, float, float] = channels((0.485, 0.456, 0.406), positive=False)
-    std: tuple[float, float, float] = channels((0.229, 0.224, 0.225), positive=True)
-
-    def _check(self) -> None:
+    def __post_init__(self) -> None:
         fits = self.depth in (50, 101) and self.ibn is None and self.width == 64
         if self.weights == "imagenet" and not fits:
             raise ConfigError(
@@ -161,8 +183,8 @@ class BackboneConfig(_Section):
             )
 
 
-@dataclass(frozen=True, slots=True)
-class ReidConfig(_Section):
+@_section
+class ReidConfig:
     """Training of the re-ID network; the semantic discriminator is one too.
 
     Sizes are (height, width) in pixels. `learning_rate` is for the new layers,
@@ -183,42 +205,38 @@ class ReidConfig(_Section):
     the statistics that it came with.
     """
 
-    SECTION: ClassVar[str] = "reid"
+    image_size: ImageSize = (256, 128)
+    fc_units: _Width = 1024
+    dropout: Fraction = 0.5
+    neck: Literal["none", "bnneck"] = "none"
+    batch_size: _Images = 128
+    epochs: _Epochs = 50
+    learning_rate: Positive = 0.1
+    backbone_learning_rate: NotNegative = 0.01
+    warmup_epochs: _EpochsOr0 = 0
+    schedule: Literal["steps", "cosine"] = "steps"
+    decay_epoch: _EpochList = 40
+    decay_factor: Positive = 0.1
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    momentum: Fraction = 0.9
+    weight_decay: NotNegative = 5e-4
+    label_smoothing: Fraction = 0.0
+    triplet_margin: _Margin = None
+    sampler: Literal["shuffle", "identities"] = "shuffle"
+    images_per_identity: _Images = 4
+    frozen_stages: Annotated[int, whole(0, 5)] = 0
+    frozen_batch_norm: Switch = False
+    random_sized_crop: Switch = True
+    random_flip: Switch = True
+    pad_crop: Annotated[int, whole(0, LONGEST_SIDE)] = 0
+    color_jitter: Fraction = 0.0
+    random_erasing: Probability = 0.0
+    labels: Literal["person", "camera"] = "person"
+    held_out_identities: Annotated[int, whole(0, 10**9)] = 0
+    precision: _Precision = "float32"
+    jit_compile: Switch = False
 
-    image_size: tuple[int, int] = image_size_field(256, 128)
-    fc_units: int = whole(1024, 1, MOST_CHANNELS)
-    dropout: float = fraction(0.5)
-    neck: Literal["none", "bnneck"] = choice("none", "none", "bnneck")
-    batch_size: int = whole(128, 1, MOST_IMAGES)
-    epochs: int = whole(50, 1, MOST_EPOCHS)
-    learning_rate: float = positive(0.1)
-    backbone_learning_rate: float = not_negative(0.01)
-    warmup_epochs: int = whole(0, 0, MOST_EPOCHS)
-    schedule: Literal["steps", "cosine"] = choice("steps", "steps", "cosine")
-    decay_epoch: int | tuple[int, ...] = epochs_list(40, MOST_EPOCHS)
-    decay_factor: float = positive(0.1)
-    optimizer: Literal["sgd", "adam"] = choice("sgd", "sgd", "adam")
-    momentum: float = fraction(0.9)
-    weight_decay: float = not_negative(5e-4)
-    label_smoothing: float = fraction(0.0)
-    triplet_margin: float | Literal["soft"] | None = margin(None)
-    sampler: Literal["shuffle", "identities"] = choice(
-        "shuffle", "shuffle", "identities"
-    )
-    images_per_identity: int = whole(4, 1, MOST_IMAGES)
-    frozen_stages: int = whole(0, 0, 5)
-    frozen_batch_norm: bool = switch(False)
-    random_sized_crop: bool = switch(True)
-    random_flip: bool = switch(True)
-    pad_crop: int = whole(0, 0, LONGEST_SIDE)
-    color_jitter: float = fraction(0.0)
-    random_erasing: float = probability(0.0)
-    labels: Literal["person", "camera"] = choice("person", "person", "camera")
-    held_out_identities: int = whole(0, 0, 10**9)
-    precision: Literal["float32", "bfloat16"] = choice("float32", *PRECISIONS)
-    jit_compile: bool = switch(False)
-
-    def _check(self) -> None:
+    def __post_init__(self) -> None:
         if self.labels == "camera" and self.held_out_identities:
             raise ConfigError(
                 "reid.held_out_identities: expected 0 with reid.labels camera, which "
@@ -244,8 +262,8 @@ class ReidConfig(_Section):
             )
 
 
-@dataclass(frozen=True, slots=True)
-class AdaptConfig(_Section):
+@_section
+class AdaptConfig:
     """Going on from a re-ID run on an unlabelled target (`tfipgan.training.adapt`).
 
     An epoch clusters all images anew and then has `steps` updates, with batches of
@@ -255,95 +273,60 @@ class AdaptConfig(_Section):
     `pad_crop`, `random_erasing` and `precision` are as in `ReidConfig`.
     """
 
-    SECTION: ClassVar[str] = "adapt"
-
-    epochs: int = whole(50, 1, MOST_EPOCHS)
-    steps: int = whole(200, 1, MOST_EPOCHS)
-    batch_clusters: int = whole(16, 2, MOST_IMAGES)
-    images_per_cluster: int = whole(16, 1, MOST_IMAGES)
-    distance: Literal["camera_aware", "plain"] = choice(
-        "camera_aware", "camera_aware", "plain"
-    )
-    k: int | None = whole_or_none(None, 1, MOST_IMAGES)
-    k_intra: int | None = whole_or_none(None, 1, MOST_IMAGES)
-    k_inter: int | None = whole_or_none(None, 1, MOST_IMAGES)
-    eps: float | None = fraction_or_none(None)
-    min_samples: int = whole(4, 1, MOST_IMAGES)
-    temperature: float = positive(0.05)
-    memory_momentum: float = fraction(0.1)
-    lambda_camera: float = not_negative(0.5)
-    camera_temperature: float = positive(0.07)
-    camera_negatives: int = whole(50, 1, MOST_IMAGES)
-    learning_rate: float = positive(3.5e-4)
-    decay_epoch: int | tuple[int, ...] = epochs_list((20, 40), MOST_EPOCHS)
-    decay_factor: float = positive(0.1)
-    weight_decay: float = not_negative(5e-4)
-    random_flip: bool = switch(True)
-    pad_crop: int = whole(10, 0, LONGEST_SIDE)
-    random_erasing: float = probability(0.5)
-    sheet_every_epochs: int = whole(5, 1, MOST_EPOCHS)
-    precision: Literal["float32", "bfloat16"] = choice("float32", *PRECISIONS)
+    epochs: _Epochs = 50
+    steps: _Epochs = 200
+    batch_clusters: Annotated[int, whole(2, MOST_IMAGES)] = 16
+    images_per_cluster: _Images = 16
+    distance: Literal["camera_aware", "plain"] = "camera_aware"
+    k: _ImagesOrNone = None
+    k_intra: _ImagesOrNone = None
+    k_inter: _ImagesOrNone = None
+    eps: FractionOrNone = None
+    min_samples: _Images = 4
+    temperature: Positive = 0.05
+    memory_momentum: Fraction = 0.1
+    lambda_camera: NotNegative = 0.5
+    camera_temperature: Positive = 0.07
+    camera_negatives: _Images = 50
+    learning_rate: Positive = 3.5e-4
+    decay_epoch: _EpochList = (20, 40)
+    decay_factor: Positive = 0.1
+    weight_decay: NotNegative = 5e-4
+    random_flip: Switch = True
+    pad_crop: Annotated[int, whole(0, LONGEST_SIDE)] = 10
+    random_erasing: Probability = 0.5
+    sheet_every_epochs: _Epochs = 5
+    precision: _Precision = "float32"
 
 
-@dataclass(frozen=True, slots=True)
-class TranslationConfig(_Section):
+@_section
+class TranslationConfig:
     """How the translated set is written; `quality` (1 to 100) is the JPEG's."""
 
-    SECTION: ClassVar[str] = "translation"
-
-    batch_size: int = whole(32, 1, MOST_IMAGES)
-    format: Literal["jpeg", "png"] = choice("jpeg", "jpeg", "png")
-    quality: int = whole(95, 1, 100)
+    batch_size: _Images = 32
+    format: Literal["jpeg", "png"] = "jpeg"
+    quality: Annotated[int, whole(1, 100)] = 95
 
 
-@dataclass(frozen=True, slots=True)
-class EvaluationConfig(_Section):
+@_section
+class EvaluationConfig:
     """How features are extracted and ranked."""
 
-    SECTION: ClassVar[str] = "evaluation"
-
-    batch_size: int = whole(64, 1, MOST_IMAGES)
-    metric: Literal["euclidean", "cosine"] = choice("euclidean", "euclidean", "cosine")
-    ap: Literal["standard", "trapezoid"] = choice("standard", "standard", "trapezoid")
-    protocol: Literal["market1501", "cross-camera-off"] = choice(
-        "market1501", "market1501", "cross-camera-off"
-    )
+    batch_size: _Images = 64
+    metric: Literal["euclidean", "cosine"] = "euclidean"
+    ap: Literal["standard", "trapezoid"] = "standard"
+    protocol: Literal["market1501", "cross-camera-off"] = "market1501"
 
 
-# At most what a signed 32-bit integer holds, as TensorFlow's seeds are.
-SEED = whole(0, 0, 2**31 - 1)
-
-
-@dataclass(frozen=True, slots=True)
+@_section
 class Config:
     """All that a run is set to; `seed` starts every random draw."""
 
-    seed: int = SEED
+    # At most what a signed 32-bit integer holds, as TensorFlow's seeds are.
+    seed: Annotated[int, whole(0, 2**31 - 1)] = 0
     gan: GanConfig = GanConfig()
     backbone: BackboneConfig = BackboneConfig()
     reid: ReidConfig = ReidConfig()
     adapt: AdaptConfig = AdaptConfig()
     translation: TranslationConfig = TranslationConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "seed", read_value("seed", SEED, self.seed))
-        for name, section in SECTIONS.items():
-            if not isinstance(getattr(self, name), section):
-                raise ConfigError(
-                    f"{name}: expected {section.__name__}, found "
-                    f"{type(getattr(self, name)).__name__}"
-                )
-
-
-SECTIONS: dict[str, type[Any]] = {
-    section.SECTION: section
-    for section in (
-        GanConfig,
-        BackboneConfig,
-        ReidConfig,
-        AdaptConfig,
-        TranslationConfig,
-        EvaluationConfig,
-    )
-}
