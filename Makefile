@@ -39,7 +39,7 @@ demo: venv ## run the whole chain on the built-in world; the results go to OUT
 
 test: lint ## check style, run all tests but the slow ones, with coverage
 	@$(VENV_PYTHON) -m pytest --numprocesses auto --dist loadfile \
-	  --cov=tfipgan --cov=cli --cov=serving --cov-fail-under=90
+	  --cov=tfipgan --cov=cli --cov=serving --cov-fail-under=95
 
 test-addons: VENV := .venv-addons
 test-addons: CONSTRAINTS := constraints-addons.txt
