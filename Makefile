@@ -23,6 +23,11 @@ CONSTRAINTS := constraints.txt
 PYTHONS := 3.11 3.12 3.13
 NEEDED := tfipgan needs Python 3.11, 3.12 or 3.13
 WITHOUT_PYTHON := fail
+# Tests, by their place in tests/, that are the same on any TensorFlow: their code calls
+# neither it nor Keras (tests/test_architecture.py holds it to that), or they try the
+# whole. Left out of test-addons.
+ONE_STACK := experiments reports torture world test_architecture.py test_packaging.py
+ONE_STACK += $(filter-out cli/test_common.py,$(patsubst tests/%,%,$(wildcard tests/cli/*.py)))
 VENV_PYTHON = $(VENV)/bin/python
 
 help: ## list these targets
@@ -32,9 +37,9 @@ help: ## list these targets
 demo: venv ## run the whole chain on the built-in world; the results go to OUT
 	@.venv/bin/tfipgan demo --out "$(OUT)"
 
-test: lint ## check style, run all tests with coverage
+test: lint ## check style, run all tests but the slow ones, with coverage
 	@$(VENV_PYTHON) -m pytest --numprocesses auto --dist loadfile \
-	  --cov=tfipgan --cov=cli --cov=serving --cov-fail-under=90
+	  --cov=tfipgan --cov=cli --cov=serving --cov-fail-under=95
 
 test-addons: VENV := .venv-addons
 test-addons: CONSTRAINTS := constraints-addons.txt
@@ -42,12 +47,14 @@ test-addons: PYTHONS := 3.11
 test-addons: NEEDED := tensorflow-addons needs Python 3.11
 test-addons: WITHOUT_PYTHON := skip
 test-addons: EXTRAS := [addons,test]
-test-addons: ## run all tests with tensorflow-addons too; skipped without Python 3.11
+test-addons: ## run what TensorFlow can change on 2.15 too; skipped without Python 3.11
 	@$(call environment,test,$(EXTRAS))
-	$(VENV_PYTHON) -m pytest --numprocesses auto --dist loadfile
+	$(VENV_PYTHON) -m pytest --numprocesses auto --dist loadfile \
+	  $(ONE_STACK:%=--ignore=tests/%)
 
-torture: venv-test ## kill, corrupt and fuzz for half an hour; ends with counts
-	@$(VENV_PYTHON) -m pytest tests/torture --torture
+torture: venv-test ## run the slow tests; kill, corrupt, fuzz for half an hour, with counts
+	@$(VENV_PYTHON) -m pytest --slow -m slow --ignore=tests/torture
+	$(VENV_PYTHON) -m pytest tests/torture --torture --slow
 
 bench: VENV := .venv-bench
 bench: ## measure speed and memory; TORCHREID= and STARGAN= name checkouts

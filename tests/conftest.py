@@ -1,5 +1,7 @@
 """What all tests share: TensorFlow on two logical CPU devices, and opt-in markers."""
 
+import copy
+import functools
 import importlib.util
 import os
 import shutil
@@ -100,6 +102,23 @@ def _collectives_of_ones_own():
     if "tensorflow" in sys.modules:
         strategy = sys.modules["tensorflow"].distribute.MirroredStrategy
         strategy._collective_key_base += 100_000
+
+
+@pytest.fixture(scope="session")
+def _parsed():
+    from tfipgan.config.yaml_files import parse_yaml
+
+    return functools.cache(parse_yaml)
+
+
+@pytest.fixture
+def yaml_parsed_once(_parsed, monkeypatch):
+    """Has the same text of YAML parsed once in all tests: most of a plan's time."""
+    from tfipgan.config import yaml_files
+
+    monkeypatch.setattr(
+        yaml_files, "parse_yaml", lambda *given: copy.deepcopy(_parsed(*given))
+    )
 
 
 # Small enough that a training takes seconds, and of sizes that all differ, so that a

@@ -166,3 +166,22 @@ def test_the_tests_mirror_the_rooms():
     folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()}
     others = {"bench", "golden", "helpers", "torture", "__pycache__"}
     assert folders - others <= set(FLOORS)
+
+
+STACK = re.compile(r"^ *(?:import|from) (?:tensorflow|keras)\b", re.MULTILINE)
+# Tested on both stacks by tests/cli/test_common.py and tests/training/test_runs_gan.py.
+ON_BOTH = {"tfipgan.cli.common", "tfipgan.reports.sample_sheet"}
+
+
+def test_what_one_stack_tests_calls_neither_tensorflow_nor_keras():
+    (line,) = re.findall(
+        r"^ONE_STACK := (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE
+    )
+    rooms = {"cli", *line.split()} & set(FLOORS)
+    assert len(rooms) > 2
+    found = {
+        name
+        for name, path in MODULES.items()
+        if room(name) in rooms and STACK.search(path.read_text("utf-8"))
+    }
+    assert found == ON_BOTH

@@ -172,6 +172,7 @@ def test_installed_command(installed, outside):
     assert "Usage: tfipgan" in run(installed / "tfipgan", "--help")
 
 
+@pytest.mark.slow
 def test_the_whole_chain(installed, outside):
     """A demo of the smallest size, by the wheel alone and outside of the checkout."""
     told = run(installed / "tfipgan", "demo", "--quick", "--out", outside / "demo")

@@ -21,6 +21,8 @@ from tfipgan.evaluation import FeatureSet, evaluate_ranking
 from tfipgan.experiments.chain import Chain, Command, CommandFailed
 from tfipgan.experiments.demo import SIZES, TITLES, plan_demo, results_table, run_demo
 
+pytestmark = pytest.mark.usefixtures("yaml_parsed_once")
+
 
 class Recorder:
     """In the place of `Chain.run`: notes the commands and writes what they leave."""

@@ -10,6 +10,7 @@ from tfipgan.errors import ConfigError
 from tfipgan.experiments.experiment import load_experiment
 from tfipgan.experiments.planner import make_plan
 
+pytestmark = pytest.mark.usefixtures("yaml_parsed_once")
 EXPERIMENTS = ("synthetic", "market_duke", "synthetic_ablations", "synthetic_choice")
 EXPERIMENTS += ("demo",)
 READ = ("data", "source", "target", "semantic", "model", "translated", "images")

@@ -107,7 +107,7 @@ CASES = {
         ReidNetwork,
         {
             "num_classes": 5,
-            "depth": 50,
+            "depth": 18,
             "width": 4,
             "stride_first": True,
             "last_stride": 1,

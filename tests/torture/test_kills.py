@@ -123,7 +123,7 @@ def damage(run, draw):
     file.write_bytes(contents)
 
 
-@pytest.mark.parametrize("kind", ["reid", "gan"])
+@pytest.mark.parametrize("kind", [pytest.param("reid", marks=pytest.mark.slow), "gan"])
 def test_killed_trainings_end_as_one_that_was_not(
     forks, kind, torture, tally, tmp_path
 ):

@@ -345,8 +345,10 @@ def test_state_dict_of_another_kind():
     )
 
 
-@pytest.mark.parametrize("make", [small_generator, small_resnet])
-@pytest.mark.parametrize("is_built", [False, True])
+@pytest.mark.parametrize(
+    ("make", "is_built"),
+    [(small_generator, False), (small_generator, True), (small_resnet, False)],
+)
 def test_every_replica_gets_them(make, is_built, two_devices):
     alone = make()
     state = random_state(pytorch_shapes(alone))
