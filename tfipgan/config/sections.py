@@ -282,6 +282,27 @@ class AdaptConfig(_Section):
 
 
 @dataclass(frozen=True, slots=True)
+class PulConfig(_Section):
+    """Going on from a re-ID run by k-means (`tfipgan.training.pul`).
+
+    A round makes `clusters`, of which images with a cosine of `reliability` or more to
+    the centre count, and then has `steps` updates by SGD, with `dropout` before the
+    classifier. Images are changed as `AdaptConfig` says, which has the precision too.
+    """
+
+    SECTION: ClassVar[str] = "pul"
+
+    rounds: int = whole(25, 1, MOST_EPOCHS)
+    steps: int = whole(16000, 1, MOST_EPOCHS)
+    clusters: int = whole(750, 2, MOST_IMAGES)
+    reliability: float = probability(0.85)
+    batch_size: int = whole(16, 2, MOST_IMAGES)
+    learning_rate: float = positive(1e-3)
+    momentum: float = fraction(0.9)
+    dropout: float = fraction(0.5)
+
+
+@dataclass(frozen=True, slots=True)
 class TranslationConfig(_Section):
     """How the translated set is written; `quality` (1 to 100) is the JPEG's."""
 
@@ -319,6 +340,7 @@ class Config:
     backbone: BackboneConfig = BackboneConfig()
     reid: ReidConfig = ReidConfig()
     adapt: AdaptConfig = AdaptConfig()
+    pul: PulConfig = PulConfig()
     translation: TranslationConfig = TranslationConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
@@ -339,6 +361,7 @@ SECTIONS: dict[str, type[Any]] = {
         BackboneConfig,
         ReidConfig,
         AdaptConfig,
+        PulConfig,
         TranslationConfig,
         EvaluationConfig,
     )
