@@ -183,10 +183,10 @@ def test_fewer_images_than_a_batch_or_clusters(
     tfipgan, refused, words, tiny_world, tmp_path, clusters
 ):
     words[words.index("--target") + 1] = photographs(
-        tiny_world / "target", 4, tmp_path / "four"
+        tiny_world / "target", 12, tmp_path / "few"
     )
     line = refused(1, *words, "--unlabelled", "--method", "pul")
-    assert line.startswith("4 target images can't make 750 clusters: set pul.clusters")
+    assert line.startswith("12 target images can't make 750 clusters: set pul.clusters")
     assert not (tmp_path / "out").exists()
     few = [*SET, "--set", "adapt.batch_clusters=9", "--devices", "CPU:0"]
     result = tfipgan(*words, *few, "--unlabelled")
