@@ -12,6 +12,7 @@ from tfipgan.cli.common import (
     skip_option,
 )
 from tfipgan.config import load_config
+from tfipgan.errors import InputError
 
 MEBIBYTE = 2**20
 # What the run to go on from says, whatever the config does.
@@ -24,7 +25,7 @@ def _no_network_options(context, parameter, overrides):
         if section in _FROM_RUN:
             raise click.BadParameter(
                 f"{override!r}: {' and '.join(_FROM_RUN)} are those of the run in "
-                "--model, expected values of adapt, evaluation or the seed"
+                "--model, expected values of adapt, pul, evaluation or the seed"
             )
     return overrides
 
@@ -47,10 +48,17 @@ def _no_network_options(context, parameter, overrides):
 @click.option("--out", type=FOLDER, required=True, help="Run folder to make.")
 @click.option(
     "--method",
-    type=click.Choice(["clusters", "statistics"]),
+    type=click.Choice(["clusters", "pul", "statistics"]),
     default="clusters",
     show_default=True,
-    help="Train on clusters of the images, or only take batch-norm statistics of them.",
+    help="Train on clusters of the images (pul: by k-means, anew from --model in each "
+    "round), or only take batch-norm statistics of them.",
+)
+@click.option(
+    "--source",
+    type=FOLDER,
+    help="With --method clusters: dataset whose people stay classes beside the "
+    "clusters, such as that which --model was trained on.",
 )
 @click.option(
     "--config",
@@ -67,7 +75,7 @@ def _no_network_options(context, parameter, overrides):
     metavar="KEY=VALUE",
     multiple=True,
     callback=_no_network_options,
-    help="Override a value, such as adapt.epochs=20. May be repeated.",
+    help="Override a value, such as adapt.epochs=20 or pul.rounds=5. May be repeated.",
 )
 @click.option(
     "--unlabelled",
@@ -84,6 +92,7 @@ def _no_network_options(context, parameter, overrides):
     help="For the distances held at a time, beside the features.",
 )
 @dataset_options()
+@dataset_options("source")
 @skip_option("RUN/left_out.json lists them")
 @device_options
 @runtime_options
@@ -92,12 +101,15 @@ def adapt(
     target: Path,
     out: Path,
     method,
+    source: Path | None,
     config_path,
     overrides,
     unlabelled,
     memory,
     format,
     pattern,
+    source_format,
+    source_pattern,
     skip_unreadable,
     devices,
     resume,
@@ -108,20 +120,28 @@ def adapt(
     By its training images and their camera numbers. The new run gives descriptors: it
     is for evaluate, extract, export and serve, and for backbone.weights.
     """
+    if source and method != "clusters":
+        raise click.UsageError("--source is for --method clusters")
     from tfipgan.config.workers import worker_share
-    from tfipgan.data.datasets import read_dataset, read_images
+    from tfipgan.data.datasets import read_dataset, read_images, training_samples
     from tfipgan.data.output_place import require_outside
     from tfipgan.files.output_file import require_new_folder
     from tfipgan.runs.run import RESUME, open_run
     from tfipgan.training.adapt import adapt_clusters
     from tfipgan.training.batch_statistics import adapt_statistics
+    from tfipgan.training.pul import adapt_pul
     from tfipgan.translation.manifest_check import readable_as_listed
 
+    if source and source.resolve() == target.resolve():
+        raise InputError(
+            f"{source} is --source and --target: its identities would be read; "
+            "expected another dataset as --source, or none"
+        )
     config = load_config(config_path, overrides)
     # The others write nothing; what they find there is the chief's.
     chief = worker_share().index == 0
     if chief:  # its sheets of clusters are images
-        require_outside(out, datasets=[target])
+        require_outside(out, datasets=[target, source] if source else [target])
     if chief and not resume:
         require_new_folder(out, RESUME)
     start = open_run(model, "reid")
@@ -139,18 +159,45 @@ def adapt(
     if method == "statistics":
         if not chief:
             return  # there is nothing to share
-        run = adapt_statistics(config, start, samples, out, progress=progress)
+        run = adapt_statistics(
+            config, start, samples, out, resume=resume, progress=progress
+        )
+        click.echo(run.path)
+        return
+    source_samples = None
+    if source:
+        source_samples, more_left_out = readable_as_listed(
+            source,
+            training_samples(
+                read_dataset(
+                    source,
+                    format=source_format,
+                    pattern=source_pattern,
+                    splits=("train",),
+                    misnamed=misnamed,
+                )
+            ),
+            skip=skip_unreadable,
+            progress=progress,
+        )
+        left_out = {**left_out, **more_left_out}
+    options = {
+        "left_out": {**left_out, **(misnamed or {})},
+        "devices": devices,
+        "resume": resume,
+        "progress": progress,
+    }
+    if method == "pul":
+        run = adapt_pul(config, start, samples, out, **options)
     else:
         run = adapt_clusters(
             config,
             start,
             samples,
             out,
+            source=source_samples,
             memory_bytes=memory * MEBIBYTE,
-            left_out={**left_out, **(misnamed or {})},
-            devices=devices,
-            resume=resume,
-            progress=progress,
+            **options,
         )
     if chief:
         click.echo(run.path)

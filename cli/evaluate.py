@@ -182,6 +182,7 @@ def evaluate(
                     operating_point=point,
                     activation=activation,
                     queries=show,
+                    run=model,
                     commands=[_command_line()],
                 )
         except InputError as error:

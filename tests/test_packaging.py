@@ -179,11 +179,12 @@ def test_the_whole_chain(installed, outside):
     results = json.loads((outside / "demo" / "results.json").read_text())
     assert results.keys() == {"rows", "source_test", "seconds"}
     names = [(row["name"], row["network"]) for row in results["rows"]]
-    methods = ("direct transfer", "colour map", "stargan", "ipgan", "supervised")
+    methods = ("direct transfer", "colour map", "stargan", "ipgan", "ipgan+adapt")
+    methods += ("supervised",)
     assert names == [(name, "baseline") for name in methods]
     for row in results["rows"]:
         numbers = [row[key] for key in ("rank-1", "rank-5", "mAP")]
-        if row["name"] in ("direct transfer", "supervised"):
+        if row["name"] in ("direct transfer", "ipgan+adapt", "supervised"):
             assert row["identity_accuracy"] is None
         else:
             numbers.append(row["identity_accuracy"])

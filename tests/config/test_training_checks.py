@@ -8,6 +8,7 @@ from tfipgan.config import load_config, packaged_configs
 from tfipgan.config.training_checks import (
     check_adaptation,
     check_gan_training,
+    check_pul,
     check_reid_training,
 )
 from tfipgan.errors import ConfigError
@@ -27,7 +28,7 @@ TODAY = [
 def test_packaged_configs_are_beyond_doubt(name):
     config = load_config(name)
     assert check_reid_training(config) == check_gan_training(config) == []
-    assert check_adaptation(config) == []
+    assert check_adaptation(config) == check_pul(config) == []
 
 
 @pytest.mark.parametrize("size", SIZES)

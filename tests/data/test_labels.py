@@ -9,6 +9,7 @@ from tfipgan.data.labels import (
     LabelMap,
     camera_classes,
     domain_titles,
+    without_identities,
 )
 from tfipgan.errors import InputError
 
@@ -102,6 +103,13 @@ def test_cameras_as_classes():
     assert LabelMap.from_samples(classes).person_ids == (3, 8)
     with pytest.raises(InputError, match="d.jpg has no camera number; .* group named"):
         camera_classes([*given, Sample("d.jpg", 5, NO_CAMERA)])
+
+
+def test_samples_whose_identities_are_forgotten():
+    given = [Sample("a.jpg", 7, 3, distractor=True, odd=True), Sample("b.jpg", JUNK, 1)]
+    assert without_identities(given) == (
+        Sample("a.jpg", UNLABELLED, 3, odd=True), Sample("b.jpg", UNLABELLED, 1),
+    )  # fmt: skip
 
 
 def test_maps_come_back_from_their_files(tmp_path):

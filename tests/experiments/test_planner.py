@@ -1,5 +1,6 @@
 """The plan: commands that the command line takes, in order, each thing made once."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -71,24 +72,34 @@ def test_every_command_is_a_valid_one_and_finds_what_it_reads(tmp_path, name):
             made = {out} - {None}
         assert not made & set().union(*makes.values())
         makes[command.name] = made
-        assert ("--resume" in command.runtime) == command.arguments[0].startswith(
-            "train-"
-        )
+        resumes = command.arguments[0] in ("train-reid", "train-gan", "adapt")
+        assert ("--resume" in command.runtime) == resumes
 
 
 def test_the_rows_of_the_tables(tmp_path):
     plan = planned("synthetic", tmp_path)
+    starts = ("direct transfer", "direct transfer strong", "stargan", "ipgan")
+    pairs = [
+        (row, network)
+        for row in (
+            "supervised", "supervised strong", *starts[:2], "colour map",
+            "colour jitter", "perfect", *starts[2:], "ipgan strong",
+        )
+        for network in ("baseline", "ibn")
+    ]  # fmt: skip
+    pairs += [
+        (f"{row}+{how}", network)
+        for row in (*starts, "ipgan strong")
+        for network in ("baseline", "ibn")
+        for how in ("adapt", "statistics")
+    ]
+    pairs.append(("pul", "baseline"))
     expected = [
         (direction, row, network, seed)
         for seed in (0, 1)
         for direction in ("source_to_target", "target_to_source")
-        for row in (
-            "supervised", "supervised strong", "direct transfer",
-            "direct transfer strong", "colour map", "colour jitter", "perfect",
-            "stargan", "ipgan",
-        )
-        for network in ("baseline", "ibn")
-    ]  # fmt: skip
+        for row, network in pairs
+    ]
     found = [(r.direction, r.row, r.network, r.seed) for r in plan.rows]
     assert found == expected
     # Both networks are trained on one translated set.
@@ -119,11 +130,14 @@ def test_what_rows_have_in_common_is_made_once(tmp_path):
     kinds = [command.arguments[0] for command in plan.commands]
     assert kinds.count("synthesize") == 1
     assert kinds.count("train-gan") == 4 and kinds.count("translate") == 8
+    # Ten networks go on to the target in two ways, and one by PUL.
+    assert kinds.count("adapt") == 2 * (10 * 2 + 1)
     # Each network on each dataset, which serves as the supervised row of the one
     # direction, the direct transfer of the other and, the baseline, as D_sem; each
     # with other colours, and by the strong recipe; each network on 2 x 4 translated
-    # sets; and of each direction the classifiers that measure the translations.
-    assert kinds.count("train-reid") == 4 + 4 + 4 + 16 + 2 + 2
+    # sets, and on IPGAN's by the strong recipe too; and of each direction the
+    # classifiers that measure the translations.
+    assert kinds.count("train-reid") == 4 + 4 + 4 + 16 + 4 + 2 + 2
     commands = by_name(plan)
     tested = {
         (r.direction, r.row, r.network): parsed(commands[r.metrics.command])["model"]
@@ -176,7 +190,9 @@ def test_seeds_and_values_reach_the_trainings(tmp_path):
         if "config_path" not in values:
             continue
         config = load_config(values["config_path"], values["overrides"])
-        assert config.reid.epochs == 7
+        # adapt has no such values of its own, and refuses them.
+        adapts = command.arguments[0] == "adapt"
+        assert (config.reid.epochs == 7) != adapts
         assert values["threads"] is None or values["threads"] == 3
         assert config.seed % 1000 == int(command.name.split("-seed_")[1][0])
         assert command.settings["seed"] == config.seed
@@ -184,6 +200,29 @@ def test_seeds_and_values_reach_the_trainings(tmp_path):
         planned("synthetic", tmp_path, overrides=["seed=7"])
     with pytest.raises(ConfigError, match="reid.epoch"):
         planned("synthetic", tmp_path, overrides=["reid.epoch=7"])
+
+
+def test_an_adaptation_goes_on_from_its_row_s_network(tmp_path):
+    plan = planned("synthetic", tmp_path, seeds=1, overrides=["adapt.epochs=3"])
+    commands, rows = by_name(plan), {(r.row, r.network): r for r in plan.rows}
+    for (row, network), found in rows.items():
+        start, _, how = row.rpartition("+")
+        if row == "pul":
+            start, how = "direct transfer", "pul"
+        if not start:
+            continue
+        made = parsed(commands[found.last("adapt").command])
+        tested = parsed(commands[found.metrics.command])
+        before = parsed(commands[rows[start, network].metrics.command])
+        assert made["model"] == before["model"]
+        assert made["target"] == tested["data"] == before["data"]
+        assert tested["model"] == made["out"]
+        expected = {"adapt": "clusters"}.get(how, how)
+        assert made["method"] == expected
+        config = load_config(made["config_path"], made["overrides"])
+        assert (config.seed, config.adapt.epochs, config.adapt.pad_crop) == (0, 3, 4)
+        if row == "pul":
+            assert (config.pul.rounds, config.pul.clusters) == (5, 160)
 
 
 def test_some_rows_and_directions_only(tmp_path):
@@ -211,13 +250,16 @@ def test_a_part_asked_for_first_is_not_done_again(tmp_path, name):
     """Whatever is chosen, a command of a name is the same command."""
     whole = planned(name, tmp_path, seeds=3)
     commands = by_name(whole)
-    for row in {row.key for row in whole.rows}:
-        for direction in {row.direction for row in whole.rows}:
-            part = planned(name, tmp_path, seeds=1, rows=[row], directions=[direction])
-            assert [r.key for r in part.rows] == [row]
-            for command in part.commands:
-                assert commands[command.name] == command
-                assert set(command.after) <= set(by_name(part))
+    directions = sorted({row.direction for row in whole.rows})
+    rows = [*dict.fromkeys(row.key for row in whole.rows)]
+    # Some twenty, each in one direction, turn by turn: a plan takes a while.
+    rows = rows[:: 1 + len(rows) // 20]
+    for row, direction in zip(rows, itertools.cycle(directions), strict=False):
+        part = planned(name, tmp_path, seeds=1, rows=[row], directions=[direction])
+        assert [r.key for r in part.rows] == [row]
+        for command in part.commands:
+            assert commands[command.name] == command
+            assert set(command.after) <= set(by_name(part))
 
 
 # -------------------------------------------------------------------- of one's own

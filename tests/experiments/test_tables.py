@@ -16,7 +16,12 @@ from measured import (
 
 from tfipgan.experiments.order import answers, compare, order_sentence, order_table
 from tfipgan.experiments.quality_tables import camera_table, quality_table, table_2
-from tfipgan.experiments.reid_tables import other_rows, table_1, table_3
+from tfipgan.experiments.reid_tables import (
+    adapted_rows,
+    other_rows,
+    table_1,
+    table_3,
+)
 from tfipgan.experiments.rows import (
     Spread,
     choose,
@@ -280,6 +285,52 @@ def test_other_rows_have_a_table_of_their_own():
         ["one domain", "baseline", 1, "50.0", "20.0", "75.0", "-", "0.2500"],
     ]  # fmt: skip
     assert other_rows(results[:4], direction()) is None
+
+
+def test_rows_that_went_on_to_the_target_stand_below_their_starts():
+    results = [
+        run("direct transfer", mean_ap=0.2),
+        run("ipgan", mean_ap=0.4),
+        run("ipgan", seed=1, mean_ap=0.5),
+        run("ipgan", "ibn", mean_ap=0.6),
+        run("ipgan+adapt", mean_ap=0.7),
+        run("ipgan+adapt", seed=1, mean_ap=0.8),
+        run("ipgan+statistics", mean_ap=0.45),
+        run("ipgan strong+adapt", "ibn", mean_ap=0.9),
+        run("pul", mean_ap=0.3),
+    ]
+    pul = (4, "PUL", "pul", "baseline", (45.5, 60.7, 66.7, 20.5))
+    table = adapted_rows(results, direction(paper=[*PAPER, pul]))
+    assert table["columns"] == ["method", "seeds", "rank-1", "rank-5", "rank-10", "mAP"]
+    assert [(row[0], row[1], row[-1]) for row in table["rows"]] == [
+        ("Baseline+IPGAN", 2, "45.0 ± 7.1"),
+        ("Baseline+IPGAN+adapt", 2, "75.0 ± 7.1"),
+        ("Baseline+IPGAN+statistics", 1, "45.0"),
+        ("IBN-reID+IPGAN, strong+adapt", 1, "90.0"),
+        ("Baseline+Direct Transfer", 1, "20.0"),
+        ("Baseline+PUL", 1, "30.0"),
+    ]
+    assert table["note"].endswith(
+        "The paper's Table 4, rank-1 and mAP: PUL 45.5 and 20.5."
+    )
+    assert "Table 4" not in adapted_rows(results, direction())["note"]
+    # They are nobody's ablations, and no rows of the paper's tables.
+    assert other_rows(results, direction()) is None
+    assert not any("adapt" in name for name in names(table_1(results, direction())))
+    assert adapted_rows(results[:4], direction()) is None
+
+
+def test_the_recipe_of_today_on_translations_stands_below_the_paper_s():
+    results = [
+        run("ipgan"),
+        run("ipgan strong", mean_ap=0.6),
+        run("ipgan strong", "ibn"),
+    ]
+    assert names(table_1(results, direction()))[-2:] == [
+        "Baseline+IPGAN", "Baseline+IPGAN, strong",
+    ]  # fmt: skip
+    assert "IBN-reID+IPGAN, strong" in names(table_3(results, direction()))
+    assert other_rows(results, direction()) is None
 
 
 # ------------------------------------------------------------------- the paper's order

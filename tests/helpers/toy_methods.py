@@ -29,7 +29,10 @@ def memory_of(values):
 
 
 class Clustering(Method):
-    """Learns labels that it clusters from its own features at each epoch's start."""
+    """Learns labels that it clusters from its own features at each epoch's start.
+
+    From the second epoch on it learns from a new start, drawn by the epoch.
+    """
 
     kind, title, remedy = "reid", "train-clustering", "cluster otherwise"
     epochs, epoch_steps, batch_size = 3, 4, 4
@@ -56,6 +59,11 @@ class Clustering(Method):
         self.clusters = ((features - seeds) ** 2).sum(axis=2).argmin(axis=0)
         means = [features[self.clusters == k].mean(axis=0) for k in range(2 + epoch)]
         LocalCopies(self.memory).assign(np.stack(means))
+
+    def renew(self, epoch):
+        if epoch:
+            kernel = np.random.default_rng(epoch).normal(size=(5, 3))
+            LocalCopies(self.network.dense.kernel).assign(np.float32(kernel))
 
     def batches(self, start_step, end_step, worker):
         places = np.arange(start_step * 4, end_step * 4).reshape(-1, 4) % 24

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import os
 import re
 
@@ -114,6 +115,27 @@ def test_report(tmp_path, sets):
     precision = [float(row[3]) for row in shown]
     assert len(shown) == 4 and precision == sorted(precision)
     assert re.fullmatch(r"000\d_c\d_q\d.png", shown[0][0])
+
+
+def test_the_clusters_of_an_adapted_run(tmp_path, sets):
+    metrics, detail = evaluate_in_detail(*sets)
+    run = tmp_path / "run"
+    (run / "clusters").mkdir(parents=True)
+    arguments = [tmp_path / "out", *sets, metrics, detail]
+    plain = write_evaluation_report(*arguments, title="T").read_bytes()
+    # A run that made none has the page that it had.
+    page = write_evaluation_report(*arguments, title="T", run=run)
+    assert page.read_bytes() == plain
+    Image.new("RGB", (9, 9)).save(run / "clusters" / "clusters_0003.png")
+    numbers = {"clusters": 8, "outliers": 0.25, "images_per_cluster": 4.0}
+    content = {"epoch": 3, "quality": {**numbers, "cameras_per_cluster": 1.5}}
+    (run / "clusters" / "clusters_0003.json").write_text(json.dumps(content))
+    page = write_evaluation_report(*arguments, title="T", run=run).read_text("utf-8")
+    assert figure_titles(page)[-1] == "Clusters of the training images"
+    assert cells(page, "Clusters by epoch")[1:] == [["3", "8", "25.0%", "4.0", "1.50"]]
+    # The sheet stays the run's.
+    assert (run / "clusters" / "clusters_0003.png").exists()
+    assert sorted(os.listdir(tmp_path / "out")) == ALL
 
 
 def test_thresholds(tmp_path, sets):

@@ -40,20 +40,42 @@ SETTINGS = (
     "reid.decay_epoch=1",
     "reid.held_out_identities=2",
     "evaluation.batch_size=7",
+    "adapt.epochs=3",
+    "adapt.steps=5",
+    "adapt.batch_clusters=3",
+    "adapt.images_per_cluster=2",
+    "adapt.distance=plain",
+    "adapt.k=4",
+    "adapt.eps=0.6",
+    "adapt.min_samples=2",
+    "adapt.pad_crop=2",
+    "adapt.sheet_every_epochs=2",
+    "pul.rounds=3",
+    "pul.steps=5",
+    "pul.clusters=5",
+    "pul.batch_size=6",
 )
-SHORTER = ("gan.decay_epochs=1", "reid.epochs=2")
+SHORTER = ("gan.decay_epochs=1", "reid.epochs=2", "adapt.epochs=2", "pul.rounds=2")
 METRICS_EVERY = 4
 # Of each kind, in the long form.
 KILLS = 50
-# While the run folder is made; while a checkpoint is written.
-ACTS = {"reid": (12, 42), "gan": (54,)}
+# While the run folder is made; while a checkpoint is written; in the middle of an epoch
+# whose clusters are made of weights that are gone.
+MID_EPOCH = {"kill_step": 8, "save_seconds": 0}
+MOMENTS = {
+    "reid": ({"kill_at": 12}, {"kill_at": 42}),
+    "gan": ({"kill_at": 54},),
+    "adapt": ({"kill_at": 12}, MID_EPOCH),
+    "pul": (MID_EPOCH,),
+}
 
 
 class Forks:
     """The process of training_forks.py."""
 
-    def __init__(self, log, data, settings):
+    def __init__(self, log, data, start, settings):
         self._log, self._data, self._settings = log, data, settings
+        self._start = start
         with log.open("w") as stderr:
             self._process = subprocess.Popen(
                 [sys.executable, FORKS],
@@ -71,6 +93,7 @@ class Forks:
             "settings": self._settings,
             "data": str(self._data),
             "out": str(out),
+            "start": str(self._start),
             "metrics_every": METRICS_EVERY,
             "save_seconds": save_seconds,
             **kill,
@@ -87,9 +110,10 @@ class Forks:
 
 
 @pytest.fixture(scope="module")
-def forks(torture, tiny_world, tmp_path_factory):
+def forks(torture, tiny_world, tiny_reid_run, tmp_path_factory):
     settings = SETTINGS if torture else (*SETTINGS, *SHORTER)
-    forks = Forks(tmp_path_factory.mktemp("forks") / "log", tiny_world, settings)
+    log = tmp_path_factory.mktemp("forks") / "log"
+    forks = Forks(log, tiny_world, tiny_reid_run.path, settings)
     yield forks
     forks.close()
 
@@ -98,6 +122,8 @@ def end_of(run):
     """What a run leaves that others use: {what: its bytes}."""
     names = ("metrics.jsonl", "config.yaml", "images.json", "run.json")
     contents = {name: (run / name).read_bytes() for name in names}
+    for file in (run / "clusters").glob("*"):
+        contents[str(file.relative_to(run))] = file.read_bytes()
     for folder in (run / "checkpoints", run / "best"):
         for file in latest_checkpoint(folder).iterdir() if folder.exists() else ():
             # The words in a file stand in any order.
@@ -123,7 +149,15 @@ def damage(run, draw):
     file.write_bytes(contents)
 
 
-@pytest.mark.parametrize("kind", [pytest.param("reid", marks=pytest.mark.slow), "gan"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("reid", marks=pytest.mark.slow),
+        "gan",
+        "adapt",
+        pytest.param("pul", marks=pytest.mark.slow),
+    ],
+)
 def test_killed_trainings_end_as_one_that_was_not(
     forks, kind, torture, tally, tmp_path
 ):
@@ -145,7 +179,7 @@ def test_killed_trainings_end_as_one_that_was_not(
         tally["outputs lost"] += bool(different)
         assert end.keys() == expected.keys() and not different
         assert not [*run.parent.rglob(".*.tmp"), *run.parent.rglob(".*.old")]
-        assert torture or killed == len(ACTS[kind])
+        assert torture or killed == len(MOMENTS[kind])
         kills += killed
         tally["kills survived"] += killed
 
@@ -153,9 +187,11 @@ def test_killed_trainings_end_as_one_that_was_not(
 def moment(kind, draw, killed, torture):
     """When the next process is killed: by the clock, or by what it does to files."""
     if not torture:
-        return {"kill_at": ACTS[kind][killed]} if killed < len(ACTS[kind]) else {}
+        return MOMENTS[kind][killed] if killed < len(MOMENTS[kind]) else {}
     # Now and then a checkpoint after every step, too.
     often = {"save_seconds": draw.choice((0, 1000))}
+    if kind in ("adapt", "pul") and draw.random() < 0.3:
+        return {"kill_step": draw.randint(1, 15), **often}
     if draw.random() < 0.4:
         return {"kill_after": draw.uniform(0, 8), **often}
     return {"kill_at": int(draw.uniform(1, 12) ** 2), **often}

@@ -3,10 +3,12 @@
 Run as a program: a JSON job a line on stdin, the process's status a line on stdout. It
 only imports before it forks: TensorFlow starts its threads at the first operation.
 
-job: kind ("gan" or "reid"), settings (of the config), data (folder of the two
-datasets), out (run folder, in a folder of its own), metrics_every, save_seconds; and
-when the process is killed, if it still runs: kill_after (seconds), or kill_at (the n-th
-time that it makes, opens, renames or removes something beside or below `out`).
+job: kind ("gan", "reid", "adapt" or "pul"), settings (of the config), data (folder of
+the two datasets), start (run that the last two go on from), out (run folder, in a
+folder of its own), metrics_every, save_seconds; and when the process is killed, if it
+still runs: kill_after (seconds), kill_step (after so many steps of the run), or kill_at
+(the n-th time that it makes, opens, renames or removes something beside or below
+`out`).
 """
 
 import json
@@ -22,7 +24,9 @@ import tensorflow as tf
 
 from tfipgan.config import load_config
 from tfipgan.data.datasets import read_dataset
-from tfipgan.training import ipgan, reid, runner
+from tfipgan.runs.run import open_run
+from tfipgan.training import adapt, ipgan, pul, reid, runner
+from tfipgan.training.loop import StepLoop
 
 EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir"}
 
@@ -38,12 +42,15 @@ def train(job):
         for name in ("source", "target")
     )
     options = {"devices": ["CPU:0"], "resume": True, "progress": False}
+    runner.METRICS_EVERY = job["metrics_every"]
     if job["kind"] == "gan":
-        runner.METRICS_EVERY = job["metrics_every"]
         ipgan.train_gan(config, source, target, None, job["out"], **options)
-    else:
-        runner.METRICS_EVERY = job["metrics_every"]
+    elif job["kind"] == "reid":
         reid.train_reid(config, source, job["out"], **options)
+    else:
+        start = open_run(job["start"], "reid")
+        adapt_by = {"adapt": adapt.adapt_clusters, "pul": pul.adapt_pul}[job["kind"]]
+        adapt_by(config, start, target, job["out"], **options)
 
 
 def kill_at(number, folder):
@@ -60,6 +67,19 @@ def kill_at(number, folder):
     sys.addaudithook(hook)
 
 
+def kill_step(number):
+    """Have this process killed after a step, if it comes to that."""
+    every_step = StepLoop.steps
+
+    def watched(*arguments):
+        for step, terms in every_step(*arguments):
+            if step == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield step, terms
+
+    StepLoop.steps = watched
+
+
 def run(job):
     """Fork, train, and kill; return the status as `subprocess` has it."""
     pid = os.fork()
@@ -68,6 +88,8 @@ def run(job):
             logging.basicConfig(level=logging.WARNING)
             if "kill_at" in job:
                 kill_at(job["kill_at"], str(Path(job["out"]).parent))
+            if "kill_step" in job:
+                kill_step(job["kill_step"])
             train(job)
             os._exit(0)
         except BaseException:

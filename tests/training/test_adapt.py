@@ -17,6 +17,7 @@ from tfipgan.config import load_config
 from tfipgan.data.labels import LabelMap
 from tfipgan.errors import ConfigError, InputError, TrainingError
 from tfipgan.evaluation.features import extract_features
+from tfipgan.files.worker import ALONE
 from tfipgan.models import ReidNetwork
 from tfipgan.models.from_config import build_reid_network
 from tfipgan.models.resnet import BLOCK_COUNTS
@@ -30,6 +31,7 @@ from tfipgan.runs.run import (
 )
 from tfipgan.training import adapt, runner
 from tfipgan.training.adapt import adapt_clusters
+from tfipgan.training.cluster_memory import find_proxies
 from tfipgan.training.cluster_training import ClusterTraining
 from tfipgan.training.loop import StepLoop
 from tfipgan.training.strategy import make_strategy
@@ -241,6 +243,106 @@ def test_killed_within_an_epoch_it_goes_on_to_the_bit(
         path = killed_after(whole, step).name
     run = train(name=path, resume=True)
     require_same(run.path, whole.path)
+
+
+@pytest.fixture(scope="module")
+def with_source(config, tiny_samples, start, tmp_path_factory):
+    """As `whole`, with the source's people beside the clusters."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner, "METRICS_EVERY", 1)
+        patch.setattr(runner, "SAVE_SECONDS", -1)
+        return adapt_clusters(
+            config,
+            start,
+            tiny_samples[1],
+            tmp_path_factory.mktemp("runs") / "adapted",
+            source=tiny_samples[0],
+            cluster=near_clusters,
+            memory_bytes=2**20,
+            devices=["CPU:0"],
+            progress=False,
+        )
+
+
+def test_people_of_a_source_are_classes(with_source, whole, checkpoint_values):
+    images = json.loads((with_source.path / "images.json").read_bytes())
+    assert {person for _, person, _ in images["target"]} == {-2}
+    assert len({person for _, person, _ in images["source"]}) == 5
+    values = checkpoint_values(with_source.path / "checkpoints")
+    labels = values["arrays/labels"]
+    assert len(labels) == 30
+    clusters = labels.max() + 1
+    assert values["arrays/memory"].shape == (clusters + 5, 8)
+    cameras = [camera for *_, camera in images["target"]]
+    pairs = {(c, k) for c, k in zip(labels, cameras, strict=True) if c >= 0}
+    known = {(person, camera) for _, person, camera in images["source"]}
+    assert values["arrays/proxies"].shape == (len(pairs) + len(known), 8)
+    # The numbers and files are of the target's clusters, and the first epoch's are
+    # those without a source.
+    first = [
+        json.loads((run.path / "clusters" / "clusters_0001.json").read_bytes())
+        for run in (with_source, whole)
+    ]
+    assert first[0] == first[1]
+    *_, last = read_metrics(with_source.path / "metrics.jsonl")
+    assert last["adapt/clusters"] == clusters
+    assert last["adapt/cameras_per_cluster"] == len(pairs) / clusters
+
+
+def test_a_batch_has_as_many_images_of_the_source(
+    config, start, tiny_samples, monkeypatch
+):
+    target, source = tiny_samples[1], tiny_samples[0]
+    labels = np.array([k // 3 if k < 12 else -1 for k in range(30)])
+    method = adapt.AdaptMethod(config, start, target, near_clusters, 2**20, source)
+    method.prepare()
+    assert method.batch_size == 2 * 3 * 2
+    method.labels_of_images = labels
+    method._proxies = find_proxies(labels, method._cameras)
+    pairs, given = method._proxies, {}
+    made = adapt.reid_batches
+    keep = lambda *a, **k: given.update(s=a[0], order=k["order"]) or made(*a, **k)  # noqa: E731
+    monkeypatch.setattr(adapt, "reid_batches", keep)
+    first, *others = method.batches(STEPS, 2 * STEPS, ALONE)
+    assert len(others) == STEPS - 1
+    rows = [given["s"][k] for k in given["order"].images[: method.batch_size]]
+    assert first["identities"].numpy().tolist() == [s.person_id for s in rows]
+    ofs = {s.path: k for k, s in enumerate([*target, *source])}
+    known = sorted({(s.person_id, s.camera_id) for s in source})
+    for number, row in enumerate(rows):
+        place = ofs[row.path]
+        if number < 6:
+            assert place < 12
+            proxy = row.person_id
+            assert pairs.clusters[proxy] == labels[place]
+            assert pairs.cameras[proxy] == target[place].camera_id
+        else:
+            of = source[place - 30]
+            number = row.person_id - len(pairs.clusters)
+            assert known[number] == (of.person_id, of.camera_id)
+    groups = [[ofs[r.path] for r in rows[k : k + 2]] for k in range(6, 12, 2)]
+    assert all(source[a - 30].person_id == source[b - 30].person_id for a, b in groups)
+
+
+def test_with_a_source_the_target_s_identities_are_never_read(
+    train, with_source, tiny_samples, require_same
+):
+    others = [replace(s, person_id=k % 7) for k, s in enumerate(tiny_samples[1])]
+    run = train(others, source=tiny_samples[0])
+    require_same(run.path, with_source.path)
+
+
+def test_with_a_source_it_goes_on_to_the_bit(
+    train, with_source, killed_after, tiny_samples, require_same
+):
+    path = killed_after(with_source, 4)
+    with pytest.raises(InputError, match="is a run with another source images"):
+        train(name=path.name, source=None, resume=True)
+    people = [replace(s, person_id=s.person_id + 1) for s in tiny_samples[0]]
+    with pytest.raises(InputError, match="is a run with another source images"):
+        train(name=path.name, source=people, resume=True)
+    run = train(name=path.name, source=tiny_samples[0], resume=True)
+    require_same(run.path, with_source.path)
 
 
 def test_its_step_is_traced_once_though_clusters_change(train, monkeypatch):

@@ -300,6 +300,25 @@ class AdaptConfig:
 
 
 @_section
+class PulConfig:
+    """Going on from a re-ID run by k-means (`tfipgan.training.pul`).
+
+    A round makes `clusters`, of which images with a cosine of `reliability` or more to
+    the centre count, and then has `steps` updates by SGD, with `dropout` before the
+    classifier. Images are changed as `AdaptConfig` says, which has the precision too.
+    """
+
+    rounds: _Epochs = 25
+    steps: _Epochs = 16000
+    clusters: Annotated[int, whole(2, MOST_IMAGES)] = 750
+    reliability: Probability = 0.85
+    batch_size: Annotated[int, whole(2, MOST_IMAGES)] = 16
+    learning_rate: Positive = 1e-3
+    momentum: Fraction = 0.9
+    dropout: Fraction = 0.5
+
+
+@_section
 class TranslationConfig:
     """How the translated set is written; `quality` (1 to 100) is the JPEG's."""
 
@@ -328,5 +347,6 @@ class Config:
     backbone: BackboneConfig = BackboneConfig()
     reid: ReidConfig = ReidConfig()
     adapt: AdaptConfig = AdaptConfig()
+    pul: PulConfig = PulConfig()
     translation: TranslationConfig = TranslationConfig()
     evaluation: EvaluationConfig = EvaluationConfig()

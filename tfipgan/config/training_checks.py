@@ -79,6 +79,23 @@ def check_adaptation(config: Config) -> list[str]:
     Args:
         config: with the `reid` section of the run that it goes on from.
     """
+    _require_crops(config)
+    return _adaptation(config.adapt)
+
+
+def check_pul(config: Config) -> list[str]:
+    """Look at what PUL is set to; as `check_adaptation`."""
+    _require_crops(config)
+    pul = config.pul
+    if pul.reliability == 0:
+        return [
+            "pul.reliability is 0: every image whose cosine is not negative counts as "
+            "reliable; expected nearer to 1"
+        ]
+    return []
+
+
+def _require_crops(config: Config) -> None:
     adapt, size = config.adapt, config.reid.image_size
     if adapt.pad_crop >= min(size):
         raise ConfigError(
@@ -86,7 +103,6 @@ def check_adaptation(config: Config) -> list[str]:
             f"{list(size)}, found {adapt.pad_crop}: crops would lie in the padding "
             "alone"
         )
-    return _adaptation(adapt)
 
 
 def _require_triplets(reid: ReidConfig) -> None:

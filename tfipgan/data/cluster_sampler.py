@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 import numpy as np
-import tensorflow as tf
+
+from tfipgan.data.epoch_order import EpochOrder
 
 
-class ClusterOrder:
+class ClusterOrder(EpochOrder):
     """Which image stands at a row of an epoch's batches of P clusters with K images.
 
     As cluster contrast draws them (Dai et al. 2021): the clusters are shuffled, and
@@ -47,13 +48,7 @@ class ClusterOrder:
             for _ in range(steps)
             for cluster in next(turns)
         ]
-        self.images = np.concatenate(drawn)
-        self._images = tf.constant(self.images, tf.int64)
-        self._first = epoch * len(self.images)
-
-    def sample_of(self, row):
-        """Return the int64 index of the image at the int64 row of the whole run."""
-        return self._images[row - self._first]
+        super().__init__(np.concatenate(drawn), epoch)
 
 
 def _turns(draw, count, batch_clusters) -> Iterator[np.ndarray]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from tfipgan.data.filenames import NO_CAMERA, Sample
+from tfipgan.data.filenames import NO_CAMERA, UNLABELLED, Sample
 from tfipgan.errors import InputError, shorten, shorten_name
 from tfipgan.files.output_file import written_aside
 
@@ -98,6 +98,13 @@ def camera_classes(samples: Iterable[Sample]) -> tuple[Sample, ...]:
     return tuple(
         replace(sample, person_id=sample.camera_id, distractor=False)
         for sample in samples
+    )
+
+
+def without_identities(samples: Iterable[Sample]) -> tuple[Sample, ...]:
+    """The samples as if nobody knew who is on them; junk and distractors stay."""
+    return tuple(
+        replace(sample, person_id=UNLABELLED, distractor=False) for sample in samples
     )
 
 

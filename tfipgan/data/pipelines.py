@@ -18,7 +18,7 @@ from tfipgan.data.augment import (
     random_flip,
     random_sized_crop,
 )
-from tfipgan.data.cluster_sampler import ClusterOrder
+from tfipgan.data.epoch_order import EpochOrder
 from tfipgan.data.filenames import Sample
 from tfipgan.data.identity_sampler import IdentityOrder
 from tfipgan.data.image_cache import kept_in_memory
@@ -160,7 +160,7 @@ def reid_batches(
     fill: Sequence[float] = (0.0, 0.0, 0.0),
     dropout_units: int = 0,
     images_per_identity: int | None = None,
-    order: ClusterOrder | None = None,
+    order: EpochOrder | None = None,
     start_step: int = 0,
     end_step: int | None = None,
     rows: Sequence[int] | None = None,
@@ -199,7 +199,7 @@ def reid_batches(
     Raises:
         InputError: fewer images, or identities, than one step takes.
     """
-    rows_order: _Order | IdentityOrder | ClusterOrder
+    rows_order: _Order | IdentityOrder | EpochOrder
     if order is not None:
         rows_order = order
     elif images_per_identity is not None:

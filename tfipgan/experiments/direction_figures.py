@@ -10,6 +10,7 @@ from tfipgan.experiments.experiment import Direction
 from tfipgan.experiments.plan import Plan
 from tfipgan.experiments.rows import METHODS, NETWORKS, choose, published_name
 from tfipgan.reports.bar_chart import bar_chart
+from tfipgan.reports.cluster_report import cluster_figure
 from tfipgan.reports.figures import cmc_plot, loss_plot
 from tfipgan.reports.translated_sheet import CAPTION, translated_sheet
 
@@ -29,6 +30,7 @@ class DirectionFiles:
         gan_logs: row -> metrics.jsonl of its GAN's run.
         evaluations: (row, network) -> what `tfipgan evaluate --json` wrote.
         ranked_lists: (row, network) -> ranked_lists.png of `evaluate --figures`.
+        adapted: (row, network) -> the run of `adapt` on clusters.
     """
 
     source: Path
@@ -37,6 +39,7 @@ class DirectionFiles:
     gan_logs: Mapping[str, Path] = field(default_factory=dict)
     evaluations: Mapping[tuple[str, str], Path] = field(default_factory=dict)
     ranked_lists: Mapping[tuple[str, str], Path] = field(default_factory=dict)
+    adapted: Mapping[tuple[str, str], Path] = field(default_factory=dict)
 
 
 def direction_files(
@@ -65,6 +68,11 @@ def direction_files(
             for row in rows
             if row.metrics.figures is not None
         },
+        adapted={
+            (row.row, row.network): made.path
+            for row in rows
+            if (made := row.last("adapt"))
+        },
     )
 
 
@@ -78,6 +86,7 @@ def draw_figures(
         *_sheets(folder, direction, files),
         _cmc(folder, direction, files),
         *_ranked_lists(direction, files),
+        *_clusters(direction, files),
         _losses(folder, direction, files),
     ]
     return [figure for figure in figures if figure]
@@ -137,7 +146,8 @@ def _cmc(folder, direction, files) -> dict | None:
     curves = {
         published_name(*pair): json.loads(metrics.read_text())["cmc"]
         for pair, metrics in files.evaluations.items()
-        if metrics.is_file()
+        # As many curves again, near those of the rows they are of.
+        if metrics.is_file() and not pair[0].endswith("+statistics")
     }
     if not curves:
         return None
@@ -162,6 +172,17 @@ def _ranked_lists(direction, files) -> list[dict]:
         for pair, sheet in files.ranked_lists.items()
         if sheet.is_file()
     ]
+
+
+def _clusters(direction, files) -> list[dict]:
+    """The last sheet of clusters of each run that made some."""
+    found = []
+    for pair, run in files.adapted.items():
+        sheet = cluster_figure(run)
+        if sheet is not None:
+            title = f"{direction.title}. Clusters of {published_name(*pair)}"
+            found.append({**sheet, "title": title})
+    return found
 
 
 def _losses(folder, direction, files) -> dict | None:

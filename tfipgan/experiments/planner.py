@@ -209,7 +209,9 @@ class _Planner:
             if word == "--set"
         ]
         seeds = [value for value in own if _sets_seed(value)]
-        values = [value for value in own if value not in seeds] + list(self._overrides)
+        from_run = STAGES[step.command].from_run
+        given = [v for v in self._overrides if _section_of(v) not in from_run]
+        values = [value for value in own if value not in seeds] + given
         config = self._config(place.direction, name, (*values, *seeds))
         if not seeds:
             config = replace(config, seed=place.seed)
@@ -252,7 +254,11 @@ class _Planner:
 
 
 def _sets_seed(override: str) -> bool:
-    return override.partition("=")[0].strip() == "seed"
+    return _section_of(override) == "seed"
+
+
+def _section_of(override: str) -> str:
+    return override.partition("=")[0].partition(".")[0].strip()
 
 
 def _value_of(words, option) -> str | None:

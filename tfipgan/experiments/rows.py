@@ -14,6 +14,8 @@ METHODS = {
     "perfect": "perfect translations",
     "stargan": "StarGAN",
     "ipgan": "IPGAN",
+    "ipgan strong": "IPGAN, strong",
+    "pul": "PUL",
 }
 NETWORKS = {"baseline": "Baseline", "ibn": "IBN-reID"}
 MEASURES = ("rank-1", "rank-5", "rank-10", "mAP")
@@ -22,6 +24,9 @@ TRANSLATED = ("stargan", "ipgan")
 # of today with labels.
 CHEAP = ("colour map", "colour jitter", "direct transfer strong")
 PERFECT, STRONG = "perfect", "supervised strong"
+IPGAN_STRONG = "ipgan strong"
+# What follows a row's name where `adapt` went on from its network.
+_ADAPTED = ("adapt", "statistics")
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,18 @@ def published_name(row: str, network: str) -> str:
     """Return a row's name as the paper prints it: Baseline+IPGAN, IBN-reID+StarGAN."""
     if network == "baseline" and row in ("supervised", STRONG):
         return METHODS[row]
-    return f"{NETWORKS.get(network, network)}+{METHODS.get(row, row)}"
+    return f"{NETWORKS.get(network, network)}+{method_name(row)}"
+
+
+def method_name(row: str) -> str:
+    """Return a method's name for people: IPGAN, Direct Transfer+adapt."""
+    method, plus, more = row.partition("+")
+    return f"{METHODS.get(method, method)}{plus}{more}"
+
+
+def is_adapted(row: str) -> bool:
+    """Return whether a row's network has gone on to the target without labels."""
+    return row == "pul" or row.rpartition("+")[2] in _ADAPTED
 
 
 def choose(records: Iterable[Mapping], **wanted: object) -> list[Mapping]:

@@ -26,6 +26,7 @@ class Stage:
         resumes: whether it takes --resume.
         is_whole: whether what it makes is there only once it is whole.
         sections: of a config, which decide what it makes.
+        from_run: sections that it takes from the run it goes on from, and no --set of.
         weight: seconds that it took in the demo, for the progress bar.
     """
 
@@ -35,6 +36,7 @@ class Stage:
     resumes: bool = False
     is_whole: bool = False
     sections: tuple[str, ...] = ()
+    from_run: tuple[str, ...] = ()
     weight: float = 1.0
 
 
@@ -51,7 +53,11 @@ STAGES = {
         weight=35,
     ),
     "adapt": Stage(
-        "--out", resumes=True, sections=("seed", "adapt", "evaluation"), weight=90
+        "--out",
+        resumes=True,
+        sections=("seed", "adapt", "pul", "evaluation"),
+        from_run=("backbone", "reid"),
+        weight=90,
     ),
     "extract": Stage("--out", ".npz", is_whole=True, weight=6),
     "evaluate": Stage("--json", ".json", weight=6),

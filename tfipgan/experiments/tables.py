@@ -7,7 +7,12 @@ from collections.abc import Mapping, Sequence
 from tfipgan.experiments.experiment import Direction, Experiment
 from tfipgan.experiments.order import TITLE, order_sentence, order_table
 from tfipgan.experiments.quality_tables import quality_table, table_2
-from tfipgan.experiments.reid_tables import other_rows, table_1, table_3
+from tfipgan.experiments.reid_tables import (
+    adapted_rows,
+    other_rows,
+    table_1,
+    table_3,
+)
 from tfipgan.experiments.result_files import COLUMNS
 from tfipgan.experiments.rows import choose, seeds_of
 
@@ -75,6 +80,7 @@ def direction_tables(results: Sequence[Mapping], direction: Direction) -> list[d
         table_1(results, direction),
         table_2(results, direction),
         table_3(results, direction),
+        adapted_rows(results, direction),
         quality_table(results, direction),
         other_rows(results, direction),
     ]

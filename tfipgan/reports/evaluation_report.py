@@ -19,6 +19,7 @@ from tfipgan.evaluation.verification import (
     operating_point as operating_point_at,
 )
 from tfipgan.reports.activation_sheet import ACTIVATION_FILE, activation_sheet
+from tfipgan.reports.cluster_report import cluster_figure, cluster_table
 from tfipgan.reports.figures import (
     camera_heat_map,
     cmc_plot,
@@ -83,6 +84,7 @@ def write_evaluation_report(
     queries: str = "spread",
     num_queries: int = 12,
     activation: Callable[[Sequence[str]], Mapping[str, np.ndarray]] | None = None,
+    run: Path | None = None,
 ) -> Path:
     """Writes report.html into a folder, and each of its figures as a PNG file.
 
@@ -97,6 +99,7 @@ def write_evaluation_report(
     queries, num_queries: which ranked lists, as for `choose_queries`.
     activation: function of paths that gives {path: its map of `activation_maps`}, for
     activation_maps.png; None for none.
+    run: the network's run folder: one of `adapt` has its clusters in the page.
 
     Equal input gives equal bytes. Returns the page's path. Raises InputError for what
     the figures refuse; OSError where the folder can't be written to.
@@ -111,13 +114,15 @@ def write_evaluation_report(
         _roc(folder, detail, operating_point),
         _cameras(folder, detail),
     ]
+    if run is not None and (clusters := cluster_figure(run)):
+        parts.append(clusters)
     figures = [part for part in parts if not isinstance(part, str)]
     page = folder / "report.html"
     write_report(
         page,
         title=title,
         summary=[_summary(metrics), *(part for part in parts if isinstance(part, str))],
-        tables=_tables(metrics, detail, operating_point),
+        tables=_tables(metrics, detail, operating_point, run),
         figures=figures,
         details=_details(query, detail, rows),
         commands=commands,
@@ -225,7 +230,7 @@ def _distance(metrics) -> str:
     return f"{kind} distance"
 
 
-def _tables(metrics, detail, point) -> list[dict]:
+def _tables(metrics, detail, point, run) -> list[dict]:
     results = [key for key in _RESULTS if key in metrics]
     tables = [
         {
@@ -269,6 +274,8 @@ def _tables(metrics, detail, point) -> list[dict]:
     )
     if _has_both(detail.histogram):
         tables.append(_thresholds(detail.histogram, metrics, point))
+    if run is not None and (clusters := cluster_table(run)):
+        tables.append(clusters)
     return tables
 
 

@@ -4,8 +4,8 @@ Each epoch clusters the descriptors of all images and trains on the clusters as 
 were people: cluster contrast (Dai et al. 2021) on camera-aware distances (Chen et al.
 2024), with PPLR's inter-camera proxies (Cho et al. 2022). The training step is in
 `cluster_training.py`; `AdaptMethod` is all else of a run, `adapt_clusters` the run. No
-identity is ever read: who is on an image, as far as its name says it, is forgotten
-before anything is done.
+identity of the target is ever read: who is on an image, as far as its name says it, is
+forgotten before anything is done. Of a source, which is an option, people stay classes.
 """
 
 import json
@@ -13,7 +13,6 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -22,20 +21,25 @@ from tfipgan.clustering import ClusterSettings, cluster_images
 from tfipgan.config import AdaptConfig, Config
 from tfipgan.config.training_checks import check_adaptation
 from tfipgan.data.cluster_sampler import ClusterOrder
-from tfipgan.data.filenames import NO_CAMERA, UNLABELLED, Sample
-from tfipgan.data.labels import LabelMap
+from tfipgan.data.epoch_order import side_by_side
+from tfipgan.data.filenames import NO_CAMERA, Sample
+from tfipgan.data.labels import LabelMap, without_identities
 from tfipgan.data.pipelines import reid_batches
 from tfipgan.errors import InputError, TrainingError
 from tfipgan.evaluation.features import extract_features
-from tfipgan.files.output_file import written_aside
 from tfipgan.models.from_config import build_reid_network
-from tfipgan.reports.cluster_sheet import cluster_sheet
 from tfipgan.runs.run import Run
+from tfipgan.training.cluster_files import (
+    cluster_numbers,
+    draw_clusters,
+    write_clusters,
+)
 from tfipgan.training.cluster_memory import find_proxies, group_means
 from tfipgan.training.cluster_training import ClusterTraining
 from tfipgan.training.method import Method
 from tfipgan.training.runner import run_training
 from tfipgan.training.schedules import StepDecay
+from tfipgan.training.source_people import SourcePeople
 from tfipgan.training.starting_network import (
     adapted_config,
     descriptor_network,
@@ -44,7 +48,6 @@ from tfipgan.training.starting_network import (
 from tfipgan.weights.fingerprint import weights_digest
 from tfipgan.weights.local_copies import copy_weights
 
-FOLDER = "clusters"
 # Fewer tell nothing apart.
 FEWEST_CLUSTERS = 2
 # What may help where too few are found.
@@ -71,16 +74,20 @@ class AdaptMethod(Method):
         samples: Sequence[Sample],
         cluster: Callable,
         memory_bytes: int,
+        source: Sequence[Sample] | None = None,
     ):
         super().__init__(adapted_config(config, start), {})
         self._start, self._cluster, self._memory_bytes = start, cluster, memory_bytes
-        self._samples = [
-            replace(s, person_id=UNLABELLED, distractor=False) for s in samples
-        ]
+        self._samples = without_identities(samples)
+        self._source_samples = source
         self.images = {"target": self._samples}
+        if source is not None:
+            self.images["source"] = source
         adapt = config.adapt
         self.epochs, self.epoch_steps = adapt.epochs, adapt.steps
-        self.batch_size = adapt.batch_clusters * adapt.images_per_cluster
+        self.batch_size = len(self.images) * (
+            adapt.batch_clusters * adapt.images_per_cluster
+        )
         self.labels_of_images: np.ndarray | None = None
 
     def check_config(self):
@@ -101,6 +108,9 @@ class AdaptMethod(Method):
             )
         # Alike, where they are not to be told apart.
         self._cameras = cameras if self._by_camera else np.zeros_like(cameras)
+        self._people = None
+        if self._source_samples is not None:
+            self._people = SourcePeople(self._source_samples, self._by_camera)
         # Outside of the strategy, where the digest does not depend on the devices.
         self._source = load_start(self._start)
         self.digests["model"] = weights_digest(self._source)
@@ -130,23 +140,24 @@ class AdaptMethod(Method):
 
     def batches(self, start_step, end_step, worker):
         adapt = self.config.adapt
+        epoch = start_step // self.epoch_steps
         kept = np.flatnonzero(self.labels_of_images >= 0)
+        order = self._order(self.labels_of_images[kept], self._cameras[kept], epoch)
+        samples = [self._samples[place] for place in kept]
         proxies = self._proxies.of_image[kept]
-        order = ClusterOrder(
-            self.labels_of_images[kept],
-            self._cameras[kept],
-            batch_clusters=adapt.batch_clusters,
-            images_per_cluster=adapt.images_per_cluster,
-            steps=self.epoch_steps,
-            epoch=start_step // self.epoch_steps,
-            seed=self.config.seed,
-        )
+        if self._people:
+            beside = self._order(self._people.labels, self._people.cameras, epoch)
+            order = side_by_side(order, beside, self.epoch_steps, epoch, len(kept))
+            samples += self._people.samples
+            proxies = np.append(
+                proxies, self._people.pairs.of_image + proxies.max() + 1
+            )
         return reid_batches(
             [
-                replace(self._samples[place], person_id=proxy)
-                for place, proxy in zip(kept, proxies.tolist(), strict=True)
+                replace(sample, person_id=proxy)
+                for sample, proxy in zip(samples, proxies.tolist(), strict=True)
             ],
-            LabelMap(tuple(range(len(self._proxies.clusters)))),
+            LabelMap(tuple(range(int(proxies.max()) + 1))),
             image_size=self.config.reid.image_size,
             batch_size=self.batch_size,
             seed=self.config.seed,
@@ -166,9 +177,10 @@ class AdaptMethod(Method):
 
     def summary(self):
         cameras = len(np.unique(self._cameras)) if self._by_camera else "unknown"
+        source = f"; {len(self._people.samples)} of the source" if self._people else ""
         return (
-            f"{len(self._samples)} images, cameras: {cameras}; {self.num_steps} steps "
-            f"of {self.epoch_steps} in each epoch"
+            f"{len(self._samples)} images, cameras: {cameras}{source}; "
+            f"{self.num_steps} steps of {self.epoch_steps} in each epoch"
         )
 
     def arrays(self):
@@ -187,12 +199,12 @@ class AdaptMethod(Method):
         self.labels_of_images = np.asarray(arrays["labels"], np.int64)
         self._about = np.asarray(arrays["about"], np.uint8).tobytes().decode()
         self._proxies = find_proxies(self.labels_of_images, self._cameras)
-        self.model.set_memories(
-            arrays["memory"],
-            arrays["proxies"],
-            self._proxies.clusters,
-            self._proxies.cameras,
-        )
+        clusters, cameras = self._proxies.clusters, self._proxies.cameras
+        if self._people:
+            pairs = self._people.pairs
+            clusters = np.append(clusters, pairs.clusters + clusters.max() + 1)
+            cameras = np.append(cameras, pairs.cameras + cameras.max() + 1)
+        self.model.set_memories(arrays["memory"], arrays["proxies"], clusters, cameras)
 
     def on_train_begin(self, run, checkpoints, step):
         self._checkpoints = checkpoints
@@ -202,9 +214,7 @@ class AdaptMethod(Method):
         # Not the trained network itself, which all workers would have to run.
         plain = build_reid_network(config.backbone, config.reid, None)
         copy_weights(self.networks["network"], plain)
-        features = extract_features(
-            plain, self._samples, config.reid.image_size, config.evaluation.batch_size
-        ).features
+        features = self._describe(plain, self._samples)
         found = self._cluster(
             features,
             self._cameras if self._by_camera else None,
@@ -225,11 +235,18 @@ class AdaptMethod(Method):
             "quality": asdict(found.quality),
         }
         proxies = find_proxies(labels, self._cameras)
+        memory = group_means(features, labels)
+        means = group_means(features, proxies.of_image)
+        if self._people:
+            features = self._describe(plain, self._people.samples)
+            memory = np.append(memory, group_means(features, self._people.labels), 0)
+            pairs = self._people.pairs.of_image
+            means = np.append(means, group_means(features, pairs), 0)
         self.set_arrays(
             {
                 "labels": labels,
-                "memory": group_means(features, labels),
-                "proxies": group_means(features, proxies.of_image),
+                "memory": memory,
+                "proxies": means,
                 "about": np.frombuffer(
                     json.dumps(about, default=_number).encode(), np.uint8
                 ),
@@ -254,31 +271,37 @@ class AdaptMethod(Method):
 
     def on_epoch_end(self, run, step, log):
         log.write(step, self._numbers())
-        epoch = step // self.epoch_steps
-        folder = run.path / FOLDER
-        about = {"epoch": epoch, **json.loads(self._about)}
-        names = _names(self._samples)
-        labels = dict(zip(names, self.labels_of_images.tolist(), strict=True))
-        with written_aside(folder / f"clusters_{epoch:04d}.json") as temporary:
-            temporary.write_text(json.dumps({**about, "labels": labels}) + "\n")
+        epoch, labels = step // self.epoch_steps, self.labels_of_images
+        write_clusters(run.path, epoch, json.loads(self._about), self._samples, labels)
         every = self.config.adapt.sheet_every_epochs
         if epoch % every == 0 or epoch in (1, self.epochs):
-            cluster_sheet(
+            draw_clusters(
+                run.path,
+                epoch,
                 self._samples,
-                self.labels_of_images,
-                folder / f"clusters_{epoch:04d}.png",
+                labels,
                 image_size=self.config.reid.image_size,
                 cameras=self._by_camera,
             )
 
     def _numbers(self) -> dict[str, float]:
-        labels, of_proxy = self.labels_of_images, self._proxies.clusters
-        count = int(of_proxy.max()) + 1
-        return {
-            "adapt/clusters": count,
-            "adapt/outliers": float(np.mean(labels < 0)),
-            "adapt/cameras_per_cluster": len(of_proxy) / count,
-        }
+        return cluster_numbers(self.labels_of_images, self._cameras)
+
+    def _describe(self, network, samples):
+        size, evaluation = self.config.reid.image_size, self.config.evaluation
+        return extract_features(network, samples, size, evaluation.batch_size).features
+
+    def _order(self, clusters, cameras, epoch):
+        adapt = self.config.adapt
+        return ClusterOrder(
+            clusters,
+            cameras,
+            batch_clusters=adapt.batch_clusters,
+            images_per_cluster=adapt.images_per_cluster,
+            steps=self.epoch_steps,
+            epoch=epoch,
+            seed=self.config.seed,
+        )
 
     def _rates(self):
         adapt = self.config.adapt
@@ -294,6 +317,7 @@ def adapt_clusters(
     samples: Sequence[Sample],
     out: str | os.PathLike,
     *,
+    source: Sequence[Sample] | None = None,
     memory_bytes: int = 2**30,
     cluster: Callable = cluster_images,
     devices: Sequence[str] | None = None,
@@ -312,6 +336,8 @@ def adapt_clusters(
         start: a re-ID run, of which only descriptors are used.
         samples: of the target, in the order of the cluster files.
         out: the run folder to make.
+        source: training samples with identities: their people are classes beside the
+            clusters, and half of each batch, which is twice as large, is of them.
         memory_bytes: of `cluster_images`.
         cluster: what clusters the images, as `cluster_images` does.
         devices, resume, progress, left_out: as for `run_training`.
@@ -320,25 +346,19 @@ def adapt_clusters(
         The run, as `run_training`.
 
     Raises:
-        InputError: no image; a run that tells cameras apart, or whose descriptors are
-            NaN; or as `run_training`.
+        InputError: no image; a source image without an identity; a run that tells
+            cameras apart, or whose descriptors are NaN; or as `run_training`.
         TrainingError: an epoch finds fewer than two clusters; or as `run_training`.
         ConfigError, SystemExit: as `run_training`.
     """
     return run_training(
-        AdaptMethod(config, start, samples, cluster, memory_bytes),
+        AdaptMethod(config, start, samples, cluster, memory_bytes, source),
         out,
         devices=devices,
         resume=resume,
         progress=progress,
         left_out=left_out,
     )
-
-
-def _names(samples):
-    """Return the images' names below the folder that holds them all."""
-    top = os.path.commonpath({os.path.dirname(s.path) for s in samples})
-    return [Path(s.path).relative_to(top).as_posix() for s in samples]
 
 
 def _settings(adapt: AdaptConfig) -> ClusterSettings:

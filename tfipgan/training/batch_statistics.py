@@ -6,6 +6,7 @@ As AdaBN (Li et al. 2017) has it; nothing is trained.
 import logging
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -19,7 +20,7 @@ from tfipgan.errors import InputError
 from tfipgan.files.output_file import folder_written_aside, require_new_folder
 from tfipgan.layers.batch_normalization import MOMENTUM
 from tfipgan.models import ReidNetwork
-from tfipgan.runs.run import Run, create_run, open_run
+from tfipgan.runs.run import RESUME, Run, create_run, open_run
 from tfipgan.training.starting_network import (
     adapted_config,
     descriptor_network,
@@ -41,6 +42,7 @@ def adapt_statistics(
     samples: Sequence[Sample],
     out: str | os.PathLike,
     *,
+    resume: bool = False,
     progress: bool = True,
 ) -> Run:
     """Make a run of another's network with batch-norm statistics of these images.
@@ -50,19 +52,29 @@ def adapt_statistics(
         start: a re-ID run.
         samples: of the target; only the images are read.
         out: the run folder to make, whole or not at all.
+        resume: take the run that is there, if it is of this start and config.
         progress: whether to show a progress bar on stderr.
 
     Raises:
         InputError: fewer than two images; a network without a descriptor of people, or
-            with NaN weights; statistics that are NaN; `out` is not empty.
+            with NaN weights; statistics that are NaN; `out` is not empty, or with
+            `resume` a run of another start or config.
     """
-    require_new_folder(out)
+    config, name = adapted_config(config, start), start.path.resolve().name
+    if resume and (Path(out) / "run.json").exists():
+        run = open_run(out, "reid")
+        if (run.adapted, run.config) != (name, config):
+            raise InputError(
+                f"{out} is another run, of {run.adapted or 'no run to adapt'} or with "
+                f"another config; expected one of {name}, or another --out"
+            )
+        return run
+    require_new_folder(out, RESUME)
     if len(samples) < FEWEST:
         raise InputError(
             f"{len(samples)} target images, expected at least {FEWEST} to take batch "
             "statistics of: add images"
         )
-    config = adapted_config(config, start)
     network = descriptor_network(config, load_start(start))
     _re_estimate(
         network,
@@ -73,7 +85,7 @@ def adapt_statistics(
         progress,
     )
     with folder_written_aside(out) as aside:
-        run = create_run(aside, "reid", config, adapted=start.path.resolve().name)
+        run = create_run(aside, "reid", config, adapted=name)
         save_checkpoint(run.checkpoints, 0, {"network": network})
     logger.info("batch-norm statistics of %d images", len(samples))
     return open_run(out, "reid")

@@ -20,7 +20,7 @@ class Method:
     A method is a subclass in a file of its own. The runner calls `check_config`,
     `prepare` and `build`; and then, of one process alone or of the chief of several
     workers, the hooks: `on_train_begin`, at each epoch's start `on_epoch_begin`, at its
-    end `on_epoch_end`.
+    end `on_epoch_end`. Of all workers `renew` is called, where an epoch starts anew.
 
     State beside networks and optimisers (labels by clustering, a memory, a pool of
     earlier images) is kept in every checkpoint as named arrays, see `arrays`. So a run
@@ -149,6 +149,17 @@ class Method:
         Only where `remakes_batches`; not in an epoch that was under way, whose state is
         restored. Of several workers the chief alone is called, so no network that they
         share may be run: see `copy_weights`.
+
+        Args:
+            epoch: from 0.
+        """
+
+    def renew(self, epoch: int) -> None:
+        """Called before an epoch's first step, of all workers, its state being there.
+
+        Only where `remakes_batches`; not in an epoch that was under way. Networks and
+        optimisers may be given other values here, the same on all workers and nothing
+        being run.
 
         Args:
             epoch: from 0.

@@ -217,12 +217,13 @@ def _steps(method, team, start_step, progress) -> Iterator[tuple[int, dict]]:
 
 
 def _begin_epoch(method, team, epoch):
-    """Have the chief make an epoch's state, and give it to all workers."""
+    """Have the chief make an epoch's state, and all workers begin with it."""
     if team.is_chief:
         method.on_epoch_begin(epoch)
     arrays = team.arrays_from_chief(method.arrays() if team.is_chief else {})
     if not team.is_chief:
         method.set_arrays(arrays)
+    method.renew(epoch)
 
 
 def _agreed_signal(team, stop):

@@ -1,0 +1,257 @@
+"""PUL: clusters by k-means, of which reliable images train, from RUN's weights on.
+
+Fan, Zheng, Yan and Yang, "Unsupervised Person Re-identification: Clustering and
+Fine-tuning", ACM TOMM 2018 (`tfipgan adapt --method pul`). Each round clusters the
+descriptors of the round before and starts anew from the weights of the run to go on
+from, so no round's mistakes stay in the network, only in the clusters. The training
+step is in `pul_training.py`; `PulMethod` is all else of a run, `adapt_pul` the run. No
+identity is ever read.
+"""
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import tensorflow as tf
+
+from tfipgan.clustering.reliable import reliable_clusters, require_images
+from tfipgan.config import Config
+from tfipgan.config.training_checks import check_pul
+from tfipgan.data.epoch_order import shuffled_passes
+from tfipgan.data.filenames import NO_CAMERA, Sample
+from tfipgan.data.labels import LabelMap, without_identities
+from tfipgan.data.pipelines import reid_batches
+from tfipgan.errors import TrainingError
+from tfipgan.evaluation.features import extract_features
+from tfipgan.models.from_config import build_reid_network
+from tfipgan.runs.run import Run
+from tfipgan.training.cluster_files import (
+    cluster_numbers,
+    draw_clusters,
+    write_clusters,
+)
+from tfipgan.training.method import Method
+from tfipgan.training.pul_training import PulTraining
+from tfipgan.training.runner import run_training
+from tfipgan.training.starting_network import (
+    adapted_config,
+    descriptor_network,
+    load_start,
+)
+from tfipgan.weights.fingerprint import weights_digest
+from tfipgan.weights.local_copies import copy_weights
+
+# Fewer tell nothing apart.
+FEWEST_CLUSTERS = 2
+
+logger = logging.getLogger(__name__)
+
+
+class PulMethod(Method):
+    """Trains a run's network on reliable images of a target; see `adapt_pul`.
+
+    An epoch of the runner is a round.
+    """
+
+    kind, title = "reid", "adapt"
+    remedy = "start a new one with a lower pul.learning_rate"
+    extendable = ("pul.rounds",)
+    remakes_batches = True
+
+    def __init__(self, config: Config, start: Run, samples: Sequence[Sample]):
+        super().__init__(adapted_config(config, start), {})
+        self._start = start
+        self._samples = without_identities(samples)
+        self.images = {"target": self._samples}
+        pul = config.pul
+        self.epochs, self.epoch_steps = pul.rounds, pul.steps
+        self.batch_size = pul.batch_size
+        self.labels_of_images: np.ndarray | None = None
+
+    def check_config(self):
+        return check_pul(self.config)
+
+    def prepare(self):
+        require_images(len(self._samples), self.config.pul.clusters)
+        self.adapted = self._start.path.resolve().name
+        cameras = np.array([s.camera_id for s in self._samples], np.int64)
+        # No part of the training; the numbers and sheets of clusters say them.
+        self._by_camera = bool((cameras != NO_CAMERA).all())
+        self._cameras = cameras if self._by_camera else np.zeros_like(cameras)
+        # Outside of the strategy, where the digest does not depend on the devices.
+        self._source = load_start(self._start)
+        self.digests["model"] = weights_digest(self._source)
+
+    def build(self):
+        pul = self.config.pul
+        network = descriptor_network(
+            self.config, self._source, self.config.adapt.precision
+        )
+        del self._source
+        image = tf.zeros((1, *self.config.reid.image_size, 3))
+        self._size = network.embed(image).shape[1]
+        self.model = PulTraining(
+            network,
+            self._size,
+            pul.clusters,
+            dropout=pul.dropout,
+            learning_rate=pul.learning_rate,
+            momentum=pul.momentum,
+        )
+        self.networks = {"network": network, "classifier": self.model.classifier}
+        self.optimizers = {"optimizer": self.model.optimizer}
+
+    def train_step(self, batch):
+        return self.model.train_step(batch)
+
+    def batches(self, start_step, end_step, worker):
+        pul, adapt = self.config.pul, self.config.adapt
+        kept = np.flatnonzero(self.labels_of_images >= 0)
+        clusters = self.labels_of_images[kept].tolist()
+        return reid_batches(
+            [
+                replace(self._samples[place], person_id=cluster)
+                for place, cluster in zip(kept, clusters, strict=True)
+            ],
+            LabelMap(tuple(range(pul.clusters))),
+            image_size=self.config.reid.image_size,
+            batch_size=pul.batch_size,
+            seed=self.config.seed,
+            crop=False,
+            flip=adapt.random_flip,
+            pad_crop=adapt.pad_crop,
+            erasing=adapt.random_erasing,
+            fill=self.config.backbone.mean,
+            dropout_units=self._size,
+            order=shuffled_passes(
+                len(kept),
+                pul.batch_size,
+                pul.steps,
+                start_step // pul.steps,
+                self.config.seed,
+            ),
+            start_step=start_step,
+            end_step=end_step,
+            worker=worker,
+        )
+
+    def learning_rates(self, step):
+        return {"adapt/learning_rate": self.config.pul.learning_rate}
+
+    def summary(self):
+        return (
+            f"{len(self._samples)} images, {self.epochs} rounds of {self.epoch_steps} "
+            "steps, each from the start's weights"
+        )
+
+    def arrays(self):
+        if self.labels_of_images is None:
+            return {}
+        return {"labels": self.labels_of_images}
+
+    def set_arrays(self, arrays: Mapping[str, np.ndarray]):
+        if arrays:
+            self.labels_of_images = np.asarray(arrays["labels"], np.int64)
+
+    def on_train_begin(self, run, checkpoints, step):
+        self._checkpoints = checkpoints
+
+    def on_epoch_begin(self, epoch):
+        config = self.config
+        # Not the trained network itself, which all workers would have to run.
+        plain = build_reid_network(config.backbone, config.reid, None)
+        copy_weights(self.networks["network"], plain)
+        features = extract_features(
+            plain, self._samples, config.reid.image_size, config.evaluation.batch_size
+        ).features
+        pul = config.pul
+        labels = reliable_clusters(
+            features, pul.clusters, pul.reliability, config.seed + epoch
+        )
+        count = int(labels.max()) + 1
+        if count < FEWEST_CLUSTERS:
+            last = self._checkpoints.last()
+            kept = f"the last checkpoint, {last}, stays" if last else "nothing is lost"
+            raise TrainingError(
+                f"round {epoch + 1}: {len(labels)} images make {count} clusters, "
+                f"expected at least {FEWEST_CLUSTERS} to tell apart; {kept}; look for "
+                "images or descriptors that are all alike"
+            )
+        self.labels_of_images = labels
+        logger.info(
+            "round %d: %d clusters, %.1f%% of the images reliable",
+            epoch + 1,
+            count,
+            100 * np.mean(labels >= 0),
+        )
+
+    def renew(self, epoch):
+        self.model.start_anew(self.config.seed, epoch)
+
+    def on_epoch_end(self, run, step, log):
+        labels, pul = self.labels_of_images, self.config.pul
+        numbers = cluster_numbers(labels, self._cameras)
+        log.write(step, numbers)
+        epoch = step // self.epoch_steps
+        quality = {name.removeprefix("adapt/"): x for name, x in numbers.items()}
+        quality["images_per_cluster"] = float((labels >= 0).sum() / quality["clusters"])
+        if not self._by_camera:
+            quality["cameras_per_cluster"] = 0.0
+        settings = {"clusters": pul.clusters, "reliability": pul.reliability}
+        about = {"settings": settings, "quality": quality}
+        write_clusters(run.path, epoch, about, self._samples, labels)
+        every = self.config.adapt.sheet_every_epochs
+        if epoch % every == 0 or epoch in (1, self.epochs):
+            draw_clusters(
+                run.path,
+                epoch,
+                self._samples,
+                labels,
+                image_size=self.config.reid.image_size,
+                cameras=self._by_camera,
+            )
+
+
+def adapt_pul(
+    config: Config,
+    start: Run,
+    samples: Sequence[Sample],
+    out: str | os.PathLike,
+    *,
+    devices: Sequence[str] | None = None,
+    resume: bool = False,
+    progress: bool = True,
+    left_out: Mapping[str, str] | None = None,
+) -> Run:
+    """Train on from a re-ID run on a target's images by PUL; no label is read.
+
+    The new run is the last round's network. It gives descriptors, and has no classifier
+    of its own: that of the clusters is in its checkpoints for --resume only.
+
+    Args:
+        config: of the run, which keeps it with `backbone` and `reid` of `start`; of
+            `adapt` what is done to images, the sheets and the precision are used.
+        start: a re-ID run, of which only descriptors are used.
+        samples: of the target, in the order of the cluster files.
+        out: the run folder to make.
+        devices, resume, progress, left_out: as for `run_training`.
+
+    Returns:
+        The run, as `run_training`.
+
+    Raises:
+        InputError: fewer images than clusters; a run that tells cameras apart, or whose
+            descriptors are NaN; or as `run_training`.
+        TrainingError: a round finds fewer than two clusters; or as `run_training`.
+        ConfigError, SystemExit: as `run_training`.
+    """
+    return run_training(
+        PulMethod(config, start, samples),
+        out,
+        devices=devices,
+        resume=resume,
+        progress=progress,
+        left_out=left_out,
+    )
