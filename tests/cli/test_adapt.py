@@ -62,7 +62,7 @@ def test_statistics_and_what_takes_the_run(tfipgan, words, tiny_world, tmp_path)
     for line in (
         ["evaluate", "--model", out, "--data", target, "--json", evaluated],
         ["extract", "--model", out, "--images", target, "--out", tmp_path / "f.npz"],
-        ["export", "--model", out, "--out", tmp_path / "exported"],
+        ["export", "extractor", "--model", out, "--out", tmp_path / "exported"],
     ):
         result = tfipgan(*line)
         assert result.exit_code == 0, result.output
