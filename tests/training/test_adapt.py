@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfipgan.clustering import agreement
 from tfipgan.config import load_config
 from tfipgan.data.labels import LabelMap
 from tfipgan.errors import ConfigError, InputError, TrainingError
@@ -162,6 +163,7 @@ def test_its_numbers(whole):
     np.testing.assert_allclose(rates, [0.01, 0.01] + [0.001] * 4, rtol=1e-6)
     epochs = [r for r in records if "adapt/clusters" in r]
     assert [r["step"] for r in epochs] == [3, 6]
+    each = []
     for number, record in enumerate(epochs, 1):
         path = whole.path / "clusters" / f"clusters_{number:04d}.json"
         about = json.loads(path.read_bytes())
@@ -178,6 +180,13 @@ def test_its_numbers(whole):
         outliers = labels.count(-1) / len(labels)
         assert record["adapt/outliers"] == outliers
         assert 1 <= record["adapt/cameras_per_cluster"] <= 3
+        assert record["adapt/silhouette"] == about["quality"]["silhouette"] == 0.25
+        expected = pytest.approx(1 * (1.5 - 1) * 0.25 * 0.5**0.5)
+        assert record["adapt/score"] == about["score"] == expected
+        assert record.get("adapt/agreement") == about["agreement"]
+        each.append(np.array(labels))
+    assert "adapt/agreement" not in epochs[0]
+    assert epochs[1]["adapt/agreement"] == agreement(each[1], each[0])
     sheets = sorted(p.name for p in (whole.path / "clusters").glob("*.png"))
     assert sheets == ["clusters_0001.png", "clusters_0002.png"]
 
@@ -241,6 +250,23 @@ def test_killed_within_an_epoch_it_goes_on_to_the_bit(
         path = killed_after(whole, step).name
     run = train(name=path, resume=True)
     require_same(run.path, whole.path)
+
+
+def test_clusters_are_of_the_mirror_images_too(train, start, tiny_samples):
+    seen = []
+
+    def cluster(features, *rest):
+        seen.append(features)
+        return near_clusters(features, *rest)
+
+    train(cluster=cluster)
+    network, samples = load_reid_network(start), tiny_samples[1]
+    expected, alone = (
+        extract_features(network, samples, (32, 16), flip=flip).features
+        for flip in (True, False)
+    )
+    np.testing.assert_allclose(seen[0], expected, atol=1e-5)
+    assert np.abs(seen[0] - alone).max() > 1e-3
 
 
 def test_its_step_is_traced_once_though_clusters_change(train, monkeypatch):

@@ -165,6 +165,18 @@ def whole_or_none(default: int | None, at_least: int, at_most: int) -> Any:
     )
 
 
+def choice_or_none(*allowed: str) -> Any:
+    """none or one of a few strings; none, the default, is kept as None."""
+
+    def read(value: Any) -> str | None:
+        if value in (None, "none"):
+            return None
+        _require(value in allowed)
+        return value
+
+    return _option(None, "one of none, " + ", ".join(allowed), read)
+
+
 def fraction_or_none(default: float | None) -> Any:
     """none or a number in (0, 1); none is kept as None."""
 

@@ -12,6 +12,7 @@ from tfipgan.config.fields import (
     LONGEST_SIDE,
     channels,
     choice,
+    choice_or_none,
     epochs_list,
     fraction,
     fraction_or_none,
@@ -257,8 +258,8 @@ class AdaptConfig(_Section):
     steps: int = whole(200, 1, MOST_EPOCHS)
     batch_clusters: int = whole(16, 2, MOST_IMAGES)
     images_per_cluster: int = whole(16, 1, MOST_IMAGES)
-    distance: Literal["camera_aware", "plain"] = choice(
-        "camera_aware", "camera_aware", "plain"
+    distance: Literal["camera_aware", "plain"] | None = choice_or_none(
+        "camera_aware", "plain"
     )
     k: int | None = whole_or_none(None, 1, MOST_IMAGES)
     k_intra: int | None = whole_or_none(None, 1, MOST_IMAGES)

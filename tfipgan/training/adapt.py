@@ -18,7 +18,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from tfipgan.clustering import ClusterSettings, cluster_images
+from tfipgan.clustering import ClusterSettings, agreement, cluster_images, score
 from tfipgan.config import AdaptConfig, Config
 from tfipgan.config.training_checks import check_adaptation
 from tfipgan.data.cluster_sampler import ClusterOrder
@@ -203,7 +203,12 @@ class AdaptMethod(Method):
         plain = build_reid_network(config.backbone, config.reid, None)
         copy_weights(self.networks["network"], plain)
         features = extract_features(
-            plain, self._samples, config.reid.image_size, config.evaluation.batch_size
+            plain,
+            self._samples,
+            config.reid.image_size,
+            config.evaluation.batch_size,
+            # What is measured twice makes better clusters (docs/adaptation.md).
+            flip=True,
         ).features
         found = self._cluster(
             features,
@@ -220,9 +225,12 @@ class AdaptMethod(Method):
                 f"epoch {epoch + 1}: {len(labels)} images make {count} clusters, "
                 f"expected at least {FEWEST_CLUSTERS} to tell apart; {kept}; {STRONGER}"
             )
+        before = self.labels_of_images
         about = {
             "settings": asdict(found.settings_used),
             "quality": asdict(found.quality),
+            "score": score(found.quality, self._by_camera),
+            "agreement": None if before is None else agreement(labels, before),
         }
         proxies = find_proxies(labels, self._cameras)
         self.set_arrays(
@@ -274,11 +282,18 @@ class AdaptMethod(Method):
     def _numbers(self) -> dict[str, float]:
         labels, of_proxy = self.labels_of_images, self._proxies.clusters
         count = int(of_proxy.max()) + 1
-        return {
+        about = json.loads(self._about)
+        numbers = {
             "adapt/clusters": count,
             "adapt/outliers": float(np.mean(labels < 0)),
             "adapt/cameras_per_cluster": len(of_proxy) / count,
+            "adapt/silhouette": about["quality"]["silhouette"],
+            "adapt/score": about["score"],
         }
+        # Of the first epoch there is none before.
+        if about["agreement"] is not None:
+            numbers["adapt/agreement"] = about["agreement"]
+        return numbers
 
     def _rates(self):
         adapt = self.config.adapt
