@@ -158,7 +158,9 @@ def test_its_numbers(whole):
     records = read_metrics(whole.path / "metrics.jsonl")
     steps = [r for r in records if "adapt/loss" in r]
     assert [r["step"] for r in steps] == [1, 2, 3, 4, 5, 6]
-    assert all(r["adapt/camera_loss"] > 0 for r in steps)
+    # 0 for a batch whose clusters are of one camera each.
+    losses = [r["adapt/camera_loss"] for r in steps]
+    assert min(losses) >= 0 and max(losses) > 0
     rates = [r["adapt/learning_rate"] for r in steps]
     np.testing.assert_allclose(rates, [0.01, 0.01] + [0.001] * 4, rtol=1e-6)
     epochs = [r for r in records if "adapt/clusters" in r]
