@@ -22,7 +22,7 @@ VALUES, CAMERAS, IMAGES_OF_ONE = 2048, 8, 16
 MEMORY = 3 * 2**30
 # Above this the dense way's four matrices of all pairs need more than 10 GB.
 LARGEST_DENSE = 13_000
-SETTINGS = ClusterSettings(k_intra=5, k_inter=20, eps=0.6)
+SETTINGS = ClusterSettings("camera_aware", k_intra=5, k_inter=20, eps=0.6)
 SIZES = 4_000, 12_936, 32_621, 100_000
 
 

@@ -12,8 +12,8 @@ def sizes(settings):
     return [(c.k, c.k_intra, c.k_inter, c.eps) for c in candidates(settings)]
 
 
-def test_eight_candidates():
-    found = sizes(ClusterSettings())
+def test_eight_candidates_of_a_distance():
+    found = sizes(ClusterSettings(distance="camera_aware"))
     assert len(set(found)) == 8
     assert found[:3] == [(None, 5, 2, 0.5), (None, 5, 2, 0.6), (None, 5, 4, 0.5)]
     found = sizes(ClusterSettings(distance="plain"))
@@ -26,13 +26,37 @@ def test_eight_candidates():
 
 
 def test_what_is_given_stays():
-    given = ClusterSettings(k=7, k_intra=1, k_inter=3, eps=0.4, min_samples=2)
+    given = ClusterSettings("camera_aware", 7, 1, 3, 0.4, min_samples=2)
     assert list(candidates(given)) == [given]
     plain = replace(given, distance="plain")
     assert list(candidates(plain)) == [plain]
-    assert {c[2] for c in sizes(ClusterSettings(k_inter=3))} == {3}
-    assert sizes(ClusterSettings(eps=0.3, k_intra=2))[0] == (None, 2, 2, 0.3)
-    assert len(sizes(ClusterSettings(eps=0.3))) == 4
+    assert list(candidates(replace(given, distance=None))) == [given, plain]
+    aware = ClusterSettings("camera_aware")
+    assert {c[2] for c in sizes(replace(aware, k_inter=3))} == {3}
+    assert sizes(replace(aware, eps=0.3, k_intra=2))[0] == (None, 2, 2, 0.3)
+    assert len(sizes(replace(aware, eps=0.3))) == 4
+
+
+def test_both_distances_are_tried_where_none_is_set():
+    each = [*candidates(ClusterSettings("camera_aware"))]
+    each += candidates(ClusterSettings("plain"))
+    assert list(candidates(ClusterSettings())) == each
+
+
+@pytest.mark.parametrize(
+    ("cameras", "noise", "offset", "right", "wrong"),
+    [(4, 0.9, 1.2, "camera_aware", "plain"), (2, 1.2, 0.3, "plain", "camera_aware")],
+)
+def test_the_distance_follows_the_looks_of_cameras(
+    cameras, noise, offset, right, wrong
+):
+    """Where they outweigh people, clusters of the plain one are cameras."""
+    features, seen_by, persons = people(40, 8, cameras, noise=noise, offset=offset)
+    found = cluster_images(features, seen_by, ClusterSettings())
+    assert found.settings_used.distance == right
+    other = cluster_images(features, seen_by, ClusterSettings(distance=wrong))
+    reached = agreement(found.labels, persons)
+    assert reached > agreement(other.labels, persons) + 0.1
 
 
 def test_score_by_hand():
@@ -66,10 +90,11 @@ def test_it_reaches_what_the_best_candidate_does(images, cameras):
 def test_no_fixed_size_suits_all():
     """What makes choosing worth its time: the size that is right for 16 fails for 4."""
     few = people(25, 4, 2, noise=0.9, offset=0.5)
-    large = ClusterSettings(k_inter=20, eps=0.6)
+    large = ClusterSettings("camera_aware", k_inter=20, eps=0.6)
     features, cameras, persons = few
     fixed = agreement(cluster_images(features, cameras, large).labels, persons)
-    chosen = cluster_images(features, cameras, ClusterSettings())
+    open_ones = ClusterSettings("camera_aware")
+    chosen = cluster_images(features, cameras, open_ones)
     assert agreement(chosen.labels, persons) > fixed
     assert chosen.settings_used.k_inter < 20
     assert np.isfinite(chosen.quality.silhouette)

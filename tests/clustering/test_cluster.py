@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,8 @@ from tfipgan.clustering import ClusterSettings, agreement, cluster_images
 from tfipgan.clustering.choose import candidates, score
 from tfipgan.errors import InputError
 
-FIXED = ClusterSettings(k=8, k_intra=3, k_inter=6, eps=0.6)
-PLAIN = ClusterSettings(distance="plain", k=8, k_intra=3, k_inter=6, eps=0.6)
+FIXED = ClusterSettings("camera_aware", k=8, k_intra=3, k_inter=6, eps=0.6)
+PLAIN = replace(FIXED, distance="plain")
 PEOPLE = people(12, 8, 2, noise=0.5, offset=0.5)
 
 
@@ -46,25 +47,30 @@ def test_the_same_again_and_in_other_blocks(settings, memory_bytes):
     assert found.quality.silhouette == pytest.approx(expected.quality.silhouette)
 
 
+@pytest.mark.parametrize("distance", ["camera_aware", None])
 @pytest.mark.parametrize("which", ["none", "one", "unknown"])
-def test_without_cameras_it_is_plain(which):
+def test_without_cameras_it_is_plain(which, distance):
     features, cameras, _ = PEOPLE
     given = {"none": None, "one": np.full_like(cameras, 3), "unknown": cameras.copy()}
     given["unknown"][5] = -1
-    found = cluster_images(features, given[which], FIXED)
+    settings = replace(FIXED, distance=distance)
+    found = cluster_images(features, given[which], settings)
     assert found.settings_used == PLAIN
     plain = cluster_images(features, cameras, PLAIN)
     np.testing.assert_array_equal(found.labels, plain.labels)
     assert found.quality.cameras_per_cluster == (which == "one")
 
 
-def test_the_best_score_is_taken():
-    features, cameras, _ = PEOPLE
-    open_ones = ClusterSettings(k_intra=3, eps=0.6)
+@pytest.mark.parametrize("fixed", [{}, {"k": 8, "k_inter": 6}])
+@pytest.mark.parametrize("offset", [0.2, 1.0])
+def test_the_best_score_is_taken(offset, fixed):
+    features, cameras, _ = people(30, 8, 2, noise=1.2, offset=offset)
+    open_ones = ClusterSettings(k_intra=3, eps=0.6, **fixed)
     options = list(candidates(open_ones))
     each = [cluster_images(features, cameras, option) for option in options]
     scores = [score(one.quality, True) for one in each]
     assert len(set(scores)) > 1
+    assert {one.settings_used.distance for one in each} == {"camera_aware", "plain"}
     found = cluster_images(features, cameras, open_ones)
     expected = each[int(np.argmax(scores))]
     assert found.settings_used == expected.settings_used
@@ -83,9 +89,9 @@ def test_distances_are_made_once_for_each_size(monkeypatch):
     jaccard_distances = cluster.jaccard_distances
     monkeypatch.setattr(cluster, "jaccard_distances", counted)
     features, cameras, _ = PEOPLE
-    assert len(list(candidates(ClusterSettings()))) == 8
+    assert len(list(candidates(ClusterSettings()))) == 16
     cluster_images(features, cameras, ClusterSettings())
-    assert len(calls) == 4
+    assert len(calls) == 8
 
 
 @pytest.mark.parametrize("settings", [ClusterSettings(), PLAIN])

@@ -6,7 +6,7 @@ from tfipgan.errors import InputError
 
 def test_the_defaults_leave_all_open():
     settings = ClusterSettings()
-    assert (settings.distance, settings.min_samples) == ("camera_aware", 4)
+    assert (settings.distance, settings.min_samples) == (None, 4)
     assert settings.k is settings.k_intra is settings.k_inter is settings.eps is None
 
 

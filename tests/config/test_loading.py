@@ -406,6 +406,8 @@ BELOW_1 = r"expected a number of at least 0 and below 1"
         ("reid.triplet_margin", "true", "expected none, soft or a .*, found True"),
         ("adapt.k", "0", "expected none or a whole number from 1 to 65536, found 0"),
         ("adapt.k_intra", "5.0", "expected none or a whole number .*, found 5.0"),
+        ("adapt.distance", "near", "one of none, camera_aware, plain, found 'near'"),
+        ("adapt.distance", "[plain]", r"one of none, .*, found \['plain'\]"),
         ("adapt.eps", "1", "expected none or a number above 0 and below 1, found 1"),
         ("adapt.eps", "0.0", "expected none or a number above 0 .*, found 0.0"),
         ("adapt.eps", "wide", "expected none or a number above 0 .*, found 'wide'"),

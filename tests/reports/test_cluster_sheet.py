@@ -15,7 +15,7 @@ from tfipgan.reports.sheets import image_sheet
 
 @pytest.fixture
 def drawn(tmp_path, monkeypatch):
-    """What `cluster_sheet` hands to `image_sheet`, for (cameras, labels)."""
+    """What `cluster_sheet` hands to `image_sheet`, for (cameras seen by, labels)."""
     handed = {}
 
     def note(rows, column_titles, row_titles, path, scale, captions):
@@ -25,15 +25,16 @@ def drawn(tmp_path, monkeypatch):
 
     monkeypatch.setattr(module, "image_sheet", note)
 
-    def call(cameras, labels, **options):
+    def call(seen_by, labels, **options):
         samples = []
-        for number, camera in enumerate(cameras):
+        for number, camera in enumerate(seen_by):
             path = tmp_path / f"{number}.png"
             Image.new("RGB", (8, 16), (number, 0, 0)).save(path)
             samples.append(Sample(str(path), -2, camera))
         out = tmp_path / "out" / "sheet.png"
         cluster_sheet(samples, np.array(labels), out, image_size=(16, 8), **options)
-        assert Image.open(out).format == "PNG"
+        with Image.open(out) as sheet:
+            assert sheet.format == "PNG"
         return handed
 
     return call
@@ -70,13 +71,16 @@ def test_many_are_evenly_picked(drawn):
 
 
 def test_a_caption_stands_under_its_cell(tmp_path):
-    image = np.full((40, 60, 3), 128, np.uint8)
+    colour = 0, 90, 200  # which no letter has
+    image = np.full((40, 60, 3), colour, np.uint8)
     sizes = {}
     for name, captions in {"none": None, "said": [["camera 1", ""]]}.items():
         image_sheet([[image, None]], ["", ""], [""], tmp_path / name, 1, captions)
-        sheet = np.asarray(Image.open(tmp_path / name))
+        with Image.open(tmp_path / name) as opened:
+            sheet = np.asarray(opened)
         sizes[name] = sheet.shape
-        below = sheet[np.flatnonzero((sheet == 128).all(axis=2).any(axis=1))[-1] + 1 :]
+        last = np.flatnonzero((sheet == colour).all(axis=2).any(axis=1))[-1]
+        below = sheet[last + 1 :]
         black = (below < 100).all(axis=2)
         left, right = np.split(black, [8 + 8 + 60], axis=1)
         assert left.any() == (name == "said")

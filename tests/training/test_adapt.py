@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfipgan.clustering import agreement
 from tfipgan.config import load_config
 from tfipgan.data.labels import LabelMap
 from tfipgan.errors import ConfigError, InputError, TrainingError
@@ -159,11 +160,14 @@ def test_its_numbers(whole):
     records = read_metrics(whole.path / "metrics.jsonl")
     steps = [r for r in records if "adapt/loss" in r]
     assert [r["step"] for r in steps] == [1, 2, 3, 4, 5, 6]
-    assert all(r["adapt/camera_loss"] > 0 for r in steps)
+    # 0 for a batch whose clusters are of one camera each.
+    losses = [r["adapt/camera_loss"] for r in steps]
+    assert min(losses) >= 0 and max(losses) > 0
     rates = [r["adapt/learning_rate"] for r in steps]
     np.testing.assert_allclose(rates, [0.01, 0.01] + [0.001] * 4, rtol=1e-6)
     epochs = [r for r in records if "adapt/clusters" in r]
     assert [r["step"] for r in epochs] == [3, 6]
+    each = []
     for number, record in enumerate(epochs, 1):
         path = whole.path / "clusters" / f"clusters_{number:04d}.json"
         about = json.loads(path.read_bytes())
@@ -180,6 +184,13 @@ def test_its_numbers(whole):
         outliers = labels.count(-1) / len(labels)
         assert record["adapt/outliers"] == outliers
         assert 1 <= record["adapt/cameras_per_cluster"] <= 3
+        assert record["adapt/silhouette"] == about["quality"]["silhouette"] == 0.25
+        expected = pytest.approx(1 * (1.5 - 1) * 0.25 * 0.5**0.5)
+        assert record["adapt/score"] == about["score"] == expected
+        assert record.get("adapt/agreement") == about["agreement"]
+        each.append(np.array(labels))
+    assert "adapt/agreement" not in epochs[0]
+    assert epochs[1]["adapt/agreement"] == agreement(each[1], each[0])
     sheets = sorted(p.name for p in (whole.path / "clusters").glob("*.png"))
     assert sheets == ["clusters_0001.png", "clusters_0002.png"]
 
@@ -343,6 +354,23 @@ def test_with_a_source_it_goes_on_to_the_bit(
         train(name=path.name, source=people, resume=True)
     run = train(name=path.name, source=tiny_samples[0], resume=True)
     require_same(run.path, with_source.path)
+
+
+def test_clusters_are_of_the_mirror_images_too(train, start, tiny_samples):
+    seen = []
+
+    def cluster(features, *rest):
+        seen.append(features)
+        return near_clusters(features, *rest)
+
+    train(cluster=cluster)
+    network, samples = load_reid_network(start), tiny_samples[1]
+    expected, alone = (
+        extract_features(network, samples, (32, 16), flip=flip).features
+        for flip in (True, False)
+    )
+    np.testing.assert_allclose(seen[0], expected, atol=1e-5)
+    assert np.abs(seen[0] - alone).max() > 1e-3
 
 
 def test_its_step_is_traced_once_though_clusters_change(train, monkeypatch):

@@ -3,6 +3,7 @@
 No label is read here, and no TensorFlow.
 """
 
+from tfipgan.clustering.choose import score
 from tfipgan.clustering.cluster import Clustering, cluster_images
 from tfipgan.clustering.quality import Quality, agreement, purity
 from tfipgan.clustering.settings import ClusterSettings
@@ -14,4 +15,5 @@ __all__ = [
     "agreement",
     "cluster_images",
     "purity",
+    "score",
 ]

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import attrgetter
 
 import numpy as np
 from scipy import sparse
@@ -26,8 +28,7 @@ class Clustering:
     Attributes:
         labels: int64 (N), each image's cluster, numbered from 0 in the order of their
             first images; -1 for outliers.
-        settings_used: the settings with each value that counted; "plain" where cameras
-            couldn't take part.
+        settings_used: the settings with the distance and each value that counted.
         quality: the clustering's own numbers.
     """
 
@@ -44,10 +45,10 @@ def cluster_images(
 ) -> Clustering:
     """Returns clusters of images, by DBSCAN on Jaccard distances of their neighbours.
 
-    The way of cluster contrast (`tfipgan.clustering.jaccard`) with the camera-aware
-    distance of CA-Jaccard (`tfipgan.clustering.camera_aware`). Values that the settings
-    leave open are chosen by `tfipgan.clustering.choose`. The result is a function of
-    the arguments alone; identities play no part.
+    The way of cluster contrast (`tfipgan.clustering.jaccard`), with its distance or the
+    camera-aware one of CA-Jaccard (`tfipgan.clustering.camera_aware`). What the
+    settings leave open is chosen by `tfipgan.clustering.choose`. The result is a
+    function of the arguments alone; identities play no part.
 
     Args:
         features: float32 (N, D), L2-normalised.
@@ -64,9 +65,9 @@ def cluster_images(
             near pairs don't fit in the memory.
     """
     features, cameras = _checked(features, cameras)
-    if cameras is None or (cameras == cameras[0]).all():
+    by_camera = cameras is not None and bool((cameras != cameras[0]).any())
+    if not by_camera:
         settings = replace(settings, distance="plain")
-    by_camera = settings.distance == "camera_aware"
     best, best_score = None, -np.inf
     for option, distances in _with_distances(features, cameras, settings, memory_bytes):
         labels = dbscan(distances, option.eps, option.min_samples)
@@ -75,6 +76,7 @@ def cluster_images(
         # Equal ones, such as without any cluster: the first.
         if found > best_score:
             best, best_score = Clustering(labels, option, quality), found
+        del distances  # or they would be there while the next ones are made
     assert best is not None
     return best
 
@@ -115,17 +117,18 @@ def _with_distances(
     features, cameras, settings, memory_bytes
 ) -> Iterator[tuple[ClusterSettings, sparse.csr_array]]:
     """Each setting to try, with its distances; the same of several are made once."""
-    options = list(candidates(settings))
-    codes_of = _coder(features, cameras, options, memory_bytes)
+    groups = groupby(candidates(settings), attrgetter("distance"))
     sizes, distances = None, None
-    for option in options:
-        its_sizes = option.k, option.k_intra, option.k_inter
-        if its_sizes != sizes:
-            # Those before go first: there is memory for one.
-            distances = None
-            distances = jaccard_distances(codes_of(option), memory_bytes)
-            sizes = its_sizes
-        yield option, distances
+    for options in (list(group) for _, group in groups):
+        codes_of = _coder(features, cameras, options, memory_bytes)
+        for option in options:
+            its_sizes = option.distance, option.k, option.k_intra, option.k_inter
+            if its_sizes != sizes:
+                # Those before go first: there is memory for one.
+                distances = None
+                distances = jaccard_distances(codes_of(option), memory_bytes)
+                sizes = its_sizes
+            yield option, distances
 
 
 def _coder(

@@ -6,6 +6,7 @@ from tfipgan.errors import InputError
 
 # Of `plain_codes`; the published commands of cluster contrast have 6 too.
 MEAN_PLAIN = 6
+DISTANCES = ("camera_aware", "plain")
 
 
 @dataclass(frozen=True)
@@ -13,17 +14,18 @@ class ClusterSettings:
     """How images are clustered.
 
     Attributes:
-        distance: "camera_aware", or "plain", in which cameras take no part.
+        distance: "camera_aware", or "plain", in which cameras take no part. None has
+            it chosen from the features (`tfipgan.clustering.choose`).
         k: neighbours of the plain distance, the image itself included, 1 or more.
-            None has it chosen from the features (`tfipgan.clustering.choose`).
+            None as for `distance`.
         k_intra, k_inter: neighbours of one's own and of the other cameras, 1 or more;
-            for the camera-aware distance. None as for `k`.
-        eps: radius of DBSCAN, above 0 and below 1. None as for `k`.
+            for the camera-aware distance. None as for `distance`.
+        eps: radius of DBSCAN, above 0 and below 1. None as for `distance`.
         min_samples: images within `eps`, itself included, that make an image one of a
             cluster's core, 1 or more.
     """
 
-    distance: str = "camera_aware"
+    distance: str | None = None
     k: int | None = None
     k_intra: int | None = None
     k_inter: int | None = None
@@ -31,9 +33,9 @@ class ClusterSettings:
     min_samples: int = 4
 
     def __post_init__(self) -> None:
-        if self.distance not in ("camera_aware", "plain"):
+        if self.distance not in (None, *DISTANCES):
             raise InputError(
-                f"distance is {self.distance!r}, expected camera_aware or plain"
+                f"distance is {self.distance!r}, expected {' or '.join(DISTANCES)}"
             )
         for name in ("k", "k_intra", "k_inter", "min_samples"):
             value = getattr(self, name)

@@ -53,6 +53,11 @@ _EpochList = Annotated[
 ]
 _Width = Annotated[int, whole(1, MOST_CHANNELS)]
 _Ibn = Annotated[Literal["a", "b"] | None, NONE_WORD, none_or("one of none, a, b")]
+_Distance = Annotated[
+    Literal["camera_aware", "plain"] | None,
+    NONE_WORD,
+    none_or("one of none, camera_aware, plain"),
+]
 _Margin = Annotated[
     Literal["soft"] | NotNegative | None,
     NONE_WORD,
@@ -277,7 +282,7 @@ class AdaptConfig:
     steps: _Epochs = 200
     batch_clusters: Annotated[int, whole(2, MOST_IMAGES)] = 16
     images_per_cluster: _Images = 16
-    distance: Literal["camera_aware", "plain"] = "camera_aware"
+    distance: _Distance = None
     k: _ImagesOrNone = None
     k_intra: _ImagesOrNone = None
     k_inter: _ImagesOrNone = None

@@ -17,7 +17,7 @@ from dataclasses import asdict, replace
 import keras
 import numpy as np
 
-from tfipgan.clustering import ClusterSettings, cluster_images
+from tfipgan.clustering import ClusterSettings, agreement, cluster_images, score
 from tfipgan.config import AdaptConfig, Config
 from tfipgan.config.training_checks import check_adaptation
 from tfipgan.data.cluster_sampler import ClusterOrder
@@ -230,9 +230,12 @@ class AdaptMethod(Method):
                 f"epoch {epoch + 1}: {len(labels)} images make {count} clusters, "
                 f"expected at least {FEWEST_CLUSTERS} to tell apart; {kept}; {STRONGER}"
             )
+        before = self.labels_of_images
         about = {
             "settings": asdict(found.settings_used),
             "quality": asdict(found.quality),
+            "score": score(found.quality, self._by_camera),
+            "agreement": None if before is None else agreement(labels, before),
         }
         proxies = find_proxies(labels, self._cameras)
         memory = group_means(features, labels)
@@ -285,11 +288,23 @@ class AdaptMethod(Method):
             )
 
     def _numbers(self) -> dict[str, float]:
-        return cluster_numbers(self.labels_of_images, self._cameras)
+        about = json.loads(self._about)
+        numbers = {
+            **cluster_numbers(self.labels_of_images, self._cameras),
+            "adapt/silhouette": about["quality"]["silhouette"],
+            "adapt/score": about["score"],
+        }
+        # Of the first epoch there is none before.
+        if about["agreement"] is not None:
+            numbers["adapt/agreement"] = about["agreement"]
+        return numbers
 
     def _describe(self, network, samples):
         size, evaluation = self.config.reid.image_size, self.config.evaluation
-        return extract_features(network, samples, size, evaluation.batch_size).features
+        # What is measured twice makes better clusters (docs/adaptation.md).
+        return extract_features(
+            network, samples, size, evaluation.batch_size, flip=True
+        ).features
 
     def _order(self, clusters, cameras, epoch):
         adapt = self.config.adapt
