@@ -50,15 +50,25 @@ def train_gan(
     resume,
     progress,
 ):
-    """Train IPGAN: one generator from the source to every camera of the target."""
+    """Train IPGAN: one generator from the source to every camera of the target.
+
+    With gan.method cyclegan: CycleGAN, between the source and the target as a whole.
+    """
     from tfipgan.config.workers import worker_share
     from tfipgan.data.datasets import camera_samples, read_dataset, training_samples
     from tfipgan.data.output_place import require_outside
+    from tfipgan.errors import InputError
     from tfipgan.files.output_file import require_new_folder
     from tfipgan.runs.run import RESUME, open_run
+    from tfipgan.training.cyclegan import train_cyclegan
     from tfipgan.training.ipgan import train_gan as train
     from tfipgan.translation.manifest_check import readable_as_listed
 
+    if config.gan.method == "cyclegan" and semantic:
+        raise InputError(
+            f"--semantic {semantic} with gan.method cyclegan, which has no semantic "
+            "loss; leave it out"
+        )
     # The others write nothing; what they find there is the chief's.
     chief = worker_share().index == 0
     if chief:  # its sheets of samples are images
@@ -89,17 +99,23 @@ def train_gan(
     target_samples, more_left_out = readable_as_listed(
         target, target_samples, **reading
     )
-    run = train(
-        config,
-        source_samples,
-        target_samples,
-        open_run(semantic, "reid") if semantic else None,
-        out,
-        left_out={**left_out, **more_left_out, **(misnamed or {})},
-        devices=devices,
-        cache_gib=cache_gib,
-        resume=resume,
-        progress=progress,
-    )
+    options = {
+        "left_out": {**left_out, **more_left_out, **(misnamed or {})},
+        "devices": devices,
+        "cache_gib": cache_gib,
+        "resume": resume,
+        "progress": progress,
+    }
+    if config.gan.method == "cyclegan":
+        run = train_cyclegan(config, source_samples, target_samples, out, **options)
+    else:
+        run = train(
+            config,
+            source_samples,
+            target_samples,
+            open_run(semantic, "reid") if semantic else None,
+            out,
+            **options,
+        )
     if chief:
         click.echo(run.path)

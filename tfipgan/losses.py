@@ -44,6 +44,16 @@ def generator_loss(source_map, kind="wgan-gp"):
     return real_loss(source_map, kind)
 
 
+def least_squares_loss(scores, label):
+    """Mean squared difference of scores and their label (LSGAN, Mao et al. 2017).
+
+    Args:
+        scores: (batch, h, w, 1), a patch discriminator's.
+        label: 1.0 for real images, and for G's own aim; 0.0 for translated ones.
+    """
+    return tf.reduce_mean(tf.square(scores - label))
+
+
 def gradient_penalty(gradients):
     """Mean of (|gradient of D at an interpolated image| - 1)^2 (WGAN-GP).
 

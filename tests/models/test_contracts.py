@@ -19,6 +19,7 @@ from tfipgan.models import (
     Discriminator,
     Generator,
     LinearHead,
+    PatchDiscriminator,
     ReidHead,
     ReidNetwork,
     ResNet,
@@ -28,6 +29,7 @@ from tfipgan.models.resnet import ResidualUnit
 from tfipgan.weights.variables import named_weights
 
 MAP = (8, 4, 6)
+DISCRIMINATORS = (Discriminator, PatchDiscriminator)
 
 # class, arguments (all of them other than the defaults), the shape of one input or two
 CASES = {
@@ -80,6 +82,11 @@ CASES = {
         Discriminator,
         {"num_domains": 3, "image_size": (16, 8), "width": 4, "num_layers": 3},
         (16, 8, 3),
+    ),
+    "patch discriminator": (
+        PatchDiscriminator,
+        {"image_size": (16, 12), "width": 4, "num_layers": 2},
+        (16, 12, 3),
     ),
     "resnet": (
         ResNet,
@@ -236,7 +243,7 @@ def test_bfloat16_is_the_same_but_for_its_rounding(case):
         error = np.linalg.norm(tf.cast(got, tf.float32) - right)
         assert 0 < error < 0.03 * np.linalg.norm(right)
         # What a network ends with leaves it in float32, but a feature map doesn't.
-        ends = kind in (Generator, Discriminator, ReidHead, LinearHead, ReidNetwork)
+        ends = kind in (*DISCRIMINATORS, Generator, ReidHead, LinearHead, ReidNetwork)
         assert got.dtype == (tf.float32 if ends else tf.bfloat16)
     stored = json.loads(json.dumps(twin.get_config()))
     assert kind.from_config(stored).compute_dtype == "bfloat16"

@@ -103,11 +103,15 @@ class GanConfig:
     "planes" beside the image or by "normalization", each domain's scales and shifts.
     `target_domains` "cameras" makes each camera of the target a domain; with "one" the
     whole target is one, and an image has one translation.
+    `method` "cyclegan" trains two generators without domains, from the source to the
+    whole target and back, and two patch discriminators; `lambda_identity`, a part of
+    `lambda_reconstruction`, and `pool_size`, in images, are its own.
     `generator_weights` and `discriminator_weights` are "none" or the folder of a GAN
     run, trained or imported, to start from. `precision` and `jit_compile` are the
     training step's: what it computes in, and whether XLA compiles it.
     """
 
+    method: Literal["stargan", "cyclegan"] = "stargan"
     image_size: ImageSize = (128, 64)
     width: _Width = 64
     num_blocks: Annotated[int, whole(1, 256)] = 6
@@ -127,6 +131,8 @@ class GanConfig:
     epsilon: Positive = 1e-8
     lambda_domain: NotNegative = 1.0
     lambda_reconstruction: NotNegative = 10.0
+    lambda_identity: NotNegative = 0.5
+    pool_size: Annotated[int, whole(0, MOST_IMAGES)] = 50
     lambda_semantic: NotNegative = 1.0
     lambda_gradient_penalty: NotNegative = 10.0
     generator_weights: _Weights = "none"
@@ -148,11 +154,38 @@ class GanConfig:
                 f"{self.num_layers} times), found {list(self.image_size)}; change the "
                 "size or gan.num_layers"
             )
+        if self.method == "cyclegan":
+            _check_cyclegan(self)
         if self.constant_epochs + self.decay_epochs < 1:
             raise ConfigError(
                 "gan.constant_epochs, gan.decay_epochs: expected at least 1 epoch in "
                 "all, found 0 and 0"
             )
+
+
+# What a CycleGAN has no use for, and what it takes.
+_NOT_CYCLEGANS = {
+    "lambda_semantic": 0,
+    "target_domains": "one",
+    "conditioning": "planes",
+    "generator_weights": "none",
+    "discriminator_weights": "none",
+}
+
+
+def _check_cyclegan(gan: GanConfig) -> None:
+    for name, expected in _NOT_CYCLEGANS.items():
+        found = getattr(gan, name)
+        if found != expected:
+            raise ConfigError(
+                f"gan.{name}: expected {expected} with gan.method cyclegan, which has "
+                f"no other, found {found}; set it to that, or gan.method to stargan"
+            )
+    if 0 < gan.pool_size < gan.batch_size:
+        raise ConfigError(
+            f"gan.pool_size: expected 0 or at least gan.batch_size ({gan.batch_size}), "
+            f"found {gan.pool_size}: each image of a batch may draw another"
+        )
 
 
 @_section

@@ -31,6 +31,7 @@ from tfipgan.files.worker import ALONE, Worker
 # One stream of random numbers for each use, so that none repeats another's. A new one
 # comes last: with another number a use would draw other ones than before.
 _FLIP, _CROP, _DROPOUT, _TARGETS, _INTERPOLATION, _JITTER, _PAD, _ERASE = range(8)
+_SOURCE_ORDER, _TARGET_ORDER, _POOL = range(8, 11)
 _CACHED_TOGETHER = 64
 
 
@@ -143,6 +144,58 @@ def gan_batches(
     rows = _rows(load, rows_per_step, places, start_step, end_step)
     steps = tf.data.Dataset.range(start_step, _end(end_step))
     return _finished(tf.data.Dataset.zip((steps, rows)).map(assemble))
+
+
+def pair_batches(
+    source: Sequence[Sample],
+    target: Sequence[Sample],
+    *,
+    image_size: tuple[int, int],
+    batch_size: int,
+    seed: int,
+    flip: bool = True,
+    start_step: int = 0,
+    end_step: int | None = None,
+    worker: Worker = ALONE,
+    cache: bool = False,
+) -> tf.data.Dataset:
+    """Make the batches of `CycleGAN.train_step` from a shuffle of each set.
+
+    Args:
+        source, target: training samples, of which nothing but the images is read. The
+            larger set makes an epoch of its own length; the smaller one begins anew.
+        batch_size: rows of the global batch, so many images of each set.
+        image_size, seed, flip, start_step, end_step, worker, cache: as for
+            `gan_batches`.
+
+    Returns:
+        Dataset of dicts: source and target float32 (batch_size, height, width, 3) in
+        [-1, 1]; pool_seeds int32 (batch_size, 2), the same for all rows of a step.
+
+    Raises:
+        InputError: fewer images in a set than a step takes.
+    """
+    own = _own_rows(batch_size, worker)
+    sides = {}
+    for stream, (name, samples) in zip(
+        (_SOURCE_ORDER, _TARGET_ORDER),
+        {"source": source, "target": target}.items(),
+        strict=True,
+    ):
+        order_seed = _seed(seed, stream, 0)[0]
+        order = _Order(len(samples), batch_size, order_seed)
+        sides[name] = (order, _reader(samples, image_size, cache), stream)
+
+    def load(row):
+        loaded = {}
+        for name, (order, image_of, stream) in sides.items():
+            image = to_signed(image_of(order.sample_of(row)))
+            if flip:
+                image = random_flip(image, _seed(seed, stream, row + 1))
+            loaded[name] = image
+        return {**loaded, "pool_seeds": _seed(seed, _POOL, row // batch_size)}
+
+    return _finished(_rows(load, batch_size, own, start_step, end_step))
 
 
 def reid_batches(

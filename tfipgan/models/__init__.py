@@ -2,6 +2,7 @@
 
 from tfipgan.models.discriminator import Discriminator
 from tfipgan.models.generator import Generator
+from tfipgan.models.patch_discriminator import PatchDiscriminator
 from tfipgan.models.reid import LinearHead, ReidHead, ReidNetwork
 from tfipgan.models.resnet import ResNet
 
@@ -9,6 +10,7 @@ __all__ = [
     "Discriminator",
     "Generator",
     "LinearHead",
+    "PatchDiscriminator",
     "ReidHead",
     "ReidNetwork",
     "ResNet",

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from tfipgan.config import BackboneConfig, GanConfig, ReidConfig
-from tfipgan.models import Discriminator, Generator, ReidNetwork
+from tfipgan.models import Discriminator, Generator, PatchDiscriminator, ReidNetwork
 
 # Keras's dtype policies. Variables are float32 in both, and so are checkpoints.
 _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
@@ -15,8 +15,10 @@ def build_generator(
     """Return a new `Generator`; call it in the strategy's scope.
 
     `precision` ("float32" or "bfloat16") is not read from the config: that of a run is
-    its training's.
+    its training's. A CycleGAN's has no domains.
     """
+    if gan.method != "stargan":
+        num_domains = 0
     generator = Generator(
         num_domains,
         gan.width,
@@ -33,8 +35,18 @@ def build_generator(
 
 def build_discriminator(
     gan: GanConfig, num_domains: int, precision: str = "float32"
-) -> Discriminator:
-    """Return a new `Discriminator`; as `build_generator`."""
+) -> Discriminator | PatchDiscriminator:
+    """Return a new `Discriminator`, or CycleGAN's; as `build_generator`."""
+    if gan.method != "stargan":
+        patches = PatchDiscriminator(
+            gan.image_size,
+            gan.width,
+            gan.num_layers,
+            name="discriminator",
+            dtype=_POLICIES[precision],
+        )
+        patches(tf.zeros((1, *gan.image_size, 3)))
+        return patches
     discriminator = Discriminator(
         num_domains,
         gan.image_size,

@@ -94,7 +94,8 @@ class Generator(keras.Model):
     the 7x7 convolutions pad by reflection.
 
     Args:
-        num_domains: int, L + 1: the target's cameras, and the source.
+        num_domains: int, L + 1: the target's cameras, and the source; 0 for a
+            generator of one style, which is told none.
         width: int, channels of the first convolution.
         num_blocks: int, residual blocks.
         residual: bool; False is the paper's and StarGAN's.
