@@ -91,6 +91,20 @@ def runtime_options(command):
     The command gets `progress`, a bool.
     """
 
+    @functools.wraps(command)
+    def wrapper(*args, threads: int | None, **kwargs):
+        set_up_tensorflow(threads)
+        return command(*args, **kwargs)
+
+    return computing_options(wrapper)
+
+
+def computing_options(command):
+    """Add --threads and --no-progress, and set up nothing.
+
+    The command gets `threads`, an int or None, and `progress`, a bool.
+    """
+
     @click.option(
         "--threads",
         type=click.IntRange(min=1),
@@ -98,8 +112,7 @@ def runtime_options(command):
     )
     @click.option("--no-progress", is_flag=True, help="Show no progress bar.")
     @functools.wraps(command)
-    def wrapper(*args, threads: int | None, no_progress: bool, **kwargs):
-        set_up_tensorflow(threads)
+    def wrapper(*args, no_progress: bool, **kwargs):
         return command(*args, progress=not no_progress, **kwargs)
 
     return wrapper
@@ -114,6 +127,27 @@ def skip_option(listed, names=True):
     return click.option(
         "--skip-unreadable", is_flag=True, help=f"Leave out images {what}; {listed}."
     )
+
+
+def stripes_option(of_what):
+    """Add --pool-stripes; `of_what` says what it is an option of."""
+    return click.option(
+        "--pool-stripes",
+        type=click.IntRange(min=1),
+        metavar="P",
+        help=f"{of_what}: pool each of P horizontal stripes of the last map by itself, "
+        "by its maximum (LMP), and not the whole map.",
+    )
+
+
+def require_stripes(run, pool_stripes):
+    """Raise InputError if a re-ID run's last map has not so many rows; None is none."""
+    from tfipgan.models.stripes import check_stripes
+
+    if pool_stripes is not None:
+        config = run.config
+        height = config.reid.image_size[0]
+        check_stripes(pool_stripes, height, config.backbone.last_stride)
 
 
 def image_size(context, parameter, value):

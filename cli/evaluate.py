@@ -5,7 +5,14 @@ from pathlib import Path
 
 import click
 
-from tfipgan.cli.common import FOLDER, NEW_FILE, dataset_options, set_up_tensorflow
+from tfipgan.cli.common import (
+    FOLDER,
+    NEW_FILE,
+    dataset_options,
+    require_stripes,
+    set_up_tensorflow,
+    stripes_option,
+)
 from tfipgan.errors import InputError
 from tfipgan.evaluation.distances import METRICS
 from tfipgan.evaluation.query_expansion import ALPHA
@@ -38,11 +45,17 @@ MEBIBYTE = 2**20
     is_flag=True,
     help="With --model: average the features of each image and its mirror image.",
 )
+@stripes_option("With --model")
 @click.option(
     "--multi-query",
     is_flag=True,
     help="Average the features of several images of a query's person and camera: those "
     "in the dataset's gt_bbox, or without one the queries themselves.",
+)
+@click.option(
+    "--camel",
+    type=FOLDER,
+    help="Project query and gallery by their cameras with this file of fit-camel.",
 )
 @click.option(
     "--query-expansion",
@@ -105,7 +118,9 @@ def evaluate(
     protocol,
     rerank,
     flip,
+    pool_stripes,
     multi_query,
+    camel,
     query_expansion,
     alpha,
     false_accept_rate,
@@ -140,15 +155,22 @@ def evaluate(
         require_short_name(figures)
     given = {"model": model, "data": data or None, "query": query, "gallery": gallery}
     names = {name for name, value in given.items() if value is not None}
-    _require_fitting(names, flip, alpha, query_expansion, activation_maps, figures)
+    _require_fitting(
+        names, flip, pool_stripes, alpha, query_expansion, activation_maps, figures
+    )
+    projections = None
+    if camel is not None:
+        from tfipgan.evaluation.camera_projections import CameraProjections
+
+        projections = CameraProjections.load(camel)
     if names == {"query", "gallery"}:
         settings = EvaluationConfig()
         sets = [_of_files(query, gallery, figures)]
         titles, folders = [f"{query} in {gallery}"], [figures]
     else:
         settings, sets = _of_network(
-            model, data, format, pattern, flip, multi_query, not no_progress, figures,
-            threads,
+            model, data, format, pattern, flip, pool_stripes, multi_query,
+            not no_progress, figures, threads,
         )  # fmt: skip
         titles, folders = [f"{model} on {d}" for d in data], _folders_in(figures, data)
     options = {
@@ -170,6 +192,8 @@ def evaluate(
     for found in sets:
         number = len(results)
         try:
+            if projections is not None:
+                found = found.projected(projections)
             metrics, point, shown = evaluated(
                 found, options, multi_query, flip, needs_detail, false_accept_rate
             )
@@ -199,17 +223,21 @@ def evaluate(
         print_result(*results[0])
 
 
-def _require_fitting(names, flip, alpha, query_expansion, activation_maps, figures):
+def _require_fitting(
+    names, flip, pool_stripes, alpha, query_expansion, activation_maps, figures
+):
     """Raise UsageError for options that go with others which are not given."""
     if names not in ({"query", "gallery"}, {"model", "data"}):
         raise click.UsageError(
             "expected --model and --data, or --query and --gallery; got "
             + (" and ".join(f"--{name}" for name in sorted(names)) or "none of them")
         )
-    if flip and "model" not in names:
-        raise click.UsageError(
-            "--flip is for --model; expected feature files of `tfipgan extract --flip`"
-        )
+    for option, given in (("--flip", flip), ("--pool-stripes", pool_stripes)):
+        if given and "model" not in names:
+            raise click.UsageError(
+                f"{option} is for --model; expected feature files of "
+                f"`tfipgan extract {option}`"
+            )
     if activation_maps and ("model" not in names or figures is None):
         raise click.UsageError("--activation-maps needs --model and --figures")
     if alpha is not None and query_expansion is None:
@@ -230,7 +258,16 @@ def _of_files(query, gallery, figures):
 
 
 def _of_network(
-    model, data, format, pattern, flip, multi_query, progress, figures, threads
+    model,
+    data,
+    format,
+    pattern,
+    flip,
+    pool_stripes,
+    multi_query,
+    progress,
+    figures,
+    threads,
 ):
     """Return the run's evaluation settings, and `EvaluatedSets` one by one."""
     from tfipgan.data.multi_query import POOL_FOLDER
@@ -244,12 +281,14 @@ def _of_network(
     from tfipgan.runs.run import open_run
 
     run = open_run(model, "reid")
+    require_stripes(run, pool_stripes)
     return run.config.evaluation, features_of(
         run,
         data,
         format=format,
         pattern=pattern,
         flip=flip,
+        pool_stripes=pool_stripes,
         multi_query=multi_query,
         progress=progress,
     )

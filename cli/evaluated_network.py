@@ -22,6 +22,7 @@ def features_of(
     format: str,
     pattern: str | None,
     flip: bool,
+    pool_stripes: int | None,
     multi_query: bool,
     progress: bool,
 ) -> Iterator[EvaluatedSets]:
@@ -56,11 +57,14 @@ def features_of(
         yield EvaluatedSets(
             *(
                 split
-                and extract_features(network, split, size, batch_size, progress, flip)
+                and extract_features(
+                    network, split, size, batch_size, progress, flip, pool_stripes
+                )
                 for split in (query, gallery, pool)
             ),
             "query" if pool is None else POOL_FOLDER,
             functools.partial(_activation, network, samples, size, batch_size),
+            pool_stripes=pool_stripes,
         )
 
 

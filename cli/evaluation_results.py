@@ -10,6 +10,7 @@ import click
 import numpy as np
 
 from tfipgan.evaluation import FeatureSet
+from tfipgan.evaluation.camera_projections import CameraProjections
 from tfipgan.evaluation.detail import RankingDetail
 from tfipgan.evaluation.metrics import evaluate_in_detail, evaluate_ranking
 from tfipgan.evaluation.query_expansion import (
@@ -40,6 +41,8 @@ class EvaluatedSets:
         pool_name: of their folder.
         activation: function of paths of query and gallery, gives {path: its map of
             `activation_maps`}; None without a network.
+        camel: whether the features are projected by CAMEL.
+        pool_stripes: of `extract_features`, for the numbers.
     """
 
     query: FeatureSet
@@ -47,6 +50,22 @@ class EvaluatedSets:
     pool: FeatureSet | None = None
     pool_name: str = "query"
     activation: Callable[[Sequence[str]], Mapping[str, np.ndarray]] | None = None
+    camel: bool = False
+    pool_stripes: int | None = None
+
+    def projected(self, projections: CameraProjections) -> "EvaluatedSets":
+        """Return the same with all features projected as of their cameras.
+
+        Raises:
+            InputError: what `CameraProjections.project` raises.
+        """
+        return dataclasses.replace(
+            self,
+            query=projections.project("query", self.query),
+            gallery=projections.project("gallery", self.gallery),
+            pool=self.pool and projections.project(self.pool_name, self.pool),
+            camel=True,
+        )
 
 
 def require_possible(options: Mapping, multi_query: bool) -> None:
@@ -83,6 +102,10 @@ def evaluated(
     query, more = sets.query, {}
     if flip:
         more["flip"] = True
+    if sets.camel:
+        more["camel"] = True
+    if sets.pool_stripes is not None:
+        more["pool_stripes"] = sets.pool_stripes
     if multi_query:
         query, counts = averaged_queries(query, sets.pool, options["protocol"])
         more["multi_query"] = sets.pool_name

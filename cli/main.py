@@ -12,6 +12,7 @@ from tfipgan.cli.demo import demo
 from tfipgan.cli.evaluate import evaluate
 from tfipgan.cli.export import export
 from tfipgan.cli.extract import extract
+from tfipgan.cli.fit_camel import fit_camel
 from tfipgan.cli.identity_accuracy import identity_accuracy
 from tfipgan.cli.import_weights import import_weights
 from tfipgan.cli.inspect import inspect
@@ -85,6 +86,7 @@ for command in (
     adapt,
     translate,
     extract,
+    fit_camel,
     evaluate,
     identity_accuracy,
     translation_quality,

@@ -13,6 +13,7 @@ FLOORS = {
     "experiments": 9,
     "serving": 8,
     "training": 8,
+    "descriptors": 7,
     "export": 7,
     "reports": 7,
     "feature_extractor": 7,

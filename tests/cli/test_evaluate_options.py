@@ -272,6 +272,7 @@ def test_activation_maps(tfipgan, tiny_reid_run, tiny_world, tmp_path):
     ("words", "line"),
     [
         (["--flip"], "--flip is for --model; expected feature files of"),
+        (["--pool-stripes=2"], "--pool-stripes is for --model; expected feature files"),
         (["--activation-maps"], "--activation-maps needs --model and --figures"),
         (["--activation-maps", "--figures", "x"], "needs --model and --figures"),
         (["--alpha", "2"], "--alpha needs --query-expansion"),
@@ -281,3 +282,25 @@ def test_activation_maps(tfipgan, tiny_reid_run, tiny_world, tmp_path):
 def test_options_that_need_others(tfipgan, files, words, line):
     result = tfipgan("evaluate", *files, *words)
     assert result.exit_code == 2 and line in result.stderr
+
+
+def test_stripes_of_the_last_map(
+    tfipgan, refused, tiny_reid_run, tiny_world, tmp_path, monkeypatch
+):
+    from tfipgan.cli import evaluated_network
+
+    words = ["evaluate", "--model", tiny_reid_run.path, "--no-progress"]
+    words += ["--data", tiny_world / "target", "--pool-stripes"]
+    line = refused(1, *words, 2)
+    assert line.startswith("pool-stripes is 2, expected 1 to 1: the last map of images")
+    given = []
+
+    def extract(*arguments):
+        given.append(arguments[-1])
+        return extract_features(*arguments)
+
+    monkeypatch.setattr(evaluated_network, "extract_features", extract)
+    result = tfipgan(*words, 1, "--json", tmp_path / "m.json")
+    assert result.exit_code == 0, result.output
+    assert given == [1, 1]
+    assert json.loads((tmp_path / "m.json").read_text())["pool_stripes"] == 1

@@ -2,6 +2,8 @@
 
 import logging
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -148,3 +150,114 @@ def test_images_that_nobody_labelled(tfipgan, tiny_reid_run, tiny_world, tmp_pat
 def test_help_says_that_all_names_are_kept(tfipgan):
     said = " ".join(tfipgan("extract", "--help").stdout.split())
     assert "Leave out images that can't be read; the log lists them." in said
+
+
+def test_descriptors_without_a_network(tfipgan, tiny_world, tmp_path):
+    """Query and gallery by commands of their own, which evaluate takes."""
+    target = tiny_world / "target"
+    for kind, values in (("lomo", 26960), ("bow", 5600)):
+        more = ["--codebook", target / "bounding_box_train"] if kind == "bow" else []
+        for split in ("query", "bounding_box_test"):
+            result = tfipgan(
+                "extract", "--features", kind, *more, "--images", target / split,
+                "--out", tmp_path / f"{kind}_{split}.npz", "--threads", 2,
+            )  # fmt: skip
+            assert result.exit_code == 0, result.output
+            count = len([*(target / split).glob("*.jpg")])
+            assert result.stdout == f"{count} images, {values} values each\n"
+            assert ("codebook: 100%|" in result.stderr) == (kind == "bow")
+            found = FeatureSet.load(tmp_path / f"{kind}_{split}.npz")
+            lengths = np.linalg.norm(found.features, axis=1)
+            np.testing.assert_allclose(lengths, 1, atol=1e-5)
+        result = tfipgan(
+            "evaluate", "--query", tmp_path / f"{kind}_query.npz",
+            "--gallery", tmp_path / f"{kind}_bounding_box_test.npz",
+        )  # fmt: skip
+        assert result.exit_code == 0, result.output
+        assert "mAP" in result.stdout
+
+
+def test_two_workers_without_a_network(tfipgan, tiny_world, tmp_path, monkeypatch):
+    words = ["--features", "lomo", "--images", tiny_world / "target" / "query", "--out"]
+    out = tmp_path / "out.npz"
+    monkeypatch.setenv("TF_CONFIG", SECOND_OF_TWO)
+    result = tfipgan("extract", *words, out)
+    line = f"worker 1 of 2 has done its share; the last one to end makes {out}\n"
+    assert result.stdout == line and not out.exists()
+
+
+def test_images_of_a_codebook_that_cannot_be_read(
+    tfipgan, refused, tiny_world, tmp_path, caplog
+):
+    target = tiny_world / "target"
+    shutil.copytree(target / "bounding_box_train", tmp_path / "in")
+    (tmp_path / "in" / "a.jpg").write_bytes(b"\xff\xd8\xff")
+    words = [
+        "extract", "--features", "bow", "--codebook", tmp_path / "in",
+        "--images", target / "query", "--out", tmp_path / "out.npz", "--no-progress",
+    ]  # fmt: skip
+    assert "a.jpg (" in refused(1, *words)
+    result = tfipgan(*words, "--skip-unreadable")
+    assert result.exit_code == 0, result.output
+    assert f"left out: {tmp_path}/in/a.jpg" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "missing option --model: a run of train-reid; or give --features bow"),
+        (["--features=bow"], "--features bow needs --codebook: a folder of images to"),
+        (
+            ["--features=lomo", "--codebook=x"],
+            "--codebook is for --features bow, not for lomo",
+        ),
+        (
+            ["--model=x", "--codebook=x"],
+            "--codebook is for --features bow, not for net",
+        ),
+        (["--features=bow", "--model=x"], "--model is for --features network, not for"),
+        (["--features=lomo", "--flip"], "--flip is for --features network, not for lo"),
+        (["--features=bow", "--pool-stripes=2"], "--pool-stripes is for --features n"),
+        (["--features=lomo", "--batch-size=3"], "--batch-size is for --features netw"),
+    ],
+)
+def test_options_of_other_features(tfipgan, tmp_path, words, message):
+    result = tfipgan("extract", *words, "--images=x", "--out", tmp_path / "o.npz")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1].startswith(f"Error: {message}")
+
+
+def test_bow_and_lomo_need_no_tensorflow(tiny_world, tmp_path):
+    code = (
+        "import sys; from tfipgan.cli.main import main\n"
+        "main(sys.argv[1:], standalone_mode=False)\n"
+        "print(sorted({'tensorflow', 'keras'} & set(sys.modules)))"
+    )
+    images = tiny_world / "target" / "query"
+    for kind, more in (("lomo", []), ("bow", ["--codebook", images])):
+        words = ["--features", kind, *more, "--images", images]
+        words += ["--out", tmp_path / f"{kind}.npz", "--no-progress"]
+        result = subprocess.run(
+            [sys.executable, "-c", code, "extract", *map(str, words)],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.splitlines()[-1] == "[]"
+
+
+def test_stripes_of_the_last_map(tfipgan, refused, tiny_reid_run, tiny_world, tmp_path):
+    """Of images 32 pixels high the last map has one row, pooled by its maximum."""
+    images = tiny_world / "target" / "query"
+    words = ["extract", "--model", tiny_reid_run.path, "--images", images, "--out"]
+    assert tfipgan(*words, tmp_path / "mean.npz").exit_code == 0
+    result = tfipgan(*words, tmp_path / "max.npz", "--pool-stripes", 1)
+    assert result.exit_code == 0, result.output
+    mean, most = (FeatureSet.load(tmp_path / f"{n}.npz") for n in ("mean", "max"))
+    # The map has one place only: its maximum is its mean.
+    np.testing.assert_allclose(most.features, mean.features, atol=1e-6)
+    line = refused(1, *words, tmp_path / "o.npz", "--pool-stripes", 2)
+    assert line == (
+        "pool-stripes is 2, expected 1 to 1: the last map of images 32 pixels high has "
+        "so many rows; give fewer, or train with backbone.last_stride 1"
+    )
+    assert not [*tmp_path.glob("o.npz*")]

@@ -11,7 +11,7 @@ from PIL import Image
 from tfipgan.data.filenames import Sample
 from tfipgan.data.labels import LabelMap
 from tfipgan.errors import InputError
-from tfipgan.evaluation import FeatureSet, features
+from tfipgan.evaluation import FeatureSet, feature_file, features
 from tfipgan.evaluation.features import (
     classes_and_features,
     extract_features,
@@ -181,7 +181,7 @@ def test_another_batch_size_starts_anew(
     """Rows may differ in their last bit by the batch that they were in."""
     out = tmp_path / "out.npz"
     with monkeypatch.context() as patch, pytest.raises(OSError, match="full"):
-        patch.setattr(features, "write_features", _fail_to_save)
+        patch.setattr(feature_file, "write_features", _fail_to_save)
         extract_to_file(tiny_network, tiny_samples[0], (32, 16), out, 8)
     caplog.clear()
     with caplog.at_level(logging.INFO):
@@ -196,7 +196,7 @@ def test_the_mirror_image_too_starts_anew(
     out = tmp_path / "out.npz"
     arguments = (tiny_network, tiny_samples[0][:8], (32, 16), out, 7)
     with monkeypatch.context() as patch, pytest.raises(OSError, match="full"):
-        patch.setattr(features, "write_features", _fail_to_save)
+        patch.setattr(feature_file, "write_features", _fail_to_save)
         extract_to_file(*arguments)
     with caplog.at_level(logging.INFO):
         extract_to_file(*arguments, flip=True)
@@ -211,7 +211,7 @@ def test_a_file_that_could_not_be_saved_is_at_once_the_next_time(
     out = tmp_path / "out.npz"
     arguments = (tiny_network, tiny_samples[0], (32, 16), out, 7)
     with monkeypatch.context() as patch, pytest.raises(OSError, match="full"):
-        patch.setattr(features, "write_features", _fail_to_save)
+        patch.setattr(feature_file, "write_features", _fail_to_save)
         extract_to_file(*arguments)
     with monkeypatch.context() as patch:
         patch.setattr(features, "InferenceNetwork", lambda network: _fail_to_compute)
@@ -226,7 +226,7 @@ def test_an_extraction_that_was_killed_as_its_last_act(
     out = tmp_path / "out.npz"
     arguments = (tiny_network, tiny_samples[0], (32, 16), out, 7)
     with monkeypatch.context() as patch:
-        patch.setattr(features.PartialOutput, "remove", lambda part: None)
+        patch.setattr(feature_file.PartialOutput, "remove", lambda part: None)
         extract_to_file(*arguments)
     assert Path(f"{out}.part").exists()
     with monkeypatch.context() as patch:
@@ -275,7 +275,7 @@ def test_workers_that_could_not_join(
     arguments = (tiny_network, tiny_samples[0], (32, 16), out, 7)
     assert extract_to_file(*arguments, worker=Worker(0, 2)) is None
     with monkeypatch.context() as patch, pytest.raises(OSError, match="full"):
-        patch.setattr(features, "write_features", _fail_to_save)
+        patch.setattr(feature_file, "write_features", _fail_to_save)
         extract_to_file(*arguments, worker=Worker(1, 2))
     with monkeypatch.context() as patch:
         patch.setattr(features, "InferenceNetwork", lambda network: _fail_to_compute)
@@ -305,3 +305,19 @@ def _fail_to_save(*arguments):
 
 def _fail_to_compute(images):
     raise AssertionError("nothing is left to compute")
+
+
+def test_stripes(tiny_network, tiny_samples, tmp_path):
+    """Of images twice as high as trained on: each row of the last map, and no third."""
+    samples = tiny_samples[0][:4]
+    found = extract_features(tiny_network, samples, (64, 16), pool_stripes=2)
+    assert found.features.shape == (4, 64)
+    np.testing.assert_allclose(np.linalg.norm(found.features, axis=1), 1, atol=1e-5)
+    out = tmp_path / "out.npz"
+    extract_to_file(tiny_network, samples, (64, 16), out, pool_stripes=2)
+    np.testing.assert_allclose(FeatureSet.load(out).features, found.features, atol=1e-6)
+    for extract in (extract_features, extract_to_file):
+        more = () if extract is extract_features else (tmp_path / "other.npz",)
+        with pytest.raises(InputError, match="pool-stripes is 3, expected 1 to 2"):
+            extract(tiny_network, samples, (64, 16), *more, pool_stripes=3)
+    assert not [*tmp_path.glob("other*")]

@@ -165,21 +165,30 @@ def converted(path: str | os.PathLike[str]) -> bytes:
     """Return a PNG of 8-bit RGB: what a person sees of a file that is not plain.
 
     Raises:
-      InputError: the file is no longer what it was when it was looked at.
+      As `reopen_rgb`.
+    """
+    rgb = reopen_rgb(path)
+    rgb.info.clear()  # a colour profile would go into the PNG
+    file = io.BytesIO()
+    rgb.save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def reopen_rgb(path: str | os.PathLike[str]) -> Image.Image:
+    """Return `open_rgb` of a file that could be read when it was looked at.
+
+    Raises:
+      InputError: the file is no longer what it was.
       FileNotFoundError: it is gone.
     """
     try:
-        rgb = open_rgb(path)
+        return open_rgb(path)
     except FileNotFoundError:
         raise
     except Exception as error:
         raise InputError(
             f"{shorten_name(os.fsdecode(path))} has changed: {_words(error)}"
         ) from None
-    rgb.info.clear()  # a colour profile would go into the PNG
-    file = io.BytesIO()
-    rgb.save(file, "PNG", compress_level=1)
-    return file.getvalue()
 
 
 def open_rgb(path: str | os.PathLike[str]) -> Image.Image:

@@ -12,13 +12,11 @@ from tfipgan.data.images import to_unit
 from tfipgan.data.labels import LabelMap
 from tfipgan.data.pipelines import inference_batches
 from tfipgan.errors import InputError, shorten_name
-from tfipgan.evaluation.feature_part import FeaturePart, row_files
+from tfipgan.evaluation.feature_file import features_to_file
 from tfipgan.evaluation.feature_set import FeatureSet
-from tfipgan.evaluation.feature_writer import write_features
-from tfipgan.files.output_file import require_new_file, sync
-from tfipgan.files.partial_output import PartialOutput
 from tfipgan.files.worker import ALONE, Worker
 from tfipgan.models.inference import InferenceNetwork
+from tfipgan.models.stripes import check_stripes
 from tfipgan.weights.fingerprint import fingerprint
 
 
@@ -29,6 +27,7 @@ def extract_features(
     batch_size: int = 64,
     progress: bool = False,
     flip: bool = False,
+    pool_stripes: int | None = None,
 ) -> FeatureSet:
     """Return the descriptors of the samples' images, in their order.
 
@@ -40,12 +39,15 @@ def extract_features(
         progress: whether to show a progress bar on stderr.
         flip: whether a row is the mean of the descriptors of the image and of its
             mirror image, L2-normalised again.
+        pool_stripes: of `InferenceNetwork`.
 
     Raises:
-        InputError: descriptors that are NaN or infinite.
+        InputError: descriptors that are NaN or infinite; more stripes than rows.
     """
+    if pool_stripes is not None:
+        check_stripes(pool_stripes, image_size[0], network.backbone.last_stride)
     rows = _Rows(len(samples))
-    describe = descriptor_of(network, flip)
+    describe = descriptor_of(network, flip, pool_stripes)
     _apply(describe, rows, samples, image_size, batch_size, progress)
     return FeatureSet(
         rows.array,
@@ -55,12 +57,15 @@ def extract_features(
     )
 
 
-def descriptor_of(network, flip: bool = False):
+def descriptor_of(network, flip: bool = False, pool_stripes: int | None = None):
     """Return a function of images in [0, 1] that gives their descriptors.
 
-    network, flip: as for `extract_features`.
+    network, flip, pool_stripes: as for `extract_features`.
     """
-    describe = InferenceNetwork(network)
+    if pool_stripes is None:
+        describe = InferenceNetwork(network)
+    else:
+        describe = InferenceNetwork(network, pool_stripes)
     if not flip:
         return describe
 
@@ -80,6 +85,7 @@ def extract_to_file(
     progress: bool = False,
     worker: Worker = ALONE,
     flip: bool = False,
+    pool_stripes: int | None = None,
 ) -> tuple[int, int] | None:
     """Write the descriptors of the samples' images to a feature file.
 
@@ -93,7 +99,7 @@ def extract_to_file(
 
     Args:
         out: the new .npz file.
-        network, samples, image_size, batch_size, progress, flip: as for
+        network, samples, image_size, batch_size, progress, flip, pool_stripes: as for
             `extract_features`.
         worker: which of the processes that share the work.
 
@@ -102,29 +108,24 @@ def extract_to_file(
         done its share and others have not.
 
     Raises:
-        InputError: descriptors that are NaN or infinite; `out` is there, or another
+        InputError: descriptors that are NaN or infinite; more stripes than rows; `out`
+            is there, or another
             process writes it, or OUT.part is something else, or of workers with other
             settings or in another number.
         OSError: an image is gone, or `out` can't be written.
     """
     height, width = image_size
     settings = f"{height}x{width}, {batch_size}{', flip' if flip else ''}"
+    if pool_stripes is not None:
+        check_stripes(pool_stripes, height, network.backbone.last_stride)
+        settings += f", {pool_stripes} stripes"
     about = {**fingerprint(samples, network), "settings": settings}
-    share = samples[worker.share(len(samples), batch_size)]
-    with PartialOutput(out, about, require_new_file, worker) as part:
-        if part.finished:
-            return FeatureSet.load(out).features.shape
-        if not part.ready:
-            describe = descriptor_of(network, flip)
-            with FeaturePart(part, len(share)) as rows:
-                _apply(describe, rows, share, image_size, batch_size, progress)
-        if not part.done():
-            return None
-        made = part.folder / "features.npz"
-        shape = write_features(made, row_files(part), samples)
-        sync(made)
-        part.finish(made)
-    return shape
+
+    def describe_share(rows, share):
+        describe = descriptor_of(network, flip, pool_stripes)
+        _apply(describe, rows, share, image_size, batch_size, progress)
+
+    return features_to_file(out, about, samples, batch_size, describe_share, worker)
 
 
 def classes_and_features(

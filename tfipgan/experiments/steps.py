@@ -60,6 +60,7 @@ STAGES = {
         weight=90,
     ),
     "extract": Stage("--out", ".npz", is_whole=True, weight=6),
+    "fit-camel": Stage("--out", ".npz", computes=False, is_whole=True, weight=3),
     "evaluate": Stage("--json", ".json", weight=6),
     "identity-accuracy": Stage(None, weight=7),
     "translation-quality": Stage("--json", ".json", weight=12),

@@ -9,6 +9,7 @@ from tfipgan.layers import (
     InstanceNormalization,
 )
 from tfipgan.models import ReidNetwork
+from tfipgan.models.stripes import pooled_stripes
 
 
 class InferenceNetwork(tf.Module):
@@ -24,13 +25,18 @@ class InferenceNetwork(tf.Module):
     Args:
         network: `ReidNetwork` with its variables made. They are copied: training it
             further changes nothing here.
+        pool_stripes: how many stripes of the last map are pooled each by itself, by
+            their maximum; None to pool the whole map as the network does.
 
     Call: images float32 RGB (batch, height, width, 3) in [0, 1]; returns what
-    `ReidNetwork.embed` returns, float32 (batch, feature_size), L2-normalised.
+    `ReidNetwork.embed` returns, float32 (batch, feature_size), L2-normalised. With
+    stripes it is (batch, stripes * feature_size): each stripe goes through the neck,
+    if there is one, and all of them together have the length 1.
     """
 
-    def __init__(self, network: ReidNetwork):
+    def __init__(self, network: ReidNetwork, pool_stripes: int | None = None):
         super().__init__(name="inference")
+        self.pool_stripes = pool_stripes
         backbone = network.backbone
         self.mean, self.std = network.mean, network.std
         self.stem = _NormedConvolution(backbone.stem, backbone.stem_norm)
@@ -61,14 +67,20 @@ class InferenceNetwork(tf.Module):
 
     def __call__(self, images):
         x = self.last_map(images)
-        if self.pooling is None:
-            features = tf.reduce_mean(x, axis=(1, 2))
+        if self.pool_stripes is not None:
+            stripes = pooled_stripes(x, self.pool_stripes)
+            features = tf.concat([self._after_neck(s) for s in stripes], axis=-1)
+        elif self.pooling is None:
+            features = self._after_neck(tf.reduce_mean(x, axis=(1, 2)))
         else:
-            features = self.pooling(x)
-        if self.neck is not None:
-            scale, shift = self.neck
-            features = features * scale + shift
+            features = self._after_neck(self.pooling(x))
         return tf.math.l2_normalize(features, axis=-1)
+
+    def _after_neck(self, features):
+        if self.neck is None:
+            return features
+        scale, shift = self.neck
+        return features * scale + shift
 
 
 class _Block(tf.Module):

@@ -52,6 +52,8 @@ _SETTINGS = {
     "query_expansion": "query expansion by so many images",
     "query_expansion_alpha": "power of their cosines as weights",
     "flip": "mean with the mirror image",
+    "pool_stripes": "stripes of the last map, each pooled by its maximum",
+    "camel": "projected as of their cameras (CAMEL)",
     "multi_query": "mean of several queries, of the folder",
 }
 _ORDER = {

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 
 import PIL
@@ -10,14 +9,15 @@ import tensorflow as tf
 
 from tfipgan import __version__
 from tfipgan.data.filenames import Sample
+from tfipgan.data.samples_digest import samples_digest
 from tfipgan.weights.variables import named_weights
 
 
 def fingerprint(samples: Sequence[Sample], *networks) -> dict[str, str]:
     """Return what decides the outputs, in words or digests by what they are of.
 
-    A file is known by its path, size and time of change. With the same fingerprint and
-    the same batches the outputs are the same, to the last bit on a CPU.
+    Files are known as by `samples_digest`. With the same fingerprint and the same
+    batches the outputs are the same, to the last bit on a CPU.
 
     Raises:
         OSError: a file is gone.
@@ -25,15 +25,10 @@ def fingerprint(samples: Sequence[Sample], *networks) -> dict[str, str]:
     # Keras numbers the networks of a process in their names.
     configs = [json.dumps({**n.get_config(), "name": None}) for n in networks]
     decisive = "\n".join([*configs, weights_digest(*networks)])
-    images = hashlib.sha256()
-    for sample in samples:
-        about = os.stat(sample.path)
-        line = f"{sample.path}\0{about.st_size}\0{about.st_mtime_ns}\0{sample.odd}\n"
-        images.update(os.fsencode(line))
     device = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
     return {
         "network": hashlib.sha256(decisive.encode()).hexdigest(),
-        "images": images.hexdigest(),
+        "images": samples_digest(samples),
         "versions": f"tfipgan {__version__}, TensorFlow {tf.__version__} on {device}, "
         f"Pillow {PIL.__version__}",
     }

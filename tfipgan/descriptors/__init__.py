@@ -1,0 +1,1 @@
+"""Descriptors that no network makes: BoW and LOMO; nothing here needs TensorFlow."""
