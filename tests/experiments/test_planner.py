@@ -111,7 +111,7 @@ def test_the_rows_of_the_tables(tmp_path):
     assert found == expected
     # Both networks are trained on one translated set.
     kinds = [command.arguments[0] for command in plan.commands]
-    assert kinds.count("translate") == 4 * 2 * 2
+    assert kinds.count("translate") == 5 * 2 * 2
     for row in plan.rows:
         names = [step.name for step in row.steps]
         translated = row.row in (
@@ -148,8 +148,8 @@ def test_what_rows_have_in_common_is_made_once(tmp_path):
     # Each network on each dataset, which serves as the supervised row of the one
     # direction, the direct transfer of the other and, the baseline, as D_sem; each
     # with other colours, and by the strong recipe; each network on 2 x 4 translated
-    # sets, the baseline on a CycleGAN's, and each on IPGAN's by the strong recipe too; of
-    # each direction the classifiers that measure the translations; and one with a
+    # sets, the baseline on a CycleGAN's, and each on IPGAN's by the strong recipe too;
+    # of each direction the classifiers that measure the translations; and one with a
     # larger last map, for its stripes.
     assert kinds.count("train-reid") == 4 + 4 + 4 + 16 + 2 + 4 + 2 + 2 + 2
     assert kinds.count("fit-camel") == 2
