@@ -246,6 +246,14 @@ def test_its_config_makes_the_same_one(residual, upsampling, conditioning):
     assert shapes[0] == shapes[1]
 
 
+def test_one_style_is_told_no_domain():
+    network = Generator(0, width=4, num_blocks=1, name="generator")
+    batch = images(2, 8, 8)
+    plain = network((batch, tf.zeros((2, 0))))
+    assert network.stem.kernel.shape == (7, 7, 3, 4)
+    np.testing.assert_array_equal(network((batch, tf.one_hot([0, 1], 2))), plain)
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [

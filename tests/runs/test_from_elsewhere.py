@@ -78,7 +78,8 @@ MISFIT = ".safetensors does not fit and was not taken: "
     [
         (
             {"domains": [1, 2, 3, 4]},
-            "4 domains, expected 5; of another shape: blocks.0.affine1.gamma is (4, ",
+            "4 domains, expected 5; of another shape: stem.kernel is (7, 7, 7, 4), "
+            "expected (7, 7, 8, 4)",
         ),
         ({"config": {"gan.width": 8}}, "width 4, expected 8; of another shape: stem"),
         (
@@ -94,8 +95,8 @@ MISFIT = ".safetensors does not fit and was not taken: "
             "upsampling resize, expected transposed; of another shape: up.0.kernel i",
         ),
         (
-            {"config": {"gan.conditioning": "planes"}},
-            "conditioning normalization, expected planes; of another shape: stem.ker",
+            {"config": {"gan.conditioning": "normalization"}},
+            "conditioning planes, expected normalization; of another shape: stem.ker",
         ),
     ],
 )
@@ -110,7 +111,7 @@ def test_a_generator(copy_of, words, refused, tiny_gan_run, changes, expected):
     [
         ("gan.residual=false", "residual true, expected false; missing: to_image.ker"),
         ("gan.upsampling=transposed", "upsampling resize, expected transposed; of an"),
-        ("gan.conditioning=planes", "conditioning normalization, expected planes; of"),
+        ("gan.conditioning=normalization", "conditioning planes, expected normali"),
     ],
 )
 def test_a_generator_to_start_from(words, refused, tiny_gan_run, setting, expected):

@@ -226,6 +226,8 @@ class Generator(keras.Model):
                 f"multiples of {SIZE_MULTIPLE}: change gan.image_size"
             )
         x, domains = images, tf.cast(domains, tf.float32)
+        if not self.num_domains:
+            domains = domains[:, :0]  # whatever it is told
         if self.conditioning == "planes":
             # Zero padding, not reflection: the label planes are constant, and the
             # border is all that survives of them through instance normalisation.

@@ -8,7 +8,7 @@ class Translator:
 
     Args:
         generator: `Generator` of a domain for each camera and a last one, the source's
-            own style, which is never asked for; or of none, for one camera.
+            own style, which is never asked for; or of one style, for one camera.
         cameras: the target's L camera numbers, in the order of the domains.
         image_size: (height, width) of the images in pixels.
 
@@ -38,4 +38,4 @@ class Translator:
         told = f"camera must be a place among {count} cameras, found"
         check = tf.debugging.Assert(known, [told, camera])
         with tf.control_dependencies([check]):
-            return generator((images, tf.one_hot(camera, generator.num_domains)))
+            return generator((images, tf.one_hot(camera, count + 1)))
