@@ -30,7 +30,7 @@ from tfipgan.runs.run import (
     open_run,
     require_classifier,
 )
-from tfipgan.training import adapt, runner
+from tfipgan.training import adapt, runner, target_method
 from tfipgan.training.adapt import adapt_clusters
 from tfipgan.training.cluster_memory import find_proxies
 from tfipgan.training.cluster_training import ClusterTraining
@@ -311,9 +311,9 @@ def test_a_batch_has_as_many_images_of_the_source(
     method.labels_of_images = labels
     method._proxies = find_proxies(labels, method._cameras)
     pairs, given = method._proxies, {}
-    made = adapt.reid_batches
+    made = target_method.reid_batches
     keep = lambda *a, **k: given.update(s=a[0], order=k["order"]) or made(*a, **k)  # noqa: E731
-    monkeypatch.setattr(adapt, "reid_batches", keep)
+    monkeypatch.setattr(target_method, "reid_batches", keep)
     first, *others = method.batches(STEPS, 2 * STEPS, ALONE)
     assert len(others) == STEPS - 1
     rows = [given["s"][k] for k in given["order"].images[: method.batch_size]]
@@ -466,7 +466,7 @@ def test_a_classifier_of_cameras_is_no_start(train, start, tmp_path):
 
 def test_a_start_that_has_diverged(train, tmp_path, monkeypatch):
     broken = lambda start: with_nan(load_reid_network(start))  # noqa: E731
-    monkeypatch.setattr(adapt, "load_start", broken)
+    monkeypatch.setattr(target_method, "load_start", broken)
     with pytest.raises(InputError, match="values that are NaN or infinite and was not"):
         train()
     assert not (tmp_path / "run").exists()

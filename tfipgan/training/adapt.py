@@ -12,7 +12,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import keras
 import numpy as np
@@ -22,34 +22,17 @@ from tfipgan.config import AdaptConfig, Config
 from tfipgan.config.training_checks import check_adaptation
 from tfipgan.data.cluster_sampler import ClusterOrder
 from tfipgan.data.epoch_order import side_by_side
-from tfipgan.data.filenames import NO_CAMERA, Sample
-from tfipgan.data.labels import LabelMap, without_identities
-from tfipgan.data.pipelines import reid_batches
-from tfipgan.errors import InputError, TrainingError
-from tfipgan.evaluation.features import extract_features
-from tfipgan.models.from_config import build_reid_network
+from tfipgan.data.filenames import Sample
+from tfipgan.errors import InputError
 from tfipgan.runs.run import Run
-from tfipgan.training.cluster_files import (
-    cluster_numbers,
-    draw_clusters,
-    write_clusters,
-)
+from tfipgan.training.cluster_files import cluster_numbers
 from tfipgan.training.cluster_memory import find_proxies, group_means
 from tfipgan.training.cluster_training import ClusterTraining
-from tfipgan.training.method import Method
 from tfipgan.training.runner import run_training
 from tfipgan.training.schedules import StepDecay
 from tfipgan.training.source_people import SourcePeople
-from tfipgan.training.starting_network import (
-    adapted_config,
-    descriptor_network,
-    load_start,
-)
-from tfipgan.weights.fingerprint import weights_digest
-from tfipgan.weights.local_copies import copy_weights
+from tfipgan.training.target_method import TargetMethod
 
-# Fewer tell nothing apart.
-FEWEST_CLUSTERS = 2
 # What may help where too few are found.
 STRONGER = (
     "start from a stronger run, such as one trained on translated images, or set "
@@ -59,13 +42,11 @@ STRONGER = (
 logger = logging.getLogger(__name__)
 
 
-class AdaptMethod(Method):
+class AdaptMethod(TargetMethod):
     """Trains a run's network on the clusters of a target's images; `adapt_clusters`."""
 
-    kind, title = "reid", "adapt"
     remedy = "start a new one with a lower adapt.learning_rate"
     extendable = ("adapt.epochs",)
-    remakes_batches = True
 
     def __init__(
         self,
@@ -76,11 +57,9 @@ class AdaptMethod(Method):
         memory_bytes: int,
         source: Sequence[Sample] | None = None,
     ):
-        super().__init__(adapted_config(config, start), {})
-        self._start, self._cluster, self._memory_bytes = start, cluster, memory_bytes
-        self._samples = without_identities(samples)
+        super().__init__(config, start, samples)
+        self._cluster, self._memory_bytes = cluster, memory_bytes
         self._source_samples = source
-        self.images = {"target": self._samples}
         if source is not None:
             self.images["source"] = source
         adapt = config.adapt
@@ -88,7 +67,6 @@ class AdaptMethod(Method):
         self.batch_size = len(self.images) * (
             adapt.batch_clusters * adapt.images_per_cluster
         )
-        self.labels_of_images: np.ndarray | None = None
 
     def check_config(self):
         return check_adaptation(self.config)
@@ -96,29 +74,25 @@ class AdaptMethod(Method):
     def prepare(self):
         if not self._samples:
             raise InputError("no target image, expected some to adapt to")
-        self.adapted = self._start.path.resolve().name
-        cameras = np.array([s.camera_id for s in self._samples], np.int64)
-        unknown = int((cameras == NO_CAMERA).sum())
-        self._by_camera = not unknown and len(np.unique(cameras)) > 1
+        super().prepare()
+        self._by_camera = len(np.unique(self._cameras)) > 1
         if not self._by_camera:
-            why = f"{unknown} of {len(cameras)} images have no camera number"
+            why = (
+                f"{self._unknown_cameras} of {len(self._samples)} images have no "
+                "camera number"
+            )
             logger.warning(
                 "%s: clusters are made without cameras",
-                why if unknown else "all images are of one camera",
+                why if self._unknown_cameras else "all images are of one camera",
             )
-        # Alike, where they are not to be told apart.
-        self._cameras = cameras if self._by_camera else np.zeros_like(cameras)
+            self._cameras = np.zeros_like(self._cameras)
         self._people = None
         if self._source_samples is not None:
             self._people = SourcePeople(self._source_samples, self._by_camera)
-        # Outside of the strategy, where the digest does not depend on the devices.
-        self._source = load_start(self._start)
-        self.digests["model"] = weights_digest(self._source)
 
     def build(self):
         adapt = self.config.adapt
-        network = descriptor_network(self.config, self._source, adapt.precision)
-        del self._source
+        network = self._build_network()
         optimizer = keras.optimizers.Adam(
             self._rates(), beta_1=0.9, beta_2=0.999, epsilon=1e-8, name="optimizer"
         )
@@ -139,7 +113,6 @@ class AdaptMethod(Method):
         return self.model.train_step(batch)
 
     def batches(self, start_step, end_step, worker):
-        adapt = self.config.adapt
         epoch = start_step // self.epoch_steps
         kept = np.flatnonzero(self.labels_of_images >= 0)
         order = self._order(self.labels_of_images[kept], self._cameras[kept], epoch)
@@ -152,20 +125,10 @@ class AdaptMethod(Method):
             proxies = np.append(
                 proxies, self._people.pairs.of_image + proxies.max() + 1
             )
-        return reid_batches(
-            [
-                replace(sample, person_id=proxy)
-                for sample, proxy in zip(samples, proxies.tolist(), strict=True)
-            ],
-            LabelMap(tuple(range(int(proxies.max()) + 1))),
-            image_size=self.config.reid.image_size,
-            batch_size=self.batch_size,
-            seed=self.config.seed,
-            crop=False,
-            flip=adapt.random_flip,
-            pad_crop=adapt.pad_crop,
-            erasing=adapt.random_erasing,
-            fill=self.config.backbone.mean,
+        return self._class_batches(
+            samples,
+            proxies,
+            int(proxies.max()) + 1,
             order=order,
             start_step=start_step,
             end_step=end_step,
@@ -206,15 +169,11 @@ class AdaptMethod(Method):
             cameras = np.append(cameras, pairs.cameras + cameras.max() + 1)
         self.model.set_memories(arrays["memory"], arrays["proxies"], clusters, cameras)
 
-    def on_train_begin(self, run, checkpoints, step):
-        self._checkpoints = checkpoints
-
     def on_epoch_begin(self, epoch):
         config = self.config
-        # Not the trained network itself, which all workers would have to run.
-        plain = build_reid_network(config.backbone, config.reid, None)
-        copy_weights(self.networks["network"], plain)
-        features = self._describe(plain, self._samples)
+        plain = self._local_network()
+        # What is measured twice makes better clusters (docs/adaptation.md).
+        features = self._describe(plain, self._samples, flip=True)
         found = self._cluster(
             features,
             self._cameras if self._by_camera else None,
@@ -222,14 +181,7 @@ class AdaptMethod(Method):
             self._memory_bytes,
         )
         labels = np.asarray(found.labels, np.int64)
-        count = int(labels.max()) + 1
-        if count < FEWEST_CLUSTERS:
-            last = self._checkpoints.last()
-            kept = f"the last checkpoint, {last}, stays" if last else "nothing is lost"
-            raise TrainingError(
-                f"epoch {epoch + 1}: {len(labels)} images make {count} clusters, "
-                f"expected at least {FEWEST_CLUSTERS} to tell apart; {kept}; {STRONGER}"
-            )
+        count = self._count_clusters(labels, epoch, STRONGER)
         before = self.labels_of_images
         about = {
             "settings": asdict(found.settings_used),
@@ -241,7 +193,7 @@ class AdaptMethod(Method):
         memory = group_means(features, labels)
         means = group_means(features, proxies.of_image)
         if self._people:
-            features = self._describe(plain, self._people.samples)
+            features = self._describe(plain, self._people.samples, flip=True)
             memory = np.append(memory, group_means(features, self._people.labels), 0)
             pairs = self._people.pairs.of_image
             means = np.append(means, group_means(features, pairs), 0)
@@ -274,18 +226,8 @@ class AdaptMethod(Method):
 
     def on_epoch_end(self, run, step, log):
         log.write(step, self._numbers())
-        epoch, labels = step // self.epoch_steps, self.labels_of_images
-        write_clusters(run.path, epoch, json.loads(self._about), self._samples, labels)
-        every = self.config.adapt.sheet_every_epochs
-        if epoch % every == 0 or epoch in (1, self.epochs):
-            draw_clusters(
-                run.path,
-                epoch,
-                self._samples,
-                labels,
-                image_size=self.config.reid.image_size,
-                cameras=self._by_camera,
-            )
+        about = json.loads(self._about)
+        self._keep_clusters(run, step // self.epoch_steps, about, self._by_camera)
 
     def _numbers(self) -> dict[str, float]:
         about = json.loads(self._about)
@@ -298,13 +240,6 @@ class AdaptMethod(Method):
         if about["agreement"] is not None:
             numbers["adapt/agreement"] = about["agreement"]
         return numbers
-
-    def _describe(self, network, samples):
-        size, evaluation = self.config.reid.image_size, self.config.evaluation
-        # What is measured twice makes better clusters (docs/adaptation.md).
-        return extract_features(
-            network, samples, size, evaluation.batch_size, flip=True
-        ).features
 
     def _order(self, clusters, cameras, epoch):
         adapt = self.config.adapt

@@ -11,7 +11,6 @@ identity is ever read.
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import tensorflow as tf
@@ -20,76 +19,42 @@ from tfipgan.clustering.reliable import reliable_clusters, require_images
 from tfipgan.config import Config
 from tfipgan.config.training_checks import check_pul
 from tfipgan.data.epoch_order import shuffled_passes
-from tfipgan.data.filenames import NO_CAMERA, Sample
-from tfipgan.data.labels import LabelMap, without_identities
-from tfipgan.data.pipelines import reid_batches
-from tfipgan.errors import TrainingError
-from tfipgan.evaluation.features import extract_features
-from tfipgan.models.from_config import build_reid_network
+from tfipgan.data.filenames import Sample
 from tfipgan.runs.run import Run
-from tfipgan.training.cluster_files import (
-    cluster_numbers,
-    draw_clusters,
-    write_clusters,
-)
-from tfipgan.training.method import Method
+from tfipgan.training.cluster_files import cluster_numbers
 from tfipgan.training.pul_training import PulTraining
 from tfipgan.training.runner import run_training
-from tfipgan.training.starting_network import (
-    adapted_config,
-    descriptor_network,
-    load_start,
-)
-from tfipgan.weights.fingerprint import weights_digest
-from tfipgan.weights.local_copies import copy_weights
-
-# Fewer tell nothing apart.
-FEWEST_CLUSTERS = 2
+from tfipgan.training.target_method import TargetMethod
 
 logger = logging.getLogger(__name__)
 
 
-class PulMethod(Method):
+class PulMethod(TargetMethod):
     """Trains a run's network on reliable images of a target; see `adapt_pul`.
 
     An epoch of the runner is a round.
     """
 
-    kind, title = "reid", "adapt"
     remedy = "start a new one with a lower pul.learning_rate"
     extendable = ("pul.rounds",)
-    remakes_batches = True
+    epoch_name = "round"
 
     def __init__(self, config: Config, start: Run, samples: Sequence[Sample]):
-        super().__init__(adapted_config(config, start), {})
-        self._start = start
-        self._samples = without_identities(samples)
-        self.images = {"target": self._samples}
+        super().__init__(config, start, samples)
         pul = config.pul
         self.epochs, self.epoch_steps = pul.rounds, pul.steps
         self.batch_size = pul.batch_size
-        self.labels_of_images: np.ndarray | None = None
 
     def check_config(self):
         return check_pul(self.config)
 
     def prepare(self):
         require_images(len(self._samples), self.config.pul.clusters)
-        self.adapted = self._start.path.resolve().name
-        cameras = np.array([s.camera_id for s in self._samples], np.int64)
-        # No part of the training; the numbers and sheets of clusters say them.
-        self._by_camera = bool((cameras != NO_CAMERA).all())
-        self._cameras = cameras if self._by_camera else np.zeros_like(cameras)
-        # Outside of the strategy, where the digest does not depend on the devices.
-        self._source = load_start(self._start)
-        self.digests["model"] = weights_digest(self._source)
+        super().prepare()
 
     def build(self):
         pul = self.config.pul
-        network = descriptor_network(
-            self.config, self._source, self.config.adapt.precision
-        )
-        del self._source
+        network = self._build_network()
         image = tf.zeros((1, *self.config.reid.image_size, 3))
         self._size = network.embed(image).shape[1]
         self.model = PulTraining(
@@ -107,31 +72,21 @@ class PulMethod(Method):
         return self.model.train_step(batch)
 
     def batches(self, start_step, end_step, worker):
-        pul, adapt = self.config.pul, self.config.adapt
+        pul = self.config.pul
         kept = np.flatnonzero(self.labels_of_images >= 0)
-        clusters = self.labels_of_images[kept].tolist()
-        return reid_batches(
-            [
-                replace(self._samples[place], person_id=cluster)
-                for place, cluster in zip(kept, clusters, strict=True)
-            ],
-            LabelMap(tuple(range(pul.clusters))),
-            image_size=self.config.reid.image_size,
-            batch_size=pul.batch_size,
-            seed=self.config.seed,
-            crop=False,
-            flip=adapt.random_flip,
-            pad_crop=adapt.pad_crop,
-            erasing=adapt.random_erasing,
-            fill=self.config.backbone.mean,
+        order = shuffled_passes(
+            len(kept),
+            pul.batch_size,
+            pul.steps,
+            start_step // pul.steps,
+            self.config.seed,
+        )
+        return self._class_batches(
+            [self._samples[place] for place in kept],
+            self.labels_of_images[kept],
+            pul.clusters,
+            order=order,
             dropout_units=self._size,
-            order=shuffled_passes(
-                len(kept),
-                pul.batch_size,
-                pul.steps,
-                start_step // pul.steps,
-                self.config.seed,
-            ),
             start_step=start_step,
             end_step=end_step,
             worker=worker,
@@ -155,30 +110,14 @@ class PulMethod(Method):
         if arrays:
             self.labels_of_images = np.asarray(arrays["labels"], np.int64)
 
-    def on_train_begin(self, run, checkpoints, step):
-        self._checkpoints = checkpoints
-
     def on_epoch_begin(self, epoch):
-        config = self.config
-        # Not the trained network itself, which all workers would have to run.
-        plain = build_reid_network(config.backbone, config.reid, None)
-        copy_weights(self.networks["network"], plain)
-        features = extract_features(
-            plain, self._samples, config.reid.image_size, config.evaluation.batch_size
-        ).features
-        pul = config.pul
+        features = self._describe(self._local_network(), self._samples)
+        pul = self.config.pul
         labels = reliable_clusters(
-            features, pul.clusters, pul.reliability, config.seed + epoch
+            features, pul.clusters, pul.reliability, self.config.seed + epoch
         )
-        count = int(labels.max()) + 1
-        if count < FEWEST_CLUSTERS:
-            last = self._checkpoints.last()
-            kept = f"the last checkpoint, {last}, stays" if last else "nothing is lost"
-            raise TrainingError(
-                f"round {epoch + 1}: {len(labels)} images make {count} clusters, "
-                f"expected at least {FEWEST_CLUSTERS} to tell apart; {kept}; look for "
-                "images or descriptors that are all alike"
-            )
+        remedy = "look for images or descriptors that are all alike"
+        count = self._count_clusters(labels, epoch, remedy)
         self.labels_of_images = labels
         logger.info(
             "round %d: %d clusters, %.1f%% of the images reliable",
@@ -197,21 +136,12 @@ class PulMethod(Method):
         epoch = step // self.epoch_steps
         quality = {name.removeprefix("adapt/"): x for name, x in numbers.items()}
         quality["images_per_cluster"] = float((labels >= 0).sum() / quality["clusters"])
-        if not self._by_camera:
+        known = not self._unknown_cameras
+        if not known:
             quality["cameras_per_cluster"] = 0.0
         settings = {"clusters": pul.clusters, "reliability": pul.reliability}
         about = {"settings": settings, "quality": quality}
-        write_clusters(run.path, epoch, about, self._samples, labels)
-        every = self.config.adapt.sheet_every_epochs
-        if epoch % every == 0 or epoch in (1, self.epochs):
-            draw_clusters(
-                run.path,
-                epoch,
-                self._samples,
-                labels,
-                image_size=self.config.reid.image_size,
-                cameras=self._by_camera,
-            )
+        self._keep_clusters(run, epoch, about, known)
 
 
 def adapt_pul(
