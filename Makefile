@@ -74,6 +74,7 @@ bench: ## measure speed and memory; TORCHREID= and STARGAN= name checkouts
 	script pipelines.py
 	script memory.py
 	script clustering.py
+	script adaptation.py
 	script operations.py
 
 bench-serving: venv ## measure the local server on what `make demo` wrote to OUT

@@ -148,3 +148,27 @@ def test_it_can_be_saved_and_answers_batches_of_any_size(images, options, tmp_pa
     expected = module(images).numpy()
     assert_same(loaded.embed(images), expected)
     assert_same(loaded.embed(images[:1]), expected[:1])
+
+
+@pytest.mark.parametrize(
+    ("ibn", "options"),
+    [
+        (None, {"last_stride": 1, "pooling": "gem", "neck": "bnneck"}),
+        ("a", {}),
+        ("b", {"neck": "bnneck"}),
+    ],
+)
+def test_it_takes_other_weights_into_its_graph(images, ibn, options):
+    module = InferenceNetwork(network_of(18, ibn, **options))
+    graph = tf.function(module)
+    before = graph(images).numpy()
+    other = network_of(18, ibn, **options)
+    rng = np.random.default_rng(1)
+    # All of them, so that one that is left behind is seen.
+    for variable in other.variables:
+        variable.assign(variable * rng.uniform(0.8, 1.2, variable.shape).astype("f4"))
+    module.take_weights(other)
+    assert abs(graph(images).numpy() - before).max() > 1e-3
+    np.testing.assert_array_equal(
+        graph(images), tf.function(InferenceNetwork(other))(images)
+    )

@@ -46,11 +46,9 @@ def extract_features(
     """
     if pool_stripes is not None:
         check_stripes(pool_stripes, image_size[0], network.backbone.last_stride)
-    rows = _Rows(len(samples))
-    describe = descriptor_of(network, flip, pool_stripes)
-    _apply(describe, rows, samples, image_size, batch_size, progress)
+    graph = graph_of(descriptor_of(network, flip, pool_stripes), image_size)
     return FeatureSet(
-        rows.array,
+        extract_rows(graph, samples, image_size, batch_size, progress),
         np.array([s.person_id for s in samples], np.int64),
         np.array([s.camera_id for s in samples], np.int64),
         [s.path for s in samples],
@@ -66,8 +64,40 @@ def descriptor_of(network, flip: bool = False, pool_stripes: int | None = None):
         describe = InferenceNetwork(network)
     else:
         describe = InferenceNetwork(network, pool_stripes)
-    if not flip:
-        return describe
+    return with_mirror_images(describe) if flip else describe
+
+
+def extract_rows(
+    graph,
+    samples: Sequence[Sample],
+    image_size: tuple[int, int],
+    batch_size: int = 64,
+    progress: bool = False,
+) -> np.ndarray:
+    """Return a row for each of the samples' images, float32, in their order.
+
+    Args:
+        graph: of `graph_of`; a caller that keeps it saves tracing it again.
+        samples, image_size, batch_size, progress: as for `extract_features`.
+
+    Raises:
+        InputError: rows that are NaN or infinite.
+    """
+    rows = _Rows(len(samples))
+    _apply(graph, rows, samples, image_size, batch_size, progress)
+    return rows.array
+
+
+def with_mirror_images(describe):
+    """Return a function of images that gives their descriptors, more certain ones.
+
+    Args:
+        describe: a function of images that gives descriptors.
+
+    Returns:
+        A function of the same kind: the mean of the descriptors of the image and of its
+        mirror image, L2-normalised again.
+    """
 
     def describe_both(images):
         mirrored = tf.reverse(images, axis=[2])
@@ -122,8 +152,8 @@ def extract_to_file(
     about = {**fingerprint(samples, network), "settings": settings}
 
     def describe_share(rows, share):
-        describe = descriptor_of(network, flip, pool_stripes)
-        _apply(describe, rows, share, image_size, batch_size, progress)
+        graph = graph_of(descriptor_of(network, flip, pool_stripes), image_size)
+        _apply(graph, rows, share, image_size, batch_size, progress)
 
     return features_to_file(out, about, samples, batch_size, describe_share, worker)
 
@@ -154,7 +184,7 @@ def classes_and_features(
         return tf.concat([network.classify(pooled), network.describe(pooled)], axis=1)
 
     rows = _Rows(len(samples))
-    _apply(both, rows, samples, image_size, batch_size, progress)
+    _apply(graph_of(both, image_size), rows, samples, image_size, batch_size, progress)
     logits, descriptors = np.split(rows.array, [network.head.num_classes], axis=1)
     return logits.argmax(axis=1), descriptors
 
@@ -180,7 +210,8 @@ def identity_accuracy(
     """
     expected = np.array([labels.index(s.person_id) for s in samples])
     hits = _Hits(expected)
-    _apply(network, hits, samples, image_size, batch_size, progress)
+    graph = graph_of(network, image_size)
+    _apply(graph, hits, samples, image_size, batch_size, progress)
     return hits.count / len(samples)
 
 
@@ -220,9 +251,8 @@ def graph_of(function, image_size: tuple[int, int]):
     )
 
 
-def _apply(function, rows, samples, image_size, batch_size, progress):
-    """Append what the function makes of the images that are not done."""
-    graph = graph_of(function, image_size)
+def _apply(graph, rows, samples, image_size, batch_size, progress):
+    """Append what the graph makes of the images that are not done."""
     before, count = rows.done, len(samples)
     samples = samples[before:]
     bar = tqdm(

@@ -53,6 +53,32 @@ class InferenceNetwork(tf.Module):
                 for values in _scale_and_shift(network.neck)
             ]
 
+    def take_weights(self, network: ReidNetwork) -> None:
+        """Become what a new one of this network would be; graphs of this one go on.
+
+        Args:
+            network: of the same kind as the one that this was made of.
+        """
+        new = InferenceNetwork(network, self.pool_stripes)
+        for own, value in zip(self._weights(), new._weights(), strict=True):
+            own.assign(value)
+
+    def _weights(self):
+        convolutions = [self.stem]
+        norms = []
+        for block in self.blocks:
+            convolutions += block.convolutions
+            if block.projection is not None:
+                convolutions.append(block.projection)
+            norms.append(block.output_norm)
+        for convolution in convolutions:
+            yield from (convolution.kernel, convolution.bias)
+            norms.append(convolution.instance)
+        for layer in (*norms, self.pooling):
+            if layer is not None:
+                yield from layer.weights
+        yield from self.neck or ()
+
     def last_map(self, images):
         """Return what is pooled: float32 (batch, rows, columns, channels)."""
         # Not folded into the stem, whose zeros pad normalised images.

@@ -47,6 +47,8 @@ class AdaptMethod(TargetMethod):
 
     remedy = "start a new one with a lower adapt.learning_rate"
     extendable = ("adapt.epochs",)
+    # What is measured twice makes better clusters (docs/adaptation.md).
+    mirror_images = True
 
     def __init__(
         self,
@@ -171,9 +173,7 @@ class AdaptMethod(TargetMethod):
 
     def on_epoch_begin(self, epoch):
         config = self.config
-        plain = self._local_network()
-        # What is measured twice makes better clusters (docs/adaptation.md).
-        features = self._describe(plain, self._samples, flip=True)
+        features = self._describe(self._samples)
         found = self._cluster(
             features,
             self._cameras if self._by_camera else None,
@@ -193,7 +193,7 @@ class AdaptMethod(TargetMethod):
         memory = group_means(features, labels)
         means = group_means(features, proxies.of_image)
         if self._people:
-            features = self._describe(plain, self._people.samples, flip=True)
+            features = self._describe(self._people.samples)
             memory = np.append(memory, group_means(features, self._people.labels), 0)
             pairs = self._people.pairs.of_image
             means = np.append(means, group_means(features, pairs), 0)

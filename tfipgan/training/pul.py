@@ -111,7 +111,7 @@ class PulMethod(TargetMethod):
             self.labels_of_images = np.asarray(arrays["labels"], np.int64)
 
     def on_epoch_begin(self, epoch):
-        features = self._describe(self._local_network(), self._samples)
+        features = self._describe(self._samples)
         pul = self.config.pul
         labels = reliable_clusters(
             features, pul.clusters, pul.reliability, self.config.seed + epoch

@@ -15,8 +15,10 @@ from tfipgan.data.filenames import NO_CAMERA, Sample
 from tfipgan.data.labels import LabelMap, without_identities
 from tfipgan.data.pipelines import reid_batches
 from tfipgan.errors import TrainingError
-from tfipgan.evaluation.features import extract_features
+from tfipgan.evaluation.features import extract_rows, graph_of, with_mirror_images
+from tfipgan.models import ReidNetwork
 from tfipgan.models.from_config import build_reid_network
+from tfipgan.models.inference import InferenceNetwork
 from tfipgan.runs.run import Run
 from tfipgan.training.cluster_files import draw_clusters, write_clusters
 from tfipgan.training.method import Method
@@ -48,6 +50,8 @@ class TargetMethod(Method):
     remakes_batches = True
     # What an epoch is called in messages.
     epoch_name = "epoch"
+    # Whether a descriptor is the mean of an image's and its mirror image's.
+    mirror_images = False
 
     def __init__(self, config: Config, start: Run, samples: Sequence[Sample]):
         super().__init__(adapted_config(config, start), {})
@@ -55,6 +59,7 @@ class TargetMethod(Method):
         self._samples = without_identities(samples)
         self.images = {"target": self._samples}
         self.labels_of_images: np.ndarray | None = None
+        self._local: ReidNetwork | None = None
 
     def prepare(self):
         self.adapted = self._start.path.resolve().name
@@ -77,18 +82,24 @@ class TargetMethod(Method):
         del self._source
         return network
 
-    def _local_network(self):
-        """Return a copy of the trained network, which a worker can run by itself."""
-        network = build_reid_network(self.config.backbone, self.config.reid, None)
-        copy_weights(self.networks["network"], network)
-        return network
-
-    def _describe(self, network, samples, flip: bool = False) -> np.ndarray:
-        """Return the descriptors of images, with their mirror images' where `flip`."""
-        size, evaluation = self.config.reid.image_size, self.config.evaluation
-        return extract_features(
-            network, samples, size, evaluation.batch_size, flip=flip
-        ).features
+    def _describe(self, samples: Sequence[Sample]) -> np.ndarray:
+        """Return the descriptors of images by the trained network as it is now."""
+        reid = self.config.reid
+        if self._local is None:
+            # Not the trained network itself, which all workers would have to run; and
+            # one for all epochs, so that its graph is traced once.
+            self._local = build_reid_network(self.config.backbone, reid, None)
+            copy_weights(self.networks["network"], self._local)
+            self._inference = InferenceNetwork(self._local)
+            describe = self._inference
+            if self.mirror_images:
+                describe = with_mirror_images(describe)
+            self._graph = graph_of(describe, reid.image_size)
+        copy_weights(self.networks["network"], self._local)
+        self._inference.take_weights(self._local)
+        return extract_rows(
+            self._graph, samples, reid.image_size, self.config.evaluation.batch_size
+        )
 
     def _count_clusters(self, labels: np.ndarray, epoch: int, remedy: str) -> int:
         """Return how many clusters there are.
