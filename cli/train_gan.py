@@ -52,7 +52,9 @@ def train_gan(
 ):
     """Train IPGAN: one generator from the source to every camera of the target.
 
-    With gan.method cyclegan: CycleGAN, between the source and the target as a whole.
+    With another gan.method. cyclegan: CycleGAN, between the source and the target as a
+    whole. spgan: that and SPGAN's siamese network. camstyle: a CycleGAN from the source
+    to each camera of the target, each a run of its own below OUT.
     """
     from tfipgan.config.workers import worker_share
     from tfipgan.data.datasets import camera_samples, read_dataset, training_samples
@@ -60,13 +62,16 @@ def train_gan(
     from tfipgan.errors import InputError
     from tfipgan.files.output_file import require_new_folder
     from tfipgan.runs.run import RESUME, open_run
+    from tfipgan.training.camstyle import train_camstyle
     from tfipgan.training.cyclegan import train_cyclegan
     from tfipgan.training.ipgan import train_gan as train
+    from tfipgan.training.spgan import train_spgan
     from tfipgan.translation.manifest_check import readable_as_listed
 
-    if config.gan.method == "cyclegan" and semantic:
+    method = config.gan.method
+    if method != "stargan" and semantic:
         raise InputError(
-            f"--semantic {semantic} with gan.method cyclegan, which has no semantic "
+            f"--semantic {semantic} with gan.method {method}, which has no semantic "
             "loss; leave it out"
         )
     # The others write nothing; what they find there is the chief's.
@@ -106,16 +111,16 @@ def train_gan(
         "resume": resume,
         "progress": progress,
     }
-    if config.gan.method == "cyclegan":
-        run = train_cyclegan(config, source_samples, target_samples, out, **options)
+    given = config, source_samples, target_samples
+    if method == "stargan":
+        semantic_run = open_run(semantic, "reid") if semantic else None
+        run = train(*given, semantic_run, out, **options)
     else:
-        run = train(
-            config,
-            source_samples,
-            target_samples,
-            open_run(semantic, "reid") if semantic else None,
-            out,
-            **options,
-        )
+        others = {
+            "cyclegan": train_cyclegan,
+            "spgan": train_spgan,
+            "camstyle": train_camstyle,
+        }
+        run = others[method](*given, out, **options)
     if chief:
         click.echo(run.path)

@@ -202,12 +202,17 @@ def _redraw(source, target, out, worker):
 
 def _of_run(model):
     """Return the translator of a GAN run, its settings, and names for the manifest."""
-    from tfipgan.runs.run import load_translator, open_run
+    from tfipgan.runs.run import generator_runs, load_translator, open_run
     from tfipgan.weights.checkpoints import checkpoint_step, intact_checkpoint
 
     run = open_run(model, "gan")
     translator = load_translator(run)
-    step = checkpoint_step(intact_checkpoint(run.checkpoints))
+    steps = [
+        checkpoint_step(intact_checkpoint(each.checkpoints))
+        for each in generator_runs(run)
+    ]
+    # Of a network for each camera a list, in the order of the cameras.
+    step = steps if len(steps) > 1 else steps[0]
     named = {"run": model.resolve().name, "step": step}
     return translator, run.config.translation, named
 

@@ -334,3 +334,21 @@ def test_camera_loss_without_any_other_camera_is_zero():
         features, features, tf.constant([[True]]), tf.constant([[True]]), 0.07, 50
     )
     assert float(loss) == 0.0
+
+
+def test_contrastive_by_hand():
+    # Distances 5, 1 and 0.
+    features = tf.constant([[3.0, 0.0], [1.0, 1.0], [2.0, 2.0]])
+    others = tf.constant([[0.0, 4.0], [1.0, 2.0], [2.0, 2.0]])
+    assert float(losses.contrastive_loss(features, others)) == pytest.approx(26 / 3)
+    # max(0, 3 - d)^2: 0, 4 and 9.
+    found = losses.contrastive_loss(features, others, 3.0)
+    assert float(found) == pytest.approx(13 / 3, rel=1e-5)
+    for margin in (None, 3.0):
+        with tf.GradientTape() as tape:
+            tape.watch(features)
+            loss = losses.contrastive_loss(features, others, margin)
+        gradient = tape.gradient(loss, features).numpy()
+        # The pair of distance 1 is drawn together, or pushed apart.
+        assert gradient[1] == pytest.approx([0, -2 / 3 if margin is None else 4 / 3])
+        assert not gradient[2].any()

@@ -87,6 +87,24 @@ def reconstruction_loss(images, reconstructed):
     return tf.reduce_mean(tf.abs(images - reconstructed))
 
 
+def contrastive_loss(features, others, margin=None):
+    """Contrastive loss of pairs (Hadsell et al. 2006; SPGAN's SiaNet).
+
+    With d the Euclidean distance of a pair: d^2 to draw it together; with a margin
+    max(0, margin - d)^2, to push it apart.
+
+    Args:
+        features, others: (batch, size), a pair in each row.
+        margin: float; None for pairs that belong together.
+    """
+    squares = tf.reduce_sum(tf.square(features - others), axis=1)
+    if margin is None:
+        return tf.reduce_mean(squares)
+    # The root's own gradient is infinite at zero.
+    distances = tf.sqrt(tf.maximum(squares, 1e-12))
+    return tf.reduce_mean(tf.square(tf.nn.relu(margin - distances)))
+
+
 def semantic_loss(identity_logits, identities, is_source, num_source=None):
     """Cross-entropy of the identity after translation, source rows only (eq. 7).
 

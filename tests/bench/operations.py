@@ -12,7 +12,12 @@ import tensorflow as tf
 from measure import print_table
 
 from tfipgan.config import BackboneConfig, ReidConfig, load_config
-from tfipgan.models import Discriminator, Generator
+from tfipgan.models import (
+    Discriminator,
+    Generator,
+    PatchDiscriminator,
+    SiameseNetwork,
+)
 from tfipgan.models.from_config import build_reid_network
 
 GAN_SIZE = 128, 64
@@ -63,6 +68,16 @@ def main():
         translate = NetworkOfTwo(generator)
         rows.append(row(name, translate, image, (domains,)))
         rows.append(row(f"D, {cameras} cameras", discriminator, image))
+    # Of CycleGAN, CamStyle and SPGAN.
+    generator = Generator(0, num_blocks=9)
+    generator((tf.zeros((1, *image)), tf.zeros((1, 0))))
+    rows.append(row("G of CycleGAN", NetworkOfTwo(generator), image, (0,)))
+    for name, network in (
+        ("D of CycleGAN", PatchDiscriminator(GAN_SIZE)),
+        ("SiaNet of SPGAN", SiameseNetwork(GAN_SIZE)),
+    ):
+        network(tf.zeros((1, *image)))
+        rows.append(row(name, network, image))
     semantic = load_config("market_to_duke/semantic").reid
     for name, config in (("D_sem", semantic), ("re-ID network", ReidConfig())):
         network = build_reid_network(BackboneConfig(), config, IDENTITIES)

@@ -73,12 +73,13 @@ def test_what_it_leaves(tfipgan, pretended, tmp_path):
     result = tfipgan("reproduce", "synthetic", "--out", out, "--seeds", 2)
     assert result.exit_code == 0, result.output
     results = json.loads((out / "results.json").read_text())
-    assert len(results) == 2 * 2 * 52
+    assert len(results) == 2 * 2 * 55
     assert list(results[0]) == [
         "direction", "row", "network", "seed",
         "rank-1", "rank-5", "rank-10", "mAP", "identity_accuracy",
     ]  # fmt: skip
-    translated = ("colour map", "perfect", "cyclegan", "stargan", "ipgan")
+    translated = ("colour map", "perfect", "cyclegan", "camstyle", "spgan")
+    translated += ("stargan", "ipgan")
     for run in results:
         expected = 0.875 if run["row"] in translated else None
         assert run["identity_accuracy"] == expected

@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from tfipgan.data import pipelines
+from tfipgan.data import batching
 from tfipgan.data.image_cache import GIB, check_cache
 from tfipgan.data.labels import DomainMap, LabelMap
 from tfipgan.data.pipelines import gan_batches, reid_batches
@@ -53,14 +53,14 @@ def test_batches_are_the_same_to_the_bit(kind, tiny_samples, options):
 
 def test_each_image_is_decoded_once(tiny_samples, monkeypatch):
     asked = []
-    real = pipelines.inference_batches
+    real = batching.decoded_in_order
 
     def spying(samples, *args):
         asked.append(len(samples))
         return real(samples, *args)
 
-    monkeypatch.setattr(pipelines, "inference_batches", spying)
-    monkeypatch.setattr(pipelines.tf.io, "read_file", _once_a_trace(pipelines.tf.io))
+    monkeypatch.setattr(batching, "decoded_in_order", spying)
+    monkeypatch.setattr(batching.tf.io, "read_file", _once_a_trace(batching.tf.io))
     read("gan", tiny_samples, True)
     assert asked == [60]
 

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from tfipgan.data import pipelines
+from tfipgan.data import batching
 from tfipgan.data.filenames import Sample
 from tfipgan.data.images import to_signed, to_unit
 from tfipgan.data.labels import DomainMap, LabelMap
@@ -218,7 +218,7 @@ def test_a_worker_reads_its_own_images_only(odd_samples, maps, monkeypatch):
         called.append(os.fsdecode(path))
         return converted(path)
 
-    monkeypatch.setattr(pipelines, "converted", spying)
+    monkeypatch.setattr(batching, "converted", spying)
 
     def read(worker):
         called.clear()
@@ -467,7 +467,7 @@ def test_only_odd_files_are_converted(odd_samples, monkeypatch):
         called.append(os.fsdecode(path))
         return converted(path)
 
-    monkeypatch.setattr(pipelines, "converted", spying)
+    monkeypatch.setattr(batching, "converted", spying)
     list(inference_batches(odd_samples[0], SIZE, 7))
     assert sorted(called) == sorted(s.path for s in odd_samples[0] if s.odd)
 

@@ -21,6 +21,7 @@ from tfipgan.experiments.reid_tables import (
     other_rows,
     table_1,
     table_3,
+    table_4,
 )
 from tfipgan.experiments.rows import (
     Spread,
@@ -182,6 +183,35 @@ def test_table_3():
     assert table["note"] == "[a] Table 1 prints 76.0. [b] Table 4 prints 62.8."
     # The paper has no such row in this made-up Table 3.
     assert cells(table, "Baseline+Direct Transfer")[1::2] == ["-"] * 4
+
+
+def test_other_systems_stand_in_table_1_where_they_were_run():
+    results = [run("spgan", mean_ap=0.6), run("cyclegan", mean_ap=0.5), run("ipgan")]
+    assert names(table_1(results, direction())) == [
+        "Supervised Learning", "Baseline+Direct Transfer", "Baseline+CycleGAN",
+        "Baseline+SPGAN", "Baseline+StarGAN", "Baseline+IPGAN",
+    ]  # fmt: skip
+    table = table_1(results, direction(paper=PAPER))
+    assert cells(table, "Baseline+CycleGAN")[-2:] == ["50.0", "22.6"]
+    assert cells(table, "Baseline+CamStyle")[-2:] == ["-", "27.4"]
+    assert cells(table, "Baseline+SPGAN")[-2:] == ["60.0", "-"]
+    assert "Baseline+CycleGAN" not in names(table_3(results, direction()))
+    assert other_rows(results, direction()) is None
+
+
+def test_table_4():
+    results = [run("ipgan", mean_ap=0.5), run("bow", "none", mean_ap=0.125)]
+    paper = [*PAPER, (4, "BoW", "bow", "none", (35.8, 52.6, 60.3, 14.8))]
+    table = table_4(results, direction(paper=paper))
+    assert names(table) == ["IPGAN", "IPGAN+IBN-reID", "BoW"]
+    assert cells(table, "BoW")[-2:] == ["12.5", "14.8"]
+    assert cells(table, "IPGAN+IBN-reID")[:2] == ["-", "47.0"]
+    assert cells(table, "IPGAN")[2:4] == ["60.0", "75.6 [a]"]
+    assert table["note"].startswith("[a] Table 1 prints 76.0.")
+    assert table_4(results, direction()) is None
+    # It is in no other table then.
+    assert other_rows(results, direction(paper=paper)) is None
+    assert other_rows(results, direction())["rows"][1][0] == "bow"
 
 
 def test_table_3_has_supervised_ibn_only_where_it_was_run():
@@ -510,6 +540,7 @@ def test_markdown():
         "Table 1: the baseline network",
         "Table 2: identity accuracy",
         "Table 3: baseline and IBN-reID",
+        "Table 4: other systems",
         "Translation quality",
         "Ablations",
         "Seeds, time, versions",

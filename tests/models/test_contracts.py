@@ -23,13 +23,14 @@ from tfipgan.models import (
     ReidHead,
     ReidNetwork,
     ResNet,
+    SiameseNetwork,
 )
 from tfipgan.models.generator import ResidualBlock
 from tfipgan.models.resnet import ResidualUnit
 from tfipgan.weights.variables import named_weights
 
 MAP = (8, 4, 6)
-DISCRIMINATORS = (Discriminator, PatchDiscriminator)
+ENDS_IN_FLOAT32 = (Discriminator, PatchDiscriminator, SiameseNetwork)
 
 # class, arguments (all of them other than the defaults), the shape of one input or two
 CASES = {
@@ -87,6 +88,11 @@ CASES = {
         PatchDiscriminator,
         {"image_size": (16, 12), "width": 4, "num_layers": 2},
         (16, 12, 3),
+    ),
+    "siamese": (
+        SiameseNetwork,
+        {"image_size": (16, 20), "width": 4, "num_layers": 2},
+        (16, 20, 3),
     ),
     "resnet": (
         ResNet,
@@ -218,7 +224,8 @@ def test_gradients_reach_all_that_is_trainable(case):
     inputs = draw(shape, 4)
     with tf.GradientTape() as tape:
         outputs = tf.nest.flatten(owner(inputs))
-        score = tf.add_n([tf.reduce_sum(output**2) for output in outputs])
+        # Not of squares alone, whose sum is 1 for descriptors of length 1.
+        score = tf.add_n([tf.reduce_sum((output + 2) ** 2) for output in outputs])
     named = {n: v for n, v in named_weights(owner).items() if v.trainable}
     gradients = tape.gradient(score, named)
     for name, gradient in gradients.items():
@@ -243,7 +250,7 @@ def test_bfloat16_is_the_same_but_for_its_rounding(case):
         error = np.linalg.norm(tf.cast(got, tf.float32) - right)
         assert 0 < error < 0.03 * np.linalg.norm(right)
         # What a network ends with leaves it in float32, but a feature map doesn't.
-        ends = kind in (*DISCRIMINATORS, Generator, ReidHead, LinearHead, ReidNetwork)
+        ends = kind in (*ENDS_IN_FLOAT32, Generator, ReidHead, LinearHead, ReidNetwork)
         assert got.dtype == (tf.float32 if ends else tf.bfloat16)
     stored = json.loads(json.dumps(twin.get_config()))
     assert kind.from_config(stored).compute_dtype == "bfloat16"

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfipgan.data.filenames import Sample
 from tfipgan.data.labels import WHOLE_TARGET
-from tfipgan.data.pipelines import pair_batches
+from tfipgan.data.pair_batches import pair_batches
 from tfipgan.errors import InputError
 from tfipgan.models import Generator, PatchDiscriminator
 from tfipgan.runs.metrics_log import read_metrics

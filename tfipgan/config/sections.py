@@ -26,6 +26,7 @@ from tfipgan.config.fields import (
     none_or,
     whole,
 )
+from tfipgan.config.gan_checks import check_method
 from tfipgan.config.messages import config_error
 from tfipgan.errors import ConfigError
 
@@ -105,13 +106,14 @@ class GanConfig:
     whole target is one, and an image has one translation.
     `method` "cyclegan" trains two generators without domains, from the source to the
     whole target and back, and two patch discriminators; `lambda_identity`, a part of
-    `lambda_reconstruction`, and `pool_size`, in images, are its own.
+    `lambda_reconstruction`, and `pool_size`, in images, are its own. "spgan" trains a
+    SiaNet of `siamese_layers` blocks beside, "camstyle" a CycleGAN for each camera.
     `generator_weights` and `discriminator_weights` are "none" or the folder of a GAN
     run, trained or imported, to start from. `precision` and `jit_compile` are the
     training step's: what it computes in, and whether XLA compiles it.
     """
 
-    method: Literal["stargan", "cyclegan"] = "stargan"
+    method: Literal["stargan", "cyclegan", "spgan", "camstyle"] = "stargan"
     image_size: ImageSize = (128, 64)
     width: _Width = 64
     num_blocks: Annotated[int, whole(1, 256)] = 6
@@ -133,6 +135,9 @@ class GanConfig:
     lambda_reconstruction: NotNegative = 10.0
     lambda_identity: NotNegative = 0.5
     pool_size: Annotated[int, whole(0, MOST_IMAGES)] = 50
+    lambda_siamese: NotNegative = 2.0
+    siamese_margin: Positive = 2.0
+    siamese_layers: Annotated[int, whole(1, MOST_LAYERS)] = 3
     lambda_semantic: NotNegative = 1.0
     lambda_gradient_penalty: NotNegative = 10.0
     generator_weights: _Weights = "none"
@@ -154,38 +159,12 @@ class GanConfig:
                 f"{self.num_layers} times), found {list(self.image_size)}; change the "
                 "size or gan.num_layers"
             )
-        if self.method == "cyclegan":
-            _check_cyclegan(self)
+        check_method(self)
         if self.constant_epochs + self.decay_epochs < 1:
             raise ConfigError(
                 "gan.constant_epochs, gan.decay_epochs: expected at least 1 epoch in "
                 "all, found 0 and 0"
             )
-
-
-# What a CycleGAN has no use for, and what it takes.
-_NOT_CYCLEGANS = {
-    "lambda_semantic": 0,
-    "target_domains": "one",
-    "conditioning": "planes",
-    "generator_weights": "none",
-    "discriminator_weights": "none",
-}
-
-
-def _check_cyclegan(gan: GanConfig) -> None:
-    for name, expected in _NOT_CYCLEGANS.items():
-        found = getattr(gan, name)
-        if found != expected:
-            raise ConfigError(
-                f"gan.{name}: expected {expected} with gan.method cyclegan, which has "
-                f"no other, found {found}; set it to that, or gan.method to stargan"
-            )
-    if 0 < gan.pool_size < gan.batch_size:
-        raise ConfigError(
-            f"gan.pool_size: expected 0 or at least gan.batch_size ({gan.batch_size}), "
-            f"found {gan.pool_size}: each image of a batch may draw another"
-        )
 
 
 @_section
@@ -232,9 +211,10 @@ class ReidConfig:
     and choose the best checkpoint by their mAP. `pad_crop` is in pixels,
     `random_erasing` a probability (`tfipgan.data.augment`). `neck` is "bnneck" for
     batch norm before a classifier without the fully connected layer of `fc_units` and
-    its `dropout`, which are then unused. `labels` says what the classes are: with
-    "camera" it is a classifier of cameras. `precision` and `jit_compile` are as the
-    GAN's.
+    its `dropout`, which are then unused. A `translated_label_smoothing` above 0 stands
+    for `label_smoothing` where translated images are trained on. `labels` says what the
+    classes are: with "camera" it is a classifier of cameras. `precision` and
+    `jit_compile` are as the GAN's.
 
     A `triplet_margin` that is not None adds the batch-hard triplet loss: a hinge with
     that margin, or "soft". The `sampler` "identities" makes batches of
@@ -259,6 +239,7 @@ class ReidConfig:
     momentum: Fraction = 0.9
     weight_decay: NotNegative = 5e-4
     label_smoothing: Fraction = 0.0
+    translated_label_smoothing: Fraction = 0.0
     triplet_margin: _Margin = None
     sampler: Literal["shuffle", "identities"] = "shuffle"
     images_per_identity: _Images = 4

@@ -1,10 +1,11 @@
-"""Tables 1 and 3 of the paper with the measured numbers, and the rows beside them."""
+"""Tables 1, 3 and 4 of the paper with the measured numbers, and rows beside them."""
 
 from collections.abc import Mapping, Sequence
 
 from tfipgan.experiments.experiment import Direction, PaperRow
 from tfipgan.experiments.rows import (
     CHEAP,
+    COMPARED,
     IPGAN_STRONG,
     MEASURES,
     NETWORKS,
@@ -30,10 +31,14 @@ _TABLE_3 = [
 def table_1(results: Sequence[Mapping], direction: Direction) -> dict:
     """Return Table 1: the baseline network, trained on each kind of images.
 
-    Rows that the paper does not have stand in it where they were run: what needs no
-    GAN, perfect translations, and today's recipe ("strong").
+    Rows that the paper does not have stand in it where they were run: other systems'
+    GANs, what needs no GAN, perfect translations, and today's recipe ("strong").
     """
     pairs = _with_more(_TABLE_1, results, direction)
+    place = pairs.index(("direct transfer", "baseline")) + 1
+    found = choose(results, direction=direction.name, network="baseline")
+    run = {record["row"] for record in found}
+    pairs[place:place] = [(row, "baseline") for row in COMPARED if row in run]
     return _table(1, "Table 1: the baseline network", pairs, results, direction)
 
 
@@ -48,6 +53,14 @@ def table_3(results: Sequence[Mapping], direction: Direction) -> dict:
         if choose(results, row=row, network="ibn"):
             pairs.append((row, "ibn"))
     return _table(3, "Table 3: baseline and IBN-reID", pairs, results, direction)
+
+
+def table_4(results: Sequence[Mapping], direction: Direction) -> dict | None:
+    """Return Table 4: other systems; None where the paper printed none of it."""
+    pairs = [(p.row, p.network) for p in direction.paper if p.table == 4]
+    if not pairs:
+        return None
+    return _table(4, "Table 4: other systems", pairs, results, direction)
 
 
 def adapted_rows(results: Sequence[Mapping], direction: Direction) -> dict | None:
@@ -100,6 +113,8 @@ def other_rows(results: Sequence[Mapping], direction: Direction) -> dict | None:
         *_with_more([*_TABLE_1, *_TABLE_3], results, direction),
         ("supervised", "ibn"),
         (STRONG, "ibn"),
+        *((row, "baseline") for row in COMPARED),
+        *((paper.row, paper.network) for paper in direction.paper),
     }
     found = choose(results, direction=direction.name)
     pairs = list(dict.fromkeys((r["row"], r["network"]) for r in found))
@@ -163,8 +178,9 @@ def _table(number, title, pairs, results, direction) -> dict:
     }
     # What the paper has and this project doesn't compute stands where the paper has it.
     only_printed = [pair for pair in printed if pair not in pairs]
-    place = pairs.index(("direct transfer", "baseline")) + 1
-    pairs = [*pairs[:place], *only_printed, *pairs[place:]]
+    if only_printed:
+        place = pairs.index(("direct transfer", "baseline")) + 1
+        pairs = [*pairs[:place], *only_printed, *pairs[place:]]
     rows, notes, partial = [], [], []
     for pair in pairs:
         row, network = pair

@@ -12,6 +12,9 @@ METHODS = {
     "colour map": "colour map",
     "colour jitter": "colour jitter",
     "perfect": "perfect translations",
+    "cyclegan": "CycleGAN",
+    "camstyle": "CamStyle",
+    "spgan": "SPGAN",
     "stargan": "StarGAN",
     "ipgan": "IPGAN",
     "ipgan strong": "IPGAN, strong",
@@ -20,6 +23,8 @@ METHODS = {
 NETWORKS = {"baseline": "Baseline", "ibn": "IBN-reID"}
 MEASURES = ("rank-1", "rank-5", "rank-10", "mAP")
 TRANSLATED = ("stargan", "ipgan")
+# Other systems' GANs.
+COMPARED = ("cyclegan", "camstyle", "spgan")
 # Rows that the paper has not: what costs no GAN, the world drawn again, and the recipe
 # of today with labels.
 CHEAP = ("colour map", "colour jitter", "direct transfer strong")

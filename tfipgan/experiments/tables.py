@@ -12,6 +12,7 @@ from tfipgan.experiments.reid_tables import (
     other_rows,
     table_1,
     table_3,
+    table_4,
 )
 from tfipgan.experiments.result_files import COLUMNS
 from tfipgan.experiments.rows import choose, seeds_of
@@ -31,7 +32,7 @@ def results_markdown(
 ) -> str:
     """Return everything that was measured as Markdown.
 
-    Whether the paper's order comes out, Tables 1 to 3 of each direction with the
+    Whether the paper's order comes out, Tables 1 to 4 of each direction with the
     paper's numbers beside the measured ones, the quality of the translations, other
     rows, and how it was made. Rows that were not run are dashes.
 
@@ -80,6 +81,7 @@ def direction_tables(results: Sequence[Mapping], direction: Direction) -> list[d
         table_1(results, direction),
         table_2(results, direction),
         table_3(results, direction),
+        table_4(results, direction),
         adapted_rows(results, direction),
         quality_table(results, direction),
         other_rows(results, direction),

@@ -38,7 +38,7 @@ from tfipgan.export.warmup import read_warmup, write_warmup
 from tfipgan.files.utf8_path import utf8_path
 from tfipgan.models.inference import InferenceNetwork
 from tfipgan.runs.metrics_log import read_metrics
-from tfipgan.runs.run import Run, load_reid_network, load_translator
+from tfipgan.runs.run import Run, generator_runs, load_reid_network, load_translator
 from tfipgan.translation.graph import for_each_camera
 from tfipgan.weights.checkpoints import intact_checkpoint, latest_checkpoint
 from tfipgan.world.datasets import synthesize
@@ -65,7 +65,7 @@ def export_translator(
     image_format: str | None = None,
     check_images: str | os.PathLike | None = None,
 ) -> Path:
-    """Write a GAN run's generator as models/translator/<version>.
+    """Write a GAN run's generator, or all of them, as models/translator/<version>.
 
     `translator_signatures` says what it answers. Before it has its name it is loaded
     and compared with the network on images.
@@ -145,7 +145,7 @@ def export_translator(
         version,
         translator_signatures(translator, format, quality),
         check,
-        {"image_size": list(size), **about, **_about_run(run, run.checkpoints)},
+        {"image_size": list(size), **about, **_about_generators(run)},
         files[0],
         cameras[0],
     )
@@ -294,6 +294,21 @@ def _require_near(run, got, expected, tolerance, over) -> None:
         f"{found}, expected at most {tolerance:g}; nothing was exported: report this, "
         "with the versions of TensorFlow and Keras"
     )
+
+
+def _about_generators(run) -> dict:
+    """As `_about_run`; of a network for each camera, each one's checkpoint."""
+    runs = generator_runs(run)
+    about = [_about_run(each, each.checkpoints) for each in runs]
+    if runs == (run,):
+        return about[0]
+    return {
+        **about[0],
+        "run": run.path.absolute().name,
+        "checkpoint": [each["checkpoint"] for each in about],
+        "metrics": [line for each in about for line in each["metrics"][-1:]],
+        "config": to_dict(run.config),
+    }
 
 
 def _about_run(run, checkpoints: Path) -> dict:

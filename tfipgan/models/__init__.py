@@ -5,6 +5,7 @@ from tfipgan.models.generator import Generator
 from tfipgan.models.patch_discriminator import PatchDiscriminator
 from tfipgan.models.reid import LinearHead, ReidHead, ReidNetwork
 from tfipgan.models.resnet import ResNet
+from tfipgan.models.siamese import SiameseNetwork
 
 __all__ = [
     "Discriminator",
@@ -14,4 +15,5 @@ __all__ = [
     "ReidHead",
     "ReidNetwork",
     "ResNet",
+    "SiameseNetwork",
 ]

@@ -3,7 +3,13 @@
 import tensorflow as tf
 
 from tfipgan.config import BackboneConfig, GanConfig, ReidConfig
-from tfipgan.models import Discriminator, Generator, PatchDiscriminator, ReidNetwork
+from tfipgan.models import (
+    Discriminator,
+    Generator,
+    PatchDiscriminator,
+    ReidNetwork,
+    SiameseNetwork,
+)
 
 # Keras's dtype policies. Variables are float32 in both, and so are checkpoints.
 _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
@@ -15,7 +21,7 @@ def build_generator(
     """Return a new `Generator`; call it in the strategy's scope.
 
     `precision` ("float32" or "bfloat16") is not read from the config: that of a run is
-    its training's. A CycleGAN's has no domains.
+    its training's. Only StarGAN's has domains.
     """
     if gan.method != "stargan":
         num_domains = 0
@@ -57,6 +63,19 @@ def build_discriminator(
     )
     discriminator(tf.zeros((1, *gan.image_size, 3)))
     return discriminator
+
+
+def build_siamese(gan: GanConfig, precision: str = "float32") -> SiameseNetwork:
+    """Return SPGAN's new `SiameseNetwork`; as `build_generator`."""
+    siamese = SiameseNetwork(
+        gan.image_size,
+        gan.width,
+        gan.siamese_layers,
+        name="siamese",
+        dtype=_POLICIES[precision],
+    )
+    siamese(tf.zeros((1, *gan.image_size, 3)))
+    return siamese
 
 
 def build_reid_network(

@@ -34,6 +34,9 @@ _TERMS = {
     "G/loss_domain": ("G, domain of generated images", "cross-entropy (nats)"),
     "G/loss_rec": ("G, reconstruction", "mean absolute difference"),
     "G/loss_sem": ("G, identity (semantic)", "cross-entropy (nats)"),
+    "G/loss_identity": ("G, own domain left as it is", "mean absolute difference"),
+    "G/loss_siamese": ("G, SiaNet", "contrastive loss"),
+    "M/loss": ("SiaNet", "contrastive loss"),
 }
 
 

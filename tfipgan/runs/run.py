@@ -16,6 +16,8 @@ RUN/metrics.jsonl    a line of numbers every few steps
 RUN/tensorboard/     the same for TensorBoard
 RUN/samples/         sheets of translated images (GAN runs)
 RUN/clusters/        each epoch's clusters, and sheets of them (runs of `adapt`)
+RUN/camera_03/       a GAN run of its own for each camera (gan.method camstyle), which
+                     has the checkpoints, the numbers and the sheets then
 RUN/.lock            held while a process trains
 """
 
@@ -39,10 +41,11 @@ from tfipgan.models.from_config import (
     build_generator,
     build_reid_network,
 )
-from tfipgan.models.translator import Translator
+from tfipgan.models.translator import CameraTranslators, Translator
 from tfipgan.weights.checkpoints import (
     intact_checkpoint,
     latest_checkpoint,
+    list_checkpoints,
     load_network,
 )
 
@@ -224,6 +227,31 @@ def _require_labels(run: Run, wanted: str, classes: str) -> LabelMap:
     return run.labels
 
 
+def camera_folder(run: Run, camera: int) -> Path:
+    """Return the folder of a camera's own run, of a run with gan.method camstyle."""
+    return run.path / f"camera_{camera:02d}"
+
+
+def generator_runs(run: Run) -> tuple[Run, ...]:
+    """Return the GAN runs that have a run's generators, most often itself alone.
+
+    With gan.method camstyle they are those of the cameras, in the order of the domains.
+
+    Raises:
+        InputError: the training has not come to all cameras yet.
+    """
+    if run.config.gan.method != "camstyle":
+        return (run,)
+    for camera in run.domains.cameras:
+        folder = camera_folder(run, camera)
+        if not list_checkpoints(folder / "checkpoints"):
+            raise InputError(
+                f"{run.path} has no network for camera {camera} yet ({folder}); "
+                "`tfipgan train-gan` with --resume goes on with its training"
+            )
+    return tuple(open_run(camera_folder(run, c), "gan") for c in run.domains.cameras)
+
+
 def load_generator(run: Run) -> Generator:
     """Build the run's generator with the weights of its last checkpoint.
 
@@ -231,24 +259,40 @@ def load_generator(run: Run) -> Generator:
 
     Raises:
         InputError: there is no checkpoint, or one of another network, or all are
-            damaged.
+            damaged; the run has a generator for each camera.
     """
+    _require_one(run)
     generator = build_generator(run.config.gan, run.domains.num_domains)
     _restore(run.checkpoints, "generator", generator)
     return generator
 
 
-def load_translator(run: Run) -> Translator:
+def load_translator(run: Run) -> Translator | CameraTranslators:
     """Return what translates to the run's target cameras; as `load_generator`."""
     cameras, image_size = run.domains.cameras, run.config.gan.image_size
-    return Translator(load_generator(run), cameras, image_size)
+    runs = generator_runs(run)
+    if runs == (run,):
+        return Translator(load_generator(run), cameras, image_size)
+    return CameraTranslators(
+        [load_translator(each) for each in runs], cameras, image_size
+    )
 
 
 def load_discriminator(run: Run) -> Discriminator:
     """Build the run's domain discriminator; as `load_generator`."""
+    _require_one(run)
     discriminator = build_discriminator(run.config.gan, run.domains.num_domains)
     _restore(run.checkpoints, "discriminator", discriminator)
     return discriminator
+
+
+def _require_one(run: Run) -> None:
+    if run.config.gan.method == "camstyle":
+        example = camera_folder(run, run.domains.cameras[0])
+        raise InputError(
+            f"{run.path} has networks for each camera (gan.method camstyle), expected "
+            f"a run of one: give that of a camera, such as {example}"
+        )
 
 
 def load_reid_network(run: Run, precision: str = "float32") -> ReidNetwork:

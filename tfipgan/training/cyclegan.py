@@ -7,29 +7,25 @@ step, `CycleGANMethod` all else of a run, `train_cyclegan` the run.
 import os
 from collections.abc import Mapping, Sequence
 
-import keras
 import tensorflow as tf
 
 from tfipgan import losses
 from tfipgan.config import Config
-from tfipgan.config.training_checks import check_gan_training
 from tfipgan.data.filenames import Sample
 from tfipgan.data.image_cache import check_cache
-from tfipgan.data.pipelines import pair_batches, steps_per_epoch
+from tfipgan.data.pair_batches import pair_batches
+from tfipgan.data.pipelines import steps_per_epoch
 from tfipgan.models.from_config import build_discriminator, build_generator
-from tfipgan.models.translator import Translator
-from tfipgan.reports.sample_sheet import sheet_images, write_sample_sheet
 from tfipgan.runs.run import Run
 from tfipgan.training.gan_inputs import target_domains
+from tfipgan.training.gan_method import GANMethod
 from tfipgan.training.image_pool import ImagePool
-from tfipgan.training.method import Method
 from tfipgan.training.replicas import (
     gradient_norm,
     mean_over_replicas,
     sum_over_replicas,
 )
 from tfipgan.training.runner import run_training
-from tfipgan.training.schedules import LinearDecay
 
 # The networks by what a run calls them. "generator" and "discriminator" are those of
 # the target, which `load_generator` opens.
@@ -100,7 +96,7 @@ class CycleGAN:
         with tf.GradientTape() as tape:
             to_target = translate(self.generator, source)
             to_source = translate(self.generator_back, target)
-            terms = self.generator_terms(source, target, to_target, to_source)
+            terms = self.generator_terms(batch, to_target, to_source)
         gradients = tape.gradient(terms["G/loss"], self.generator_variables)
         self.generator_optimizer.apply_gradients(
             zip(gradients, self.generator_variables, strict=True)
@@ -121,14 +117,25 @@ class CycleGAN:
         self.discriminator_optimizer.apply_gradients(
             zip(discriminator_gradients, self.discriminator_variables, strict=True)
         )
+        others, norms = self.update_others(batch, to_target, to_source)
         return {
-            **sum_over_replicas({**terms, **discriminator_terms}),
+            **sum_over_replicas({**terms, **discriminator_terms, **others}),
             "G/gradient_norm": gradient_norm(gradients),
             "D/gradient_norm": gradient_norm(discriminator_gradients),
+            **norms,
         }
 
-    def generator_terms(self, source, target, to_target, to_source):
+    def update_others(self, batch, to_target, to_source):
+        """Update what stands beside these networks, of which there is nothing here.
+
+        Returns:
+            Terms, this replica's share of each, and lengths of gradients, by name.
+        """
+        return {}, {}
+
+    def generator_terms(self, batch, to_target, to_source):
         """Return the generators' terms, this replica's share of each, and G/loss."""
+        source, target = batch["source"], batch["target"]
         terms = {
             "G/loss_fake": losses.least_squares_loss(self.discriminator(to_target), 1.0)
             + losses.least_squares_loss(self.discriminator_back(to_source), 1.0),
@@ -180,39 +187,17 @@ def variables_of(*networks):
     ]
 
 
-class CycleGANMethod(Method):
+class CycleGANMethod(GANMethod):
     """A CycleGAN run on the source and the whole target; see `train_cyclegan`."""
-
-    kind, title = "gan", "train-gan"
-    remedy = "start a new one with a lower gan.learning_rate"
-    extendable = ("gan.constant_epochs", "gan.decay_epochs")
-
-    def __init__(
-        self,
-        config: Config,
-        source: Sequence[Sample],
-        target: Sequence[Sample],
-        cache_gib: float | None = None,
-    ):
-        super().__init__(config, {"source": source, "target": target})
-        self._source, self._target, self._cache_gib = source, target, cache_gib
-        gan = config.gan
-        self.epochs = gan.constant_epochs + gan.decay_epochs
-        self.checkpoint_every = gan.checkpoint_every_epochs
-        self.batch_size, self.jit_compile = gan.batch_size, gan.jit_compile
-
-    def check_config(self):
-        return check_gan_training(self.config)
 
     def prepare(self):
         gan = self.config.gan
-        self._target, self.domains = target_domains("one", self._target)
-        self.images["target"] = self._target
-        sizes = len(self._source), len(self._target)
-        check_cache(sum(sizes), gan.image_size, self._cache_gib)
+        self.target, self.domains = target_domains("one", self.target)
+        self.images["target"] = self.target
+        sizes = len(self.source), len(self.target)
+        check_cache(sum(sizes), gan.image_size, self.cache_gib)
         # Of the larger set; both must have the images of a batch.
         self.epoch_steps = max(steps_per_epoch(n, gan.batch_size) for n in sizes)
-        self._shown = sheet_images(self._source, gan.image_size)
 
     def build(self):
         gan = self.config.gan
@@ -224,49 +209,31 @@ class CycleGANMethod(Method):
         }
         self.optimizers = {}
         for side in ("generator", "discriminator"):
-            optimizer = keras.optimizers.Adam(
-                self._rates(),
-                beta_1=gan.beta_1,
-                beta_2=gan.beta_2,
-                epsilon=gan.epsilon,
-                name=f"{side}_optimizer",
-            )
+            optimizer = self.adam(f"{side}_optimizer")
             networks = self.networks[side], self.networks[f"{side}_back"]
             optimizer.build(variables_of(*networks))
             self.optimizers[f"{side}_optimizer"] = optimizer
         self._pools = [ImagePool(gan.pool_size, gan.image_size) for _ in range(2)]
-        self.model = CycleGAN(
-            **self.networks,
-            **self.optimizers,
+        self.model = self.make_model(
             lambda_reconstruction=gan.lambda_reconstruction,
             lambda_identity=gan.lambda_identity,
             pools=self._pools,
         )
 
+    def make_model(self, **options) -> CycleGAN:
+        """Return the step of the networks and optimisers that `build` made."""
+        return CycleGAN(**self.networks, **self.optimizers, **options)
+
     def train_step(self, batch):
         return self.model.train_step(batch)
 
     def batches(self, start_step, end_step, worker):
-        gan = self.config.gan
-        return pair_batches(
-            self._source,
-            self._target,
-            image_size=gan.image_size,
-            batch_size=gan.batch_size,
-            seed=self.config.seed,
-            flip=gan.random_flip,
-            start_step=start_step,
-            end_step=end_step,
-            worker=worker,
-            cache=self._cache_gib is not None,
-        )
-
-    def learning_rates(self, step):
-        return {"G/learning_rate": float(self._rates()(step))}
+        options = self.batch_options(start_step, end_step, worker)
+        return pair_batches(self.source, self.target, **options)
 
     def summary(self):
         return (
-            f"{len(self._source)} source and {len(self._target)} target images, "
+            f"{len(self.source)} source and {len(self.target)} target images, "
             f"{self.num_steps} steps of {self.epoch_steps} in each epoch"
         )
 
@@ -284,23 +251,6 @@ class CycleGANMethod(Method):
             pool.set_arrays(
                 arrays[f"pool_{place}_images"], arrays[f"pool_{place}_filled"]
             )
-
-    def on_epoch_end(self, run, step, log):
-        epoch, gan = step // self.epoch_steps, self.config.gan
-        if epoch % gan.sample_every_epochs == 0 or step == self.num_steps:
-            path = run.path / "samples" / f"epoch_{epoch:04d}.png"
-            cameras = self.domains.cameras
-            translator = Translator(self.model.generator, cameras, gan.image_size)
-            write_sample_sheet(translator, self._shown, path)
-
-    def _rates(self):
-        gan = self.config.gan
-        return LinearDecay(
-            gan.learning_rate,
-            gan.constant_epochs * self.epoch_steps,
-            gan.decay_epochs * self.epoch_steps,
-            1,
-        )
 
 
 def train_cyclegan(

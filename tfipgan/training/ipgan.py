@@ -11,26 +11,22 @@ import tensorflow as tf
 
 from tfipgan import losses
 from tfipgan.config import Config
-from tfipgan.config.training_checks import check_gan_training
 from tfipgan.data.filenames import Sample
 from tfipgan.data.image_cache import check_cache
 from tfipgan.data.images import signed_to_unit
 from tfipgan.data.pipelines import gan_batches, steps_per_epoch
 from tfipgan.errors import InputError
 from tfipgan.models.from_config import build_discriminator, build_generator
-from tfipgan.models.translator import Translator
-from tfipgan.reports.sample_sheet import sheet_images, write_sample_sheet
 from tfipgan.runs.pretrained import load_pretrained_gan
 from tfipgan.runs.run import Run, load_reid_network
 from tfipgan.training.gan_inputs import semantic_labels, target_domains
-from tfipgan.training.method import Method
+from tfipgan.training.gan_method import GANMethod
 from tfipgan.training.replicas import (
     gradient_norm,
     mean_over_replicas,
     sum_over_replicas,
 )
 from tfipgan.training.runner import run_training
-from tfipgan.training.schedules import LinearDecay
 from tfipgan.weights.fingerprint import weights_digest
 
 
@@ -228,15 +224,13 @@ class IPGAN(keras.Model):
         return terms
 
 
-class IPGANMethod(Method):
+class IPGANMethod(GANMethod):
     """A GAN run on the source and the target's cameras; see `train_gan`."""
 
-    kind, title = "gan", "train-gan"
     remedy = (
         "start a new one with a lower gan.learning_rate, if you like from this one's "
         "weights, by gan.generator_weights and gan.discriminator_weights"
     )
-    extendable = ("gan.constant_epochs", "gan.decay_epochs")
 
     def __init__(
         self,
@@ -246,30 +240,21 @@ class IPGANMethod(Method):
         semantic: Run | None,
         cache_gib: float | None = None,
     ):
-        super().__init__(config, {"source": source, "target": target})
-        self._source, self._target = source, target
-        self._semantic, self._cache_gib = semantic, cache_gib
-        gan = config.gan
-        self.epochs = gan.constant_epochs + gan.decay_epochs
-        self.checkpoint_every = gan.checkpoint_every_epochs
-        self.batch_size, self.jit_compile = gan.batch_size, gan.jit_compile
-
-    def check_config(self):
-        return check_gan_training(self.config)
+        super().__init__(config, source, target, cache_gib)
+        self._semantic = semantic
 
     def prepare(self):
         gan = self.config.gan
-        self._target, self.domains = target_domains(gan.target_domains, self._target)
-        self.images["target"] = self._target
-        self._identities = semantic_labels(self.config, self._semantic, self._source)
-        num_images = len(self._source) + len(self._target)
-        check_cache(num_images, gan.image_size, self._cache_gib)
+        self.target, self.domains = target_domains(gan.target_domains, self.target)
+        self.images["target"] = self.target
+        self._identities = semantic_labels(self.config, self._semantic, self.source)
+        num_images = len(self.source) + len(self.target)
+        check_cache(num_images, gan.image_size, self.cache_gib)
         self.epoch_steps = steps_per_epoch(num_images, gan.batch_size * gan.n_critic)
         if self._identities:
             # Outside of the strategy, where it does not depend on the devices.
             digest = weights_digest(load_reid_network(self._semantic))
             self.digests["semantic"] = digest
-        self._shown = sheet_images(self._source, gan.image_size)
 
     def build(self):
         gan = self.config.gan
@@ -292,19 +277,11 @@ class IPGANMethod(Method):
             lambda_gradient_penalty=gan.lambda_gradient_penalty,
         )
         self.networks = {"generator": generator, "discriminator": discriminator}
-        # Named, because checkpoints know optimisers' variables by names.
         self.optimizers = {
-            name: keras.optimizers.Adam(
-                self._rates(updates_per_step),
-                beta_1=gan.beta_1,
-                beta_2=gan.beta_2,
-                epsilon=gan.epsilon,
-                name=name,
-            )
-            for name, updates_per_step in (
-                ("generator_optimizer", 1),
-                ("discriminator_optimizer", gan.n_critic),
-            )
+            "generator_optimizer": self.adam("generator_optimizer"),
+            "discriminator_optimizer": self.adam(
+                "discriminator_optimizer", gan.n_critic
+            ),
         }
         self.model.compile(**self.optimizers)
 
@@ -312,50 +289,20 @@ class IPGANMethod(Method):
         return self.model.train_step(batch)
 
     def batches(self, start_step, end_step, worker):
-        gan = self.config.gan
         return gan_batches(
-            self._source,
-            self._target,
+            self.source,
+            self.target,
             self._identities,
             self.domains,
-            image_size=gan.image_size,
-            batch_size=gan.batch_size,
-            n_critic=gan.n_critic,
-            seed=self.config.seed,
-            flip=gan.random_flip,
-            start_step=start_step,
-            end_step=end_step,
-            worker=worker,
-            cache=self._cache_gib is not None,
+            n_critic=self.config.gan.n_critic,
+            **self.batch_options(start_step, end_step, worker),
         )
-
-    def learning_rates(self, step):
-        # Asked of the schedule: of the optimiser Keras 2 and 3 tell different steps'.
-        return {"G/learning_rate": float(self._rates(1)(step))}
 
     def summary(self):
         return (
-            f"{len(self._source)} source and {len(self._target)} target images, "
+            f"{len(self.source)} source and {len(self.target)} target images, "
             f"{self.domains.num_domains} domains, {self.num_steps} steps of "
             f"{self.epoch_steps} in each epoch"
-        )
-
-    def on_epoch_end(self, run, step, log):
-        epoch, gan = step // self.epoch_steps, self.config.gan
-        if epoch % gan.sample_every_epochs == 0 or step == self.num_steps:
-            path = run.path / "samples" / f"epoch_{epoch:04d}.png"
-            generator, cameras = self.model.generator, self.domains.cameras
-            translator = Translator(generator, cameras, gan.image_size)
-            write_sample_sheet(translator, self._shown, path)
-
-    def _rates(self, updates_per_step):
-        """Return the learning rate's schedule, by updates."""
-        gan = self.config.gan
-        return LinearDecay(
-            gan.learning_rate,
-            gan.constant_epochs * self.epoch_steps,
-            gan.decay_epochs * self.epoch_steps,
-            updates_per_step,
         )
 
 

@@ -74,6 +74,8 @@ class Method:
     epoch_steps: int
     batch_size: int
     jit_compile = False
+    # Whether the process has no training to do after it.
+    is_last = True
 
     @property
     def num_steps(self) -> int:

@@ -182,7 +182,15 @@ class ReidMethod(Method):
     def check_config(self):
         backbone = resolve_weights(self.config.backbone)
         self.config = replace(self.config, backbone=backbone)
-        return check_reid_training(self.config)
+        found = check_reid_training(self.config)
+        smoothing = self.config.reid.translated_label_smoothing
+        if smoothing and self._translated is None:
+            found.append(
+                f"reid.translated_label_smoothing is {smoothing:g} but no translated "
+                "images are given: it smooths nothing; give them, or set "
+                "reid.label_smoothing for real images"
+            )
+        return found
 
     def prepare(self):
         reid, samples, translated = self.config.reid, self._samples, self._translated
@@ -233,7 +241,7 @@ class ReidMethod(Method):
         self.model = ReidTraining(
             network,
             reid.weight_decay,
-            reid.label_smoothing,
+            self._label_smoothing,
             reid.triplet_margin,
             reid.frozen_batch_norm,
         )
@@ -301,6 +309,12 @@ class ReidMethod(Method):
         if score > self._best_map:
             self._best_map = score
             self._best.save(step)
+
+    @property
+    def _label_smoothing(self):
+        reid = self.config.reid
+        translated = self._translated is not None and reid.translated_label_smoothing
+        return translated or reid.label_smoothing
 
     def _network(self, precision="float32"):
         config = self.config

@@ -149,7 +149,7 @@ def _lead(method, team, run, progress) -> None:
                 log.flush()
                 path = checkpoints.save(step, method.arrays(), pending)
                 saved = time.monotonic()
-            if signal and not last:
+            if signal and not (last and method.is_last):
                 logger.warning(
                     "%s stopped the run after step %d of %d, saved as %s; the same "
                     "command with --resume goes on from there",

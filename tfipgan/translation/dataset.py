@@ -13,7 +13,7 @@ from tfipgan.errors import InputError
 from tfipgan.files.output_file import require_new_folder, require_short_name
 from tfipgan.files.partial_output import PartialOutput
 from tfipgan.files.worker import ALONE, Worker
-from tfipgan.models.translator import Translator
+from tfipgan.models.translator import CameraTranslators, Translator
 from tfipgan.translation.graph import translation_graph
 from tfipgan.translation.part import (
     TranslationPart,
@@ -26,7 +26,7 @@ ENDINGS = {"jpeg": ".jpg", "png": ".png"}
 
 
 def translate_dataset(
-    translator: Translator,
+    translator: Translator | CameraTranslators,
     samples: Sequence[Sample],
     root: str | os.PathLike,
     out: str | os.PathLike,
