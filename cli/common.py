@@ -119,9 +119,11 @@ def computing_options(command):
 
 
 def skip_option(listed, names=True):
-    """Add --skip-unreadable; `listed` says where those images are listed.
+    """Return the option --skip-unreadable.
 
-    names: whether those whose names can't be read are left out too.
+    Args:
+        listed: text of the help, where the images that were left out are listed.
+        names: bool, whether images whose names can't be read are left out too.
     """
     what = "that can't be read" + (", or whose names can't" if names else "")
     return click.option(

@@ -131,7 +131,7 @@ def _draw_augmented(dataset, format, pattern, config, figures) -> Path:
 
 
 def _table(splits: dict) -> str:
-    """Counts, a row per split, and images per camera, a row per camera."""
+    """Return counts, a row per split, and images per camera, a row per camera."""
     kinds = ("images", "identities", "junk", "distractors", "unlabelled")
     counts = [["split", *kinds, "cameras"]]
     for split, summary in splits.items():

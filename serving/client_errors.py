@@ -32,12 +32,12 @@ class Attempt:
     """What was asked, and how.
 
     Attributes:
-      model, server: names; `where` has both.
-      tls, label, timeout: as they were given.
-      tries: made.
-      answered: whether the server has answered before.
-      tls_name: the name that the certificate must have, or None for the host.
-      proxy: the environment's variable that gives gRPC a proxy for it, or None.
+        model, server: names; `where` has both.
+        tls, label, timeout: as they were given.
+        tries: made.
+        answered: whether the server has answered before.
+        tls_name: the name that the certificate must have, or None for the host.
+        proxy: the environment's variable that gives gRPC a proxy for it, or None.
     """
 
     model: str

@@ -101,8 +101,8 @@ class _Writer:
     """Writes the translations of an image beside each other.
 
     Attributes:
-      cameras: their numbers; empty until the server has told.
-      written: files.
+        cameras: their numbers; empty until the server has told.
+        written: files.
     """
 
     def __init__(self, out, camera):

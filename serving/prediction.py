@@ -73,7 +73,7 @@ def prepare(servable, request):
 
 
 def respond(call, arrays, as_content=False):
-    """The answer to a call.
+    """Return the answer to a call.
 
     Args:
         call: `Call`.

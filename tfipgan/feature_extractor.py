@@ -49,7 +49,7 @@ class FeatureExtractor:
         self._graph = graph_of(descriptor_of(network, flip), self.image_size)
 
     def __call__(self, images: Images) -> np.ndarray:
-        """Returns the descriptors, float32 (images, values), L2-normalised.
+        """Return the descriptors, float32 (images, values), L2-normalised.
 
         Args:
             images: a path or a list of paths, read as `tfipgan extract` reads them; or

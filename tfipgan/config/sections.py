@@ -71,7 +71,7 @@ _T = TypeVar("_T")
 
 @dataclass_transform(frozen_default=True)
 def _section(cls: type[_T]) -> type[_T]:
-    """A frozen dataclass that pydantic reads and whose errors are ConfigErrors.
+    """Make a frozen dataclass that pydantic validates; its errors are ConfigErrors.
 
     `dataclasses.replace` reads the values of its copy too.
     """

@@ -21,7 +21,7 @@ _DIVIDED = re.compile("-|[0-9]+")
 
 
 def passed_over(files: ImageFiles) -> list[str]:
-    """A line on what looks like images and is not read, or may hold some, by kind."""
+    """Return a line for each kind of skipped file or folder that may have images."""
     lines = []
     if files.unread:
         kinds = Counter(_ending(name) for name in files.unread)
@@ -47,7 +47,7 @@ def passed_over(files: ImageFiles) -> list[str]:
 
 
 def misread_numbers(names: Iterable[str], pattern: re.Pattern[str]) -> list[str]:
-    """A line for each group of a pattern that likely reads other numbers than meant.
+    """Return a line for each group of a pattern that probably reads wrong numbers.
 
     A number is cut where it goes on beside the group: with a digit directly before or
     behind, or a `-` before that can be its sign, which is one at the path's start or
@@ -57,8 +57,8 @@ def misread_numbers(names: Iterable[str], pattern: re.Pattern[str]) -> list[str]
     found from the `-` of `id-1` on takes a hyphen for a sign.
 
     Args:
-      names: paths below the folder, with `/`; those that don't match are left out.
-      pattern: from `compile_pattern`.
+        names: paths below the folder, with `/`; those that don't match are left out.
+        pattern: from `compile_pattern`.
     """
     count = 0
     misread: dict[tuple[str, str], list[str]] = defaultdict(list)

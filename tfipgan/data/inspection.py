@@ -34,10 +34,10 @@ class SplitSummary:
     """Counts of one split.
 
     Attributes:
-      images: all images, junk and distractors included.
-      identities: people that are neither junk, distractor nor unlabelled.
-      junk, distractors, unlabelled: images.
-      cameras: images of each camera, sorted; camera -1 is images without one.
+        images: all images, junk and distractors included.
+        identities: people that are neither junk, distractor nor unlabelled.
+        junk, distractors, unlabelled: images.
+        cameras: images of each camera, sorted; camera -1 is images without one.
     """
 
     images: int
@@ -53,12 +53,12 @@ class Inspection:
     """The result of `inspect_dataset`.
 
     Attributes:
-      root: the folder as it was given.
-      format: one of `filenames.FORMATS`.
-      splits: the splits that could be read.
-      unreadable: why, for the path of each image that can't be decoded.
-      problems: a line for each thing that should be put right or understood.
-      notes: a line for each thing that is only worth knowing.
+        root: the folder as it was given.
+        format: one of `filenames.FORMATS`.
+        splits: the splits that could be read.
+        unreadable: why, for the path of each image that can't be decoded.
+        problems: a line for each thing that should be put right or understood.
+        notes: a line for each thing that is only worth knowing.
     """
 
     root: str
@@ -69,7 +69,7 @@ class Inspection:
     notes: tuple[str, ...]
 
     def to_dict(self) -> dict:
-        """The same as plain values for JSON; camera numbers become text keys."""
+        """Return the same as plain values for JSON; camera numbers become text keys."""
         return asdict(self)
 
 
@@ -80,17 +80,17 @@ def inspect_dataset(
     check_images: bool = True,
     progress: bool = False,
 ) -> Inspection:
-    """Counts a dataset's images and looks for what is wrong with them.
+    """Count a dataset's images and looks for what is wrong with them.
 
     Args:
-      root, format, pattern: as for `read_dataset`. A folder of images without split
-        folders is taken as a train split.
-      check_images: decode every image too (about a millisecond each).
-      progress: whether to show a progress bar on stderr if that takes a while.
+        root, format, pattern: as for `read_dataset`. A folder of images without split
+            folders is taken as a train split.
+        check_images: decode every image too (about a millisecond each).
+        progress: whether to show a progress bar on stderr if that takes a while.
 
     Raises:
-      InputError: nothing of it can be read as a dataset.
-      ConfigError: an unknown format or a pattern that can't be used.
+        InputError: nothing of it can be read as a dataset.
+        ConfigError: an unknown format or a pattern that can't be used.
     """
     problems: list[str] = []
     notes: list[str] = []
@@ -152,7 +152,7 @@ def _summary(samples: Sequence[Sample]) -> SplitSummary:
 
 
 def _identities(samples: Iterable[Sample]) -> dict[int, set[int]]:
-    """The cameras of each identity."""
+    """Return the cameras of each identity."""
     identities = defaultdict(set)
     for sample in samples:
         if sample.person_id not in (JUNK, UNLABELLED) and not sample.distractor:
@@ -161,7 +161,7 @@ def _identities(samples: Iterable[Sample]) -> dict[int, set[int]]:
 
 
 def _some(things: Iterable[object]) -> str:
-    """The first few of them, for a line that has counted them all."""
+    """Return the first few of them, for a line that has counted them all."""
     things = list(things)
     more = ", ..." if len(things) > _EXAMPLES else ""
     return ", ".join(map(str, things[:_EXAMPLES])) + more
@@ -227,7 +227,7 @@ def _shared_identities(splits: dict[str, tuple[Sample, ...]]) -> list[str]:
 
 
 def _published_notes(format: str, splits: dict[str, SplitSummary]) -> list[str]:
-    """A line if the counts are not the published ones of a dataset of this form."""
+    """Return a line if the counts are not those published of such a dataset."""
     closest: tuple[str, list[str]] | None = None
     for version, published in _PUBLISHED.get(format, {}).items():
         differences = []
@@ -254,7 +254,7 @@ def _published_notes(format: str, splits: dict[str, SplitSummary]) -> list[str]:
 def _check_files(
     splits: dict[str, tuple[Sample, ...]], progress: bool
 ) -> tuple[dict[str, str], list[str], list[str]]:
-    """What can't be read, problems and notes, from reading every file once."""
+    """Return what can't be read, problems and notes, from reading every file once."""
     samples = [s for split in SPLITS for s in splits.get(split, ())]
     unreadable: dict[str, str] = {}
     odd: dict[str, list[str]] = defaultdict(list)
@@ -293,7 +293,7 @@ def _same(digests: np.ndarray) -> Iterator[list[int]]:
     """Yield the places, in order, of each digest that is there more than once.
 
     Args:
-      digests: uint8 (N, 16); zeros are of files that can't be read.
+        digests: uint8 (N, 16); zeros are of files that can't be read.
     """
     values = digests.view("S16")[:, 0]
     order = np.argsort(values, kind="stable")

@@ -44,16 +44,16 @@ def check_readable(
     that the next start on the same dataset only looks at what is new.
 
     Args:
-      samples: any number, in any order.
-      skip: leave out what can't be read, with a line in the log; else it is an error.
-      progress: whether to show a progress bar on stderr if it takes a while.
+        samples: any number, in any order.
+        skip: leave out what can't be read, with a line in the log; else it is an error.
+        progress: whether to show a progress bar on stderr if it takes a while.
 
     Returns:
-      The samples to use, `odd` set where the pipelines must convert the file; and for
-      the paths of those left out, in order, why they can't be read.
+        The samples to use, `odd` set where the pipelines must convert the file; and for
+        the paths of those left out, in order, why they can't be read.
 
     Raises:
-      InputError: some can't be read, and not `skip`; or all of them.
+        InputError: some can't be read, and not `skip`; or all of them.
     """
     samples = list(samples)
     paths = list(dict.fromkeys(sample.path for sample in samples))

@@ -16,21 +16,21 @@ from tfipgan.files.output_file import folder_written_aside
 def write_subset(
     layout: Layout, cameras: Collection[int], out: str | os.PathLike[str]
 ) -> dict[str, int]:
-    """Copies the images of some cameras into a dataset of their own.
+    """Copy the images of some cameras into a dataset of their own.
 
     Names and folders below the splits stay; a dataset.yaml says how they are read. A
     split that has no image of these cameras is left out.
 
     Args:
-      layout: of the whole dataset.
-      cameras: the numbers to keep.
-      out: the folder to make.
+        layout: of the whole dataset.
+        cameras: the numbers to keep.
+        out: the folder to make.
 
     Returns:
-      The number of images by split.
+        The number of images by split.
 
     Raises:
-      InputError: a camera that the dataset has no image of; or as `read_split`.
+        InputError: a camera that the dataset has no image of; or as `read_split`.
     """
     splits = {split: read_split(layout, split) for split in layout.folders}
     known = {sample.camera_id for samples in splits.values() for sample in samples}

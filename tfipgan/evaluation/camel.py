@@ -40,7 +40,7 @@ def fit_camel(
     consistency: float = CONSISTENCY,
     seed: int = 0,
 ) -> CameraProjections:
-    """Returns a projection for each camera, learnt from images without labels.
+    """Return a projection for each camera, learnt from images without labels.
 
     The features, less their mean and on their first principal axes, are y_i (PCA; the
     authors' network gives 64 values, a ResNet 2048). With U of all cameras' projections

@@ -31,7 +31,7 @@ class CameraProjections:
     projections: np.ndarray
 
     def project(self, name: str, features: FeatureSet) -> FeatureSet:
-        """Returns a set with each row projected as of its camera, of length 1.
+        """Return a set with each row projected as of its camera, of length 1.
 
         A row that is projected to nothing stays all zeros.
 
@@ -75,7 +75,7 @@ class CameraProjections:
         )
 
     def save(self, path: str | os.PathLike) -> None:
-        """Writes an .npz with the attributes' names, whole or not at all.
+        """Write an .npz with the attributes' names, whole or not at all.
 
         Raises OSError where the file can't be written.
         """
@@ -84,7 +84,7 @@ class CameraProjections:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "CameraProjections":
-        """Reads what `save` wrote; nothing in the file is ever run (no pickles).
+        """Read what `save` wrote; nothing in the file is ever run (no pickles).
 
         Raises InputError, naming the file, if it is no such file or a damaged one;
         OSError if it can't be opened.

@@ -60,7 +60,8 @@ def extract_features(
 def descriptor_of(network, flip: bool = False, pool_stripes: int | None = None):
     """Return a function of images in [0, 1] that gives their descriptors.
 
-    network, flip, pool_stripes: as for `extract_features`.
+    Args:
+        network, flip, pool_stripes: as for `extract_features`.
     """
     if pool_stripes is None:
         describe = InferenceNetwork(network)

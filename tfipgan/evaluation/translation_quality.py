@@ -1,5 +1,7 @@
-"""How near translated images come to each camera, by a network that neither G nor D
-has trained, a classifier of the target's cameras; and how sharp they are."""
+"""How close translated images are to each camera's, and how sharp they are.
+
+A classifier of the target's cameras measures it, which the GAN was not trained with.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

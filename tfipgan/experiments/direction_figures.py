@@ -175,7 +175,7 @@ def _ranked_lists(direction, files) -> list[dict]:
 
 
 def _clusters(direction, files) -> list[dict]:
-    """The last sheet of clusters of each run that made some."""
+    """Return the last sheet of clusters of each run that made some."""
     found = []
     for pair, run in files.adapted.items():
         sheet = cluster_figure(run)

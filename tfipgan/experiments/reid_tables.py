@@ -208,7 +208,7 @@ def _printed(paper: PaperRow | None) -> Sequence[float | None]:
 def _printed_elsewhere(
     papers: Sequence[PaperRow], paper: PaperRow | None, measure: str
 ) -> str:
-    """What the paper's other tables print for the same row, where it is another."""
+    """Return what the paper's other tables print for the same row, if it differs."""
     if paper is None:
         return ""
     place = MEASURES.index(measure)

@@ -127,7 +127,7 @@ def made_table(results: Sequence[Mapping]) -> dict:
 
 
 def _markdown(table: Mapping) -> list[str]:
-    """A table and its note, each a part of its own."""
+    """Return a table and its note, each a part of its own."""
     right = table.get("right", [False] * len(table["columns"]))
     lines = [table["columns"], ["---:" if to_right else "---" for to_right in right]]
     for row in table["rows"]:

@@ -54,7 +54,7 @@ def is_part(folder: str | os.PathLike) -> bool:
 
 
 def require_new_output(out: str | os.PathLike, require_new: Callable) -> None:
-    """Calls require_new_file or require_new_folder, which raise InputError.
+    """Call require_new_file or require_new_folder, which raise InputError.
 
     Not if what is at the path got its name as a killed command's last act: the same
     command ends well then. InputError too if a part can't be made or used.

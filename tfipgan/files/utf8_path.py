@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextmanager
 def utf8_path(folder: str | os.PathLike) -> Iterator[str]:
-    """Gives a folder's path, or where a name in it is not UTF-8, that of a link to it.
+    """Give a folder's path, or where a name in it is not UTF-8, that of a link to it.
 
     The folder must be there. The link is gone at the end.
     """

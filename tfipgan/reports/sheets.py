@@ -23,14 +23,19 @@ def image_sheet(
     scale: int = 2,
     captions: Sequence[Sequence[str]] | None = None,
 ) -> None:
-    """Draws images as a table with titles above and on the left, into a PNG file.
+    """Draw images as a table with titles above and on the left, into a PNG file.
 
-    rows: lists of uint8 arrays (height, width, 3), a list a row title, with a cell
-    a column title; None is an empty cell. Every pixel becomes scale x scale
-    pixels: nothing is smoothed, so a generator's flaws stay in sight. Smaller images
-    stand in the middle of a cell of the largest one's size. Titles may have several
-    lines. captions: a line to stand under each cell, in lists as the rows; "" is none.
-    Raises InputError for anything else.
+    Every pixel becomes scale x scale pixels: nothing is smoothed, so a generator's
+    flaws stay visible. Smaller images are centred in a cell of the largest one's size.
+
+    Args:
+        rows: lists of uint8 arrays (height, width, 3), a list for each row title, with
+            a cell for each column title; None is an empty cell. Titles may have several
+            lines.
+        captions: a line to write under each cell, in lists as the rows; "" is none.
+
+    Raises:
+        InputError: anything else.
     """
     _check(rows, column_titles, row_titles, scale)
     if captions is not None and [*map(len, captions)] != [*map(len, rows)]:

@@ -133,7 +133,7 @@ class ClusterTraining:
 
 
 def _unsized_variable(rank, dtype):
-    """A variable of any shape of this rank; every replica gives its copy the same."""
+    """Make a variable of any shape of this rank, with equal copies on all replicas."""
     return tf.Variable(
         tf.zeros([0] * rank, dtype), trainable=False, shape=[None] * rank
     )

@@ -41,7 +41,7 @@ def start_run(
     resume: bool = False,
     extendable: Sequence[str] = (),
 ) -> Iterator[Run]:
-    """Gives a new run folder, or the one to go on with, to this process alone.
+    """Give a new run folder, or the one to go on with, to this process alone.
 
     What killed processes left half-written is removed.
 

@@ -59,7 +59,8 @@ class Team:
     def require_same(self, decided_by: Mapping[str, str]) -> None:
         """Raise InputError, on all workers, unless it is the same on all of them.
 
-        decided_by: what decides the training, by what it is of, such as "config".
+        Args:
+            decided_by: what the training depends on, {name, such as "config": value}.
         """
         if self.is_alone:
             return
@@ -96,8 +97,9 @@ class Team:
     ) -> dict[str, np.ndarray]:
         """Return the chief's arrays, of whatever names and shapes, on all workers.
 
-        arrays: what the chief has; of the others they are not looked at. Numbers only:
-            whole ones come as int64, others as float32 or float64.
+        Args:
+            arrays: what the chief has; those of the others are ignored. Numbers only:
+                integers come as int64, others as float32 or float64.
         """
         if self.is_alone:
             return dict(arrays)
@@ -146,7 +148,8 @@ class Team:
     def one_line_errors(self, out: str | os.PathLike) -> Iterator[None]:
         """Turn the loss of a worker into a TrainingError that says what to do.
 
-        out: the chief's run folder.
+        Args:
+            out: the chief's run folder.
         """
         try:
             yield

@@ -95,7 +95,7 @@ def _is_finite(array: np.ndarray) -> bool:
 
 
 def _some(names: list[str]) -> str:
-    """The first few, for a line; a network has hundreds."""
+    """Return the first few, for a line; a network has hundreds."""
     more = len(names) - _SHOWN
     shown = ", ".join(map(shorten_name, names[:_SHOWN]))
     return shown + (f" and {more} more" if more > 0 else "")

@@ -16,12 +16,18 @@ set: a re-ID network trained on one dataset keeps some 40 % of its mAP on the ot
 class Look:
     """A camera's deviations from neutral; all zero is a neutral camera.
 
-    temperature: log gains of red, green, blue. hue: radians about the grey axis.
-    saturation, contrast, gamma: logs of the factors. exposure: stops. haze: light added
-    to black (0 to 1). blur: sigma in pixels of an image of 128 rows. noise: deviation
-    (0 to 1). shrink: resolution lost, 1 halves it. coarse: JPEG quality below 95.
-    sharpen: the camera's own sharpening, 1 doubles the edges. drift: how much the look
-    changes from image to image.
+    Attributes:
+        temperature: log gains of red, green, blue.
+        hue: radians about the grey axis.
+        saturation, contrast, gamma: logs of the factors.
+        exposure: stops.
+        haze: light added to black (0 to 1).
+        blur: sigma in pixels of an image of 128 rows.
+        noise: deviation (0 to 1).
+        shrink: resolution lost; 1 halves it.
+        coarse: JPEG quality below 95.
+        sharpen: the camera's own sharpening; 1 doubles the edges.
+        drift: how much the look changes from image to image.
     """
 
     temperature: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -39,7 +45,7 @@ class Look:
     drift: float = 0.0
 
     def matrix(self) -> np.ndarray:
-        """Returns the colour matrix, float32 (3, 3), that acts on a column of RGB."""
+        """Return the colour matrix, float32 (3, 3), that acts on a column of RGB."""
         grey = np.full((3, 3), 1 / 3)
         r = math.sqrt(1 / 3)
         cross = np.array([[0, -r, r], [r, 0, -r], [-r, r, 0]])
@@ -82,10 +88,11 @@ blur at most."""
 def draw_look(
     rng: np.random.Generator, installation: np.random.Generator, *, strength: float
 ) -> Look:
-    """Returns the look of one camera, drawn in the same way for every camera.
+    """Return the look of one camera, drawn in the same way for every camera.
 
-    installation: in the same state for each camera of a dataset. strength: scales the
-    distance from neutral; at 0 all cameras are neutral.
+    Args:
+        installation: in the same state for each camera of a dataset.
+        strength: scales the distance from neutral; at 0 all cameras are neutral.
     """
 
     def draw(unit, low=-1.0):
@@ -114,8 +121,7 @@ def _scale(look: Look, factor: float) -> Look:
 
 
 def drifted(look: Look, rng: np.random.Generator) -> Look:
-    """Returns a camera's look in one of its images: white balance, exposure and focus
-    are never quite the same."""
+    """Return a camera's look in one of its images: it is never quite the same."""
     steps = rng.standard_normal(5) * look.drift
     warm, green, _ = DRIFT.temperature
     shift = (warm * steps[0], green * steps[1], -warm * steps[0])
@@ -131,10 +137,11 @@ def drifted(look: Look, rng: np.random.Generator) -> Look:
 
 
 def photograph(light: np.ndarray, look: Look, rng: np.random.Generator) -> bytes:
-    """Returns the JPEG file of a scene seen by a camera.
+    """Return the JPEG file of a scene seen by a camera.
 
-    light: float32 (height, width, 3), 0 to 1, what a neutral camera would see. rng: of
-    the drift and the noise.
+    Args:
+        light: float32 (height, width, 3), 0 to 1, what a neutral camera would see.
+        rng: of the drift and the noise.
     """
     look = drifted(look, rng)
     height, width, _ = light.shape

@@ -1,5 +1,7 @@
-"""A world of two re-identification datasets, drawn from a seed, so that every stage can
-run where no dataset can be had."""
+"""Two re-identification datasets, drawn from a seed.
+
+With them every stage can run where no real dataset is available.
+"""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +24,7 @@ THREADS = min(4, os.cpu_count() or 1)
 def synthesize(
     out: Path, options: WorldOptions = DEFAULTS
 ) -> dict[str, dict[str, int]]:
-    """Writes two datasets in Market-1501's form, `out`/source and `out`/target.
+    """Write two datasets in Market-1501's form, `out`/source and `out`/target.
 
     Both have cameras 1..cameras, training identities 1..identities and, after them,
     test identities. Everybody is seen by two cameras or more, few people by all of
@@ -69,7 +71,7 @@ def synthesize(
 
 
 def redraw(out: Path, source: Path, target: Path) -> int:
-    """Writes a dataset's training images as the other one's cameras would show them.
+    """Write a dataset's training images as the other one's cameras would show them.
 
     The same person, pose, place and light, by a camera with another look: what a
     generator without a fault would make of the image. source, target: the two datasets
@@ -112,15 +114,17 @@ def redraw(out: Path, source: Path, target: Path) -> int:
 
 
 def _network(options: WorldOptions, number: int) -> Network:
-    """Returns the cameras of the source, 0, or the target, 1."""
+    """Return the cameras of the source, 0, or the target, 1."""
     return Network(
         options.seed, number, options.cameras, options.image_size, options.strength
     )
 
 
 def _draw_everybody(seed: int, count: int) -> list[tuple[list[Person], list[Person]]]:
-    """Returns (training, test) people of both datasets: all in one draw, so that nobody
-    is in two of them."""
+    """Return (training, test) people of both datasets.
+
+    All are drawn at once, so that nobody is in two of them.
+    """
     a, b, c, d = draw_people((seed, len(DATASETS)), 4, count)
     return [(a, b), (c, d)]
 
@@ -146,7 +150,7 @@ class _Writer:
             self._write(split, self._identities + index + 1, shot, person)
 
     def others(self, key, people):
-        """Writes the people of no identity, and the boxes that hold no whole person."""
+        """Write the people of no identity, and the boxes that hold no whole person."""
         for camera in range(len(self._network.places)):
             (strangers,) = draw_people((*key, camera), 1, DISTRACTORS_PER_CAMERA)
             for number, person in enumerate(strangers):
