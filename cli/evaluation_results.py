@@ -11,14 +11,14 @@ import numpy as np
 
 from tfipgan.evaluation import FeatureSet
 from tfipgan.evaluation.camera_projections import CameraProjections
-from tfipgan.evaluation.detail import RankingDetail
+from tfipgan.evaluation.checks import check_options
 from tfipgan.evaluation.metrics import evaluate_in_detail, evaluate_ranking
+from tfipgan.evaluation.per_query import RankingDetail
 from tfipgan.evaluation.query_expansion import (
     averaged_queries,
     check_averaging,
     check_expansion,
 )
-from tfipgan.evaluation.requirements import check_options
 from tfipgan.evaluation.verification import (
     OperatingPoint,
     area_under_curve,

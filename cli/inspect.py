@@ -7,7 +7,7 @@ import click
 
 from tfipgan.cli.common import set_up_tensorflow
 from tfipgan.config import load_config
-from tfipgan.data.filenames import EXAMPLE_PATTERN, FORMATS
+from tfipgan.data.filenames import EXAMPLE_PATTERN, NAMING_FORMATS
 from tfipgan.errors import shorten_name
 
 
@@ -16,7 +16,7 @@ from tfipgan.errors import shorten_name
 @click.option(
     "--format",
     "format_name",
-    type=click.Choice(["auto", *FORMATS]),
+    type=click.Choice(["auto", *NAMING_FORMATS]),
     default="auto",
     show_default=True,
     help="How the names are read; auto recognises all but pattern.",

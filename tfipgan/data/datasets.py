@@ -46,7 +46,7 @@ class ReidDataset:
 
     Attributes:
         root: the folder as it was given.
-        format: one of `filenames.FORMATS`.
+        format: one of `filenames.NAMING_FORMATS`.
         train, query, gallery: the samples; empty if the split was not asked for.
         pattern: the pattern in use with format "pattern", else None; with it
             `read_images` reads images that were translated from this dataset.
@@ -80,7 +80,7 @@ def read_dataset(
 
     Args:
         root: the dataset's folder.
-        format: one of `filenames.FORMATS`, or "auto" to recognise it.
+        format: one of `filenames.NAMING_FORMATS`, or "auto" to recognise it.
         pattern: a regular expression with groups `person` and `camera`; makes the
             format "pattern". These two go before `dataset.yaml`.
         splits: which of train, query and gallery to read; each must have images.

@@ -13,7 +13,7 @@ DISTRACTOR = 0
 UNLABELLED = -2
 NO_CAMERA = -1
 
-FORMATS = ("market1501", "dukemtmc", "msmt17", "cuhk03-np", "pattern")
+NAMING_FORMATS = ("market1501", "dukemtmc", "msmt17", "cuhk03-np", "pattern")
 # What to advise for names of one's own: it reads -1 as junk, not as person 1.
 EXAMPLE_GROUPS = {"person": "(?P<person>-1|[0-9]+)", "camera": "(?P<camera>[0-9]+)"}
 EXAMPLE_PATTERN = "_c".join(EXAMPLE_GROUPS.values())
@@ -141,7 +141,7 @@ def parse_sample(
     Args:
         path: goes into the sample as it is.
         relative: path below the dataset's folder, with `/`.
-        format: one of FORMATS.
+        format: one of NAMING_FORMATS.
         pattern: from `compile_pattern`, for format "pattern".
 
     Returns:

@@ -54,7 +54,7 @@ class Inspection:
 
     Attributes:
         root: the folder as it was given.
-        format: one of `filenames.FORMATS`.
+        format: one of `filenames.NAMING_FORMATS`.
         splits: the splits that could be read.
         unreadable: why, for the path of each image that can't be decoded.
         problems: a line for each thing that should be put right or understood.

@@ -11,7 +11,7 @@ from re import Pattern
 from tfipgan.config.yaml_files import read_yaml
 from tfipgan.data.doubts import passed_over
 from tfipgan.data.filenames import (
-    FORMATS,
+    NAMING_FORMATS,
     compile_pattern,
     known_names,
     matching_format,
@@ -214,10 +214,10 @@ def _settings(root: Path) -> dict[str, str]:
             )
         if not isinstance(value, str) or not value:
             raise InputError(f"{path}: {key} is {shorten(value)}; expected a text")
-        if key == "format" and value not in ("auto", *FORMATS):
+        if key == "format" and value not in ("auto", *NAMING_FORMATS):
             raise InputError(
                 f"{path}: format {shorten(value)} is not known; expected auto, "
-                f"{', '.join(FORMATS)}"
+                f"{', '.join(NAMING_FORMATS)}"
             )
         outside = PurePosixPath(value).is_absolute() or ".." in value.split("/")
         if key in SPLITS and outside:
@@ -242,9 +242,10 @@ def _naming(
         format = settings.get("format", "auto")
     if pattern is None and format in ("auto", "pattern"):
         pattern = settings.get("pattern")
-    if format not in ("auto", *FORMATS):
+    if format not in ("auto", *NAMING_FORMATS):
         raise ConfigError(
-            f"format {format!r} is not known; expected auto, {', '.join(FORMATS)}"
+            f"format {format!r} is not known; expected auto, "
+            f"{', '.join(NAMING_FORMATS)}"
         )
     if pattern is None:
         if format == "pattern":

@@ -37,7 +37,7 @@ _MAX_SCANNED_PIXELS = 100 * MAX_PIXELS
 # Pillow reads a PPM in Python, a second for a million numbers, if it is text or its
 # maximum is an unusual one.
 _MAX_SLOW_PIXELS = 2**22
-FORMATS = image_formats()
+READABLE_TYPES = image_formats()
 # What TensorFlow reads as people see it: 8 bits, grey or colour, no palette, and all of
 # it opaque.
 _PLAIN_MODES = {"JPEG": ("L", "RGB"), "PNG": ("L", "LA", "RGB", "RGBA")}
@@ -227,7 +227,7 @@ def _read(path: str | os.PathLike[str]) -> tuple[bytes, os.stat_result]:
 
 def _decoded(data: bytes) -> Image.Image:
     """Return the image, its first frame decoded, if that is within the bounds."""
-    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    image = Image.open(io.BytesIO(data), formats=READABLE_TYPES)
     width, height = image.size
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         raise InputError(

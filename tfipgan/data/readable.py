@@ -12,7 +12,7 @@ import PIL
 import platformdirs
 
 from tfipgan.data.filenames import Sample
-from tfipgan.data.local_images import FORMATS, each_image
+from tfipgan.data.local_images import READABLE_TYPES, each_image
 from tfipgan.errors import InputError, shorten_name
 from tfipgan.files.output_file import written_aside
 from tfipgan.files.threads import map_in_threads
@@ -24,7 +24,7 @@ WORTH_REMEMBERING = 1000
 # Counted up where a file that is remembered would be judged otherwise. Another Pillow
 # may judge otherwise too, or one that has other formats.
 _JUDGEMENT = 2
-_JUDGE = f"{_JUDGEMENT}, Pillow {PIL.__version__}, {' '.join(FORMATS)}"
+_JUDGE = f"{_JUDGEMENT}, Pillow {PIL.__version__}, {' '.join(READABLE_TYPES)}"
 _SHOWN = 3
 _THREADS = 8
 # Longer than a line of ours: paths have at most 4096 bytes.

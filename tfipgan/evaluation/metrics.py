@@ -4,11 +4,17 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from tfipgan.data.filenames import JUNK
 from tfipgan.errors import InputError
+from tfipgan.evaluation.checks import (
+    check_options,
+    check_sets,
+    why_no_match,
+)
 from tfipgan.evaluation.copies import Copies, EqualRows
-from tfipgan.evaluation.detail import DetailCollector, RankingDetail
 from tfipgan.evaluation.distances import Distances, Tile
 from tfipgan.evaluation.feature_set import FeatureSet
+from tfipgan.evaluation.per_query import DetailCollector, RankingDetail
 from tfipgan.evaluation.query_expansion import (
     ALPHA,
     check_expansion,
@@ -19,12 +25,6 @@ from tfipgan.evaluation.ranking import (
     Ranks,
     average_precision,
     inverse_negative_penalty,
-)
-from tfipgan.evaluation.requirements import (
-    JUNK,
-    check_options,
-    check_sets,
-    why_no_match,
 )
 from tfipgan.evaluation.reranking import reranked_rows
 from tfipgan.evaluation.single_shot import SingleShot

@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 
+from tfipgan.data.filenames import JUNK
 from tfipgan.errors import InputError
 from tfipgan.evaluation.conditioning import squared_norms
 from tfipgan.evaluation.distances import Distances
 from tfipgan.evaluation.feature_set import FeatureSet
-from tfipgan.evaluation.requirements import JUNK
 
 ALPHA = 3.0
 # Of a squared length: what half precision leaves of it, and more.

@@ -8,7 +8,12 @@ from pathlib import Path
 from tfipgan.data.datasets import read_dataset, read_images
 from tfipgan.experiments.experiment import Direction
 from tfipgan.experiments.plan import Plan
-from tfipgan.experiments.rows import METHODS, NETWORKS, choose, published_name
+from tfipgan.experiments.rows import (
+    METHOD_TITLES,
+    NETWORK_TITLES,
+    choose,
+    published_name,
+)
 from tfipgan.reports.bar_chart import bar_chart
 from tfipgan.reports.cluster_report import cluster_figure
 from tfipgan.reports.figures import cmc_plot, loss_plot
@@ -101,12 +106,12 @@ def draw_bars(
 ) -> dict | None:
     """Draw the mAP of the paper's rows; None where none was measured."""
     bars: dict[str, dict[str, list[float]]] = {}
-    for network, shown in NETWORKS.items():
+    for network, shown in NETWORK_TITLES.items():
         for row in _BARS:
             runs = choose(results, direction=direction.name, row=row, network=network)
             if runs:
                 values = [run["mAP"] for run in runs]
-                bars.setdefault(shown, {})[METHODS[row]] = values
+                bars.setdefault(shown, {})[METHOD_TITLES[row]] = values
     if not bars:
         return None
     path = folder / f"{direction.name}_map.png"
@@ -128,7 +133,7 @@ def _sheets(folder, direction, files) -> list[dict]:
     )
     figures = []
     for row, images in there.items():
-        method = METHODS.get(row, row)
+        method = METHOD_TITLES.get(row, row)
         path = folder / f"{direction.name}_{row.replace(' ', '_')}_translated.png"
         samples = read_images(images, format=source.format, pattern=source.pattern)
         translated_sheet(source.train, target.train, samples, path, method=method)
@@ -187,7 +192,7 @@ def _clusters(direction, files) -> list[dict]:
 
 def _losses(folder, direction, files) -> dict | None:
     histories = {
-        METHODS.get(row, row): [
+        METHOD_TITLES.get(row, row): [
             json.loads(line) for line in log.read_text().splitlines()
         ]
         for row, log in files.gan_logs.items()

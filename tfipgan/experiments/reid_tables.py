@@ -7,7 +7,7 @@ from tfipgan.experiments.rows import (
     CHEAP,
     IPGAN_STRONG,
     MEASURES,
-    NETWORKS,
+    NETWORK_TITLES,
     PERFECT,
     STRONG,
     TRANSLATED,
@@ -23,7 +23,9 @@ from tfipgan.experiments.rows import (
 
 _TABLE_1 = [(row, "baseline") for row in ("supervised", "direct transfer", *TRANSLATED)]
 _TABLE_3 = [
-    (row, network) for network in NETWORKS for row in ("direct transfer", *TRANSLATED)
+    (row, network)
+    for network in NETWORK_TITLES
+    for row in ("direct transfer", *TRANSLATED)
 ]
 
 

@@ -4,8 +4,8 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
+from tfipgan.experiments.claims import TITLE, order_sentence, order_table
 from tfipgan.experiments.experiment import Direction, Experiment
-from tfipgan.experiments.order import TITLE, order_sentence, order_table
 from tfipgan.experiments.quality_tables import quality_table, table_2
 from tfipgan.experiments.reid_tables import (
     adapted_rows,

@@ -13,7 +13,7 @@ from tfipgan.data.local_images import MAX_PIXELS
 from tfipgan.models.translator import Translator
 from tfipgan.translation.graph import encode_images, for_each_camera
 
-FORMATS = ("jpeg", "png")
+IMAGE_ENCODINGS = ("jpeg", "png")
 
 
 def translator_signatures(

@@ -84,7 +84,7 @@ class InferenceNetwork(tf.Module):
 
 
 class _Block(tf.Module):
-    """A `ResidualUnit`."""
+    """A `ResNetBlock`."""
 
     def __init__(self, unit):
         super().__init__()

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tfipgan.evaluation.detail import RankingDetail
 from tfipgan.evaluation.feature_set import FeatureSet
+from tfipgan.evaluation.per_query import RankingDetail
 from tfipgan.reports.ranked_lists import ranked_list_sheet
 
 ACTIVATION_FILE = "activation_maps.png"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tfipgan.evaluation.detail import RankingDetail
 from tfipgan.evaluation.feature_set import FeatureSet
+from tfipgan.evaluation.per_query import RankingDetail
 from tfipgan.evaluation.verification import (
     OperatingPoint,
     area_under_curve,

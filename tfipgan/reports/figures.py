@@ -7,7 +7,7 @@ from itertools import cycle
 import numpy as np
 
 from tfipgan.errors import InputError
-from tfipgan.evaluation.detail import CameraPairs
+from tfipgan.evaluation.per_query import CameraPairs
 from tfipgan.evaluation.verification import DistanceHistogram
 from tfipgan.reports.plotting import (
     COLOURS,

@@ -9,8 +9,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tfipgan.data.local_images import open_rgb
 from tfipgan.errors import InputError
-from tfipgan.evaluation.detail import RankingDetail
 from tfipgan.evaluation.feature_set import FeatureSet
+from tfipgan.evaluation.per_query import RankingDetail
 from tfipgan.files.output_file import written_aside
 from tfipgan.reports.activation import with_activation
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tfipgan.errors import InputError, shorten_name
 from tfipgan.world.folders import FOLDERS, image_name, require_free, written_aside
-from tfipgan.world.network import JUNK, STRANGERS, Network, Shot
+from tfipgan.world.network import JUNK_BOXES, STRANGERS, Network, Shot
 from tfipgan.world.people import Person, draw_people
 from tfipgan.world.record import WorldOptions, read_record, write_record
 
@@ -157,7 +157,7 @@ class _Writer:
                 shot = Shot(STRANGERS, number, camera, number)
                 self._write(self._gallery, 0, shot, person)
             for number in range(JUNK_PER_CAMERA):
-                shot = Shot(JUNK, number, camera, number)
+                shot = Shot(JUNK_BOXES, number, camera, number)
                 person = people[(camera + number) % len(people)]
                 self._write(self._gallery, -1, shot, person)
 

@@ -30,7 +30,7 @@ OCCLUDED = 0.15
 # Each stream of random numbers is keyed by (seed, dataset, stream, ..), so that no draw
 # depends on how many others there are.
 _LOOKS, _PLACES, _KINDS, _SHARES, _VISITS, _PASSAGES, _SCENES, _FILM = range(8)
-TRAIN, TEST, STRANGERS, JUNK = range(4)
+TRAIN, TEST, STRANGERS, JUNK_BOXES = range(4)
 """What an image is of; part of the key of its random numbers."""
 
 
@@ -135,7 +135,7 @@ class Network:
         passage = self._rng(_PASSAGES, shot.role, shot.number, shot.camera)
         direction = draw_direction(passage, place.view)
         rng = self._rng(_SCENES, *shot)
-        if shot.role == JUNK:
+        if shot.role == JUNK_BOXES:
             pose = draw_half_pose(rng, place.view)
         else:
             pose = draw_pose(rng, person, place.view, direction)

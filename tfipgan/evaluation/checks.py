@@ -2,14 +2,13 @@
 
 import numpy as np
 
+from tfipgan.data.filenames import JUNK
 from tfipgan.errors import InputError
 from tfipgan.evaluation.distances import METRICS
 from tfipgan.evaluation.feature_set import FeatureSet
 
 APS = ("standard", "trapezoid")
 PROTOCOLS = ("market1501", "cuhk03", "cross-camera-off")
-
-JUNK = -1
 
 
 def check_options(

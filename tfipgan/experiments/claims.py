@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from tfipgan.experiments.experiment import Direction
 from tfipgan.experiments.rows import (
-    METHODS,
-    NETWORKS,
+    METHOD_TITLES,
+    NETWORK_TITLES,
     TRANSLATED,
     Spread,
     choose,
@@ -84,7 +84,7 @@ def answers(results: Sequence[Mapping], direction: Direction) -> dict[str, Answe
 
     by_far = f"by {APART} sd"
     found = {}
-    for network, shown in NETWORKS.items():
+    for network, shown in NETWORK_TITLES.items():
         direct, stargan, ipgan = (
             measured(row, network, "mAP")
             for row in ("direct transfer", "stargan", "ipgan")
@@ -97,10 +97,10 @@ def answers(results: Sequence[Mapping], direction: Direction) -> dict[str, Answe
             ),
         }
     for row in ("direct transfer", *TRANSLATED):
-        networks = " <= ".join(NETWORKS.values())
+        networks = " <= ".join(NETWORK_TITLES.values())
         for measure in ("rank-1", "mAP"):
-            pair = [measured(row, network, measure) for network in NETWORKS]
-            found[f"{METHODS[row]} {measure}: {networks}"] = compare(
+            pair = [measured(row, network, measure) for network in NETWORK_TITLES]
+            found[f"{METHOD_TITLES[row]} {measure}: {networks}"] = compare(
                 *pair, or_equal=True
             )
     stargan, ipgan = (

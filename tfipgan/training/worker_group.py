@@ -1,6 +1,6 @@
 """The workers of one training, as one of them sees the others.
 
-The chief, worker 0, alone writes. Nothing here but `agree` is done at every step.
+The chief, worker 0, alone writes. Only `any_worker` is called at every step.
 """
 
 import hashlib
@@ -30,8 +30,8 @@ _GONE = (
 )
 
 
-class Team:
-    """This process and the other workers of its strategy; one process is a team too.
+class WorkerGroup:
+    """This process and the other workers of its strategy; a group may be one process.
 
     All of them call the same methods in the same order, or they wait for each other.
 
@@ -79,7 +79,7 @@ class Team:
                     "the same on all: start all with the same command and data"
                 )
 
-    def start_from_chief(self, step: int, variables: Sequence) -> int:
+    def broadcast_from_chief(self, step: int, variables: Sequence) -> int:
         """Give all workers the chief's values and step; return the step."""
         if self.is_alone:
             return step
@@ -92,7 +92,7 @@ class Team:
             copy.assign(value)
         return int(step)
 
-    def arrays_from_chief(
+    def broadcast_arrays(
         self, arrays: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
         """Return the chief's arrays, of whatever names and shapes, on all workers.
@@ -126,26 +126,26 @@ class Team:
         sums = self._sum([found[name] for name in names]) if names else []
         return {**found, **dict(zip(names, sums, strict=True))}
 
-    def agree(self, wishes: Sequence[bool]) -> list[bool]:
-        """Return what any worker wished at the step before; alone, what it wishes now.
+    def any_worker(self, flags: Sequence[bool]) -> list[bool]:
+        """Return which flags any worker had set at the step before.
 
-        To be called after each step. The answer to this step's wishes is not waited
-        for: a GPU is still at the step.
+        To be called after each step. This step's flags are not waited for, because a
+        GPU is still computing. A worker that is alone gets its own of this step.
         """
         if self.is_alone:
-            return list(wishes)
-        known, self._asked = self._asked, self._summed([np.float32(wishes)])[0]
+            return list(flags)
+        known, self._asked = self._asked, self._summed([np.float32(flags)])[0]
         return (
-            (known.numpy() > 0).tolist() if known is not None else [False] * len(wishes)
+            (known.numpy() > 0).tolist() if known is not None else [False] * len(flags)
         )
 
-    def meet(self) -> None:
+    def barrier(self) -> None:
         """Return when all workers have come to here."""
         if not self.is_alone:
             self._sum([np.float32(0)])
 
     @contextmanager
-    def one_line_errors(self, out: str | os.PathLike) -> Iterator[None]:
+    def lost_worker_as_training_error(self, out: str | os.PathLike) -> Iterator[None]:
         """Turn the loss of a worker into a TrainingError that says what to do.
 
         Args:
