@@ -152,7 +152,7 @@ def _table(found):
 
 
 def _write_json(found, path):
-    from tfipgan.files.output_file import written_aside
+    from tfipgan.files.output_file import atomic_file
 
-    with written_aside(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(found, indent=2) + "\n")

@@ -65,9 +65,9 @@ def reciprocal(neighbours: np.ndarray) -> sparse.csr_array:
         neighbours: int32 (N, k), no image twice in a row; -1 for none.
     """
     count, k = neighbours.shape
-    there = neighbours >= 0
-    starts = np.append(0, np.cumsum(there.sum(axis=1)))
-    columns = neighbours[there]
+    valid = neighbours >= 0
+    starts = np.append(0, np.cumsum(valid.sum(axis=1)))
+    columns = neighbours[valid]
     ones = np.ones(len(columns), np.int32)
     named = sparse.csr_array((ones, columns, starts), shape=(count, count))
     return named.multiply(named.T).tocsr()
@@ -102,11 +102,11 @@ def averaged(codes: sparse.csr_array, lists: list[np.ndarray]) -> sparse.csr_arr
         lists: int32 (N, k) each, -1 for none; each image is named once at least.
     """
     named = np.concatenate(lists, axis=1)
-    there = named >= 0
-    sizes = there.sum(axis=1)
+    valid = named >= 0
+    sizes = valid.sum(axis=1)
     shares = np.repeat((1 / sizes).astype(np.float32), sizes)
     starts = np.append(0, np.cumsum(sizes))
-    means = sparse.csr_array((shares, named[there], starts), shape=codes.shape)
+    means = sparse.csr_array((shares, named[valid], starts), shape=codes.shape)
     result = means @ codes
     result.sort_indices()
     return result

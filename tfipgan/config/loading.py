@@ -15,7 +15,7 @@ from tfipgan.config.sections import Config
 from tfipgan.config.values import config_from_dict, to_dict
 from tfipgan.config.yaml_files import dump_yaml, parse_yaml, read_yaml
 from tfipgan.errors import ConfigError, shorten, shorten_name
-from tfipgan.files.output_file import written_aside
+from tfipgan.files.output_file import atomic_file
 
 # So many files can stand on each other.
 MOST_BASES = 20
@@ -79,7 +79,7 @@ def load_saved_config(path: str | Path) -> Config:
 
 def save_config(config: Config, path: str | Path) -> None:
     """Write the whole config as YAML, aside and renamed, for `load_saved_config`."""
-    with written_aside(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text(dump_yaml(to_dict(config)), encoding="utf-8")
 
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from tfipgan.data.filenames import NO_CAMERA, UNLABELLED, Sample
 from tfipgan.errors import InputError, shorten, shorten_name
-from tfipgan.files.output_file import written_aside
+from tfipgan.files.output_file import atomic_file
 
 # Stands for the camera where the whole target is one domain.
 WHOLE_TARGET = 0
@@ -229,7 +229,7 @@ def _check_rising(numbers: Sequence[object], name: str, least: int) -> None:
 
 
 def _write(path: str | os.PathLike[str], content: Mapping[str, list]) -> None:
-    with written_aside(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 

@@ -177,19 +177,19 @@ def _format_of(
     root: Path, folders: dict[str, Path], splits: Sequence[str], skip: bool
 ) -> str:
     """Return the format of the first split that has images."""
-    there = [split for split in splits if split in folders]
-    if not there:
+    existing = [split for split in splits if split in folders]
+    if not existing:
         raise InputError(missing_split(root, splits[0]))
-    for split in there:
+    for split in existing:
         folder = folders[split]
         # A known dataset's split folder holds its images themselves, but MSMT17's a
         # folder per person.
         names = list(image_paths(folder, False)) or list(image_paths(folder, True))
         if names:
             return recognise(names, folder, skip)
-    folder = folders[there[0]]
+    folder = folders[existing[0]]
     raise InputError(
-        f"{folder}: no images found for split {there[0]}; expected {endings()}"
+        f"{folder}: no images found for split {existing[0]}; expected {endings()}"
         + "".join(f"; {line}" for line in passed_over(image_files(folder, True)))
     )
 

@@ -14,7 +14,7 @@ import platformdirs
 from tfipgan.data.filenames import Sample
 from tfipgan.data.local_images import READABLE_TYPES, each_image
 from tfipgan.errors import InputError, shorten_name
-from tfipgan.files.output_file import written_aside
+from tfipgan.files.output_file import atomic_file
 from tfipgan.files.threads import map_in_threads
 
 # Where to remember what was looked at, instead of the user's cache folder.
@@ -138,10 +138,10 @@ def _remembered(memory: Path, paths: Sequence[str]) -> dict[str, _Known]:
             return True
         return (about.st_size, about.st_mtime_ns) != known[path][:2]
 
-    there = list(known)
+    known_paths = list(known)
     # A network's disk takes its time.
     for path, is_other in zip(
-        there, map_in_threads(changed, there, _THREADS), strict=True
+        known_paths, map_in_threads(changed, known_paths, _THREADS), strict=True
     ):
         if is_other:
             del known[path]
@@ -150,7 +150,7 @@ def _remembered(memory: Path, paths: Sequence[str]) -> dict[str, _Known]:
 
 def _remember(memory: Path, known: Mapping[str, _Known]) -> None:
     try:
-        with written_aside(memory) as temporary, open(temporary, "w") as file:
+        with atomic_file(memory) as temporary, open(temporary, "w") as file:
             file.write(json.dumps(_JUDGE) + "\n")
             for path, about in known.items():
                 file.write(json.dumps([os.path.abspath(path), *about]) + "\n")

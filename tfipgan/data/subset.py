@@ -10,7 +10,7 @@ import yaml
 from tfipgan.data.datasets import read_split
 from tfipgan.data.layouts import SETTINGS_FILE, SPLITS, Layout
 from tfipgan.errors import InputError
-from tfipgan.files.output_file import folder_written_aside
+from tfipgan.files.output_file import atomic_folder
 
 
 def write_subset(
@@ -49,12 +49,14 @@ def write_subset(
     if layout.pattern is not None:
         settings = {"pattern": layout.pattern.pattern}
     settings |= {split: split for split in SPLITS if split in kept}
-    with folder_written_aside(out) as aside:
+    with atomic_folder(out) as temporary:
         for split, paths in kept.items():
             for path in paths:
-                copy = Path(aside, split, os.path.relpath(path, layout.folders[split]))
+                copy = Path(
+                    temporary, split, os.path.relpath(path, layout.folders[split])
+                )
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, copy)
         text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
-        Path(aside, SETTINGS_FILE).write_text(text, encoding="utf-8")
+        Path(temporary, SETTINGS_FILE).write_text(text, encoding="utf-8")
     return {split: len(paths) for split, paths in kept.items()}

@@ -9,7 +9,7 @@ import numpy as np
 from tfipgan.errors import InputError
 from tfipgan.evaluation.feature_set import FeatureSet
 from tfipgan.files.npz_file import load_npz
-from tfipgan.files.output_file import written_aside
+from tfipgan.files.output_file import atomic_file
 
 _SHOWN = 8
 
@@ -79,7 +79,7 @@ class CameraProjections:
 
         Raises OSError where the file can't be written.
         """
-        with written_aside(path) as temporary, open(temporary, "wb") as file:
+        with atomic_file(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, **vars(self))
 
     @classmethod

@@ -42,8 +42,11 @@ def fits_float32(
         kept: int64, the gallery's rows that count; None for all.
     """
     for squares in (query_squares, gallery_squares):
-        there = squares[squares > 0]
-        if len(there) and not _SHORTEST <= there.min() <= there.max() <= _LONGEST:
+        positive = squares[squares > 0]
+        if (
+            len(positive)
+            and not _SHORTEST <= positive.min() <= positive.max() <= _LONGEST
+        ):
             return False
     count = len(gallery_squares)
     columns = np.linspace(0, count - 1, min(_SAMPLE, count)).astype(np.int64)

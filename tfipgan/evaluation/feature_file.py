@@ -50,8 +50,8 @@ def features_to_file(
                 describe(rows, share)
         if not part.done():
             return None
-        made = part.folder / "features.npz"
-        shape = write_features(made, row_files(part), samples)
-        sync(made)
-        part.finish(made)
+        npz_file = part.folder / "features.npz"
+        shape = write_features(npz_file, row_files(part), samples)
+        sync(npz_file)
+        part.finish(npz_file)
     return shape

@@ -9,7 +9,7 @@ import numpy as np
 
 from tfipgan.errors import InputError
 from tfipgan.files.npz_file import load_npz
-from tfipgan.files.output_file import written_aside
+from tfipgan.files.output_file import atomic_file
 
 _LAST_ID = np.iinfo(np.int64).max
 
@@ -63,7 +63,7 @@ class FeatureSet:
         if self.paths is not None:
             arrays["paths"] = self.paths
         # NumPy adds ".npz" to names that lack it, but not to an open file.
-        with written_aside(path) as temporary, open(temporary, "wb") as file:
+        with atomic_file(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, **arrays)
 
     @classmethod

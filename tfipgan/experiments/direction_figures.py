@@ -60,12 +60,12 @@ def direction_files(
         source=rows[0].data[direction.source],
         target=rows[0].data[direction.target],
         translated={
-            row.row: made.path for row in rows if (made := row.last("translate"))
+            row.row: output.path for row in rows if (output := row.last("translate"))
         },
         gan_logs={
-            row.row: made.path / "metrics.jsonl"
+            row.row: output.path / "metrics.jsonl"
             for row in rows
-            if (made := row.last("train-gan"))
+            if (output := row.last("train-gan"))
         },
         evaluations={(row.row, row.network): row.metrics.path for row in rows},
         ranked_lists={
@@ -74,9 +74,9 @@ def direction_files(
             if row.metrics.figures is not None
         },
         adapted={
-            (row.row, row.network): made.path
+            (row.row, row.network): output.path
             for row in rows
-            if (made := row.last("adapt"))
+            if (output := row.last("adapt"))
         },
     )
 
@@ -125,14 +125,16 @@ def draw_bars(
 
 
 def _sheets(folder, direction, files) -> list[dict]:
-    there = {row: images for row, images in files.translated.items() if images.is_dir()}
-    if not there:
+    existing = {
+        row: images for row, images in files.translated.items() if images.is_dir()
+    }
+    if not existing:
         return []
     source, target = (
         read_dataset(root, splits=("train",)) for root in (files.source, files.target)
     )
     figures = []
-    for row, images in there.items():
+    for row, images in existing.items():
         method = METHOD_TITLES.get(row, row)
         path = folder / f"{direction.name}_{row.replace(' ', '_')}_translated.png"
         samples = read_images(images, format=source.format, pattern=source.pattern)

@@ -54,8 +54,8 @@ def results_markdown(
         parts.append(f"## {direction.title}")
         for table in direction_tables(results, direction):
             parts += [f"### {table['title']}", *_markdown(table)]
-    made = made_table(results)
-    parts += [f"## {made['title']}", *_markdown(made)]
+    origin = made_table(results)
+    parts += [f"## {origin['title']}", *_markdown(origin)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

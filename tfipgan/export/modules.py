@@ -193,5 +193,5 @@ def _places(camera, cameras):
         return tf.argmax(matches, axis=1, output_type=tf.int32)
 
 
-def _require(condition, *told):
-    return tf.debugging.Assert(condition, told, summarize=8)
+def _require(condition, *message):
+    return tf.debugging.Assert(condition, message, summarize=8)

@@ -17,8 +17,8 @@ def utf8_path(folder: str | os.PathLike) -> Iterator[str]:
     try:
         path.encode()
     except UnicodeEncodeError:
-        with tempfile.TemporaryDirectory() as aside:
-            link = Path(aside, "link")
+        with tempfile.TemporaryDirectory() as temporary:
+            link = Path(temporary, "link")
             link.symlink_to(os.path.abspath(path))
             yield str(link)
     else:

@@ -10,7 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from tfipgan.errors import InputError
-from tfipgan.files.output_file import written_aside
+from tfipgan.files.output_file import atomic_file
 from tfipgan.reports.text_table import format_cell, number_columns
 
 _TEMPLATE = "report.html.jinja"
@@ -66,7 +66,7 @@ def write_report(
         footnotes=footnotes,
     )
     # A file's name need not be UTF-8, which Python has lone surrogates for.
-    with written_aside(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
 
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from itertools import cycle
 
-from tfipgan.files.output_file import written_aside
+from tfipgan.files.output_file import atomic_file
 
 # Okabe and Ito's palette without its yellow (too faint on white); line styles and
 # markers tell lines apart where colours are not seen or run out.
@@ -42,5 +42,5 @@ def tidy(axes) -> None:
 def save(figure, path: str | os.PathLike) -> None:
     """Write a figure as a PNG file, equal figures as equal bytes."""
     # Matplotlib's version in the file would change its bytes with every release.
-    with written_aside(path) as temporary:
+    with atomic_file(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})

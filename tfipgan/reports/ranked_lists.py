@@ -11,7 +11,7 @@ from tfipgan.data.local_images import open_rgb
 from tfipgan.errors import InputError
 from tfipgan.evaluation.feature_set import FeatureSet
 from tfipgan.evaluation.per_query import RankingDetail
-from tfipgan.files.output_file import written_aside
+from tfipgan.files.output_file import atomic_file
 from tfipgan.reports.activation import with_activation
 
 CHOICES = ("spread", "worst", "best", "first")
@@ -139,7 +139,7 @@ def ranked_list_sheet(
             )
     note = f"{unreadable} of {len(files)} images can't be read" if unreadable else ""
     sheet = _compose(cells, titles, top.shape[1], height, note)
-    with written_aside(path) as temporary:
+    with atomic_file(path) as temporary:
         sheet.save(temporary, format="PNG")
     return unreadable
 

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from tfipgan.errors import InputError
-from tfipgan.files.output_file import written_aside
+from tfipgan.files.output_file import atomic_file
 
 _GUTTER = 4
 _MARGIN = 8
@@ -103,7 +103,7 @@ def image_sheet(
                 top + (height - picture.height) // 2,
             )
             sheet.paste(picture, corner)
-    with written_aside(path) as temporary:
+    with atomic_file(path) as temporary:
         sheet.save(temporary, format="PNG")
 
 

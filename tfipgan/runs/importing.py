@@ -14,7 +14,7 @@ from tfipgan.config import BackboneConfig, Config, load_config
 from tfipgan.config.sections import MOST_LAYERS
 from tfipgan.data.labels import DomainMap
 from tfipgan.errors import InputError, shorten_name
-from tfipgan.files.output_file import folder_written_aside, require_new_folder
+from tfipgan.files.output_file import atomic_folder, require_new_folder
 from tfipgan.models.from_config import (
     build_discriminator,
     build_generator,
@@ -311,7 +311,9 @@ def _tell_left_out(path, parts: ReidState, pooling, neck):
 
 
 def _write(path, out, kind, config: Config, networks, domains=None) -> Run:
-    with folder_written_aside(out) as aside:
-        run = create_run(aside, kind, config, domains=domains, imported=Path(path).name)
+    with atomic_folder(out) as temporary:
+        run = create_run(
+            temporary, kind, config, domains=domains, imported=Path(path).name
+        )
         save_checkpoint(run.checkpoints, 0, networks)
     return open_run(out, kind)

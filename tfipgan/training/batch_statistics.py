@@ -17,7 +17,7 @@ from tfipgan.data.filenames import Sample
 from tfipgan.data.images import to_unit
 from tfipgan.data.pipelines import inference_batches
 from tfipgan.errors import InputError
-from tfipgan.files.output_file import folder_written_aside, require_new_folder
+from tfipgan.files.output_file import atomic_folder, require_new_folder
 from tfipgan.layers.batch_normalization import MOMENTUM
 from tfipgan.models import ReidNetwork
 from tfipgan.runs.run import RESUME, Run, create_run, open_run
@@ -84,8 +84,8 @@ def adapt_statistics(
         config.seed,
         progress,
     )
-    with folder_written_aside(out) as aside:
-        run = create_run(aside, "reid", config, adapted=name)
+    with atomic_folder(out) as temporary:
+        run = create_run(temporary, "reid", config, adapted=name)
         save_checkpoint(run.checkpoints, 0, {"network": network})
     logger.info("batch-norm statistics of %d images", len(samples))
     return open_run(out, "reid")

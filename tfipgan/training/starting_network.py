@@ -45,7 +45,7 @@ def descriptor_network(
     """
     network = build_reid_network(config.backbone, config.reid, None, precision)
     variables = named_weights(network)
-    there = named_weights(source)
-    values = {name: there[name].numpy() for name in variables}
+    source_weights = named_weights(source)
+    values = {name: source_weights[name].numpy() for name in variables}
     assign_all(variables, values, "the network of --model")
     return network

@@ -67,9 +67,9 @@ class WorkerGroup:
         digests = [
             hashlib.sha256(text.encode()).digest() for text in decided_by.values()
         ]
-        told = np.zeros((self.worker.count, len(digests), 32), np.float32)
-        told[self.worker.index] = [list(digest) for digest in digests]
-        (everyone,) = self._sum([told])
+        all_digests = np.zeros((self.worker.count, len(digests), 32), np.float32)
+        all_digests[self.worker.index] = [list(digest) for digest in digests]
+        (everyone,) = self._sum([all_digests])
         for place, what in enumerate(decided_by):
             other = (everyone[:, place] != everyone[0, place]).any(axis=1)
             if other.any():
@@ -103,23 +103,24 @@ class WorkerGroup:
         """
         if self.is_alone:
             return dict(arrays)
-        own = {}
+        own_arrays = {}
         if self.is_chief:
             for name, array in arrays.items():
                 whole = np.asarray(array).dtype.kind in "biu"
-                own[name] = np.asarray(array, np.int64 if whole else None)
+                own_arrays[name] = np.asarray(array, np.int64 if whole else None)
         # Names and shapes first, as bytes: the others know none of them.
-        told = [[name, a.dtype.str, a.shape] for name, a in own.items()]
-        text = np.frombuffer(json.dumps(told).encode(), np.uint8).astype(np.int64)
+        layout = [[name, a.dtype.str, a.shape] for name, a in own_arrays.items()]
+        text = np.frombuffer(json.dumps(layout).encode(), np.uint8).astype(np.int64)
         (length,) = self._sum([np.int64(len(text) if self.is_chief else 0)])
         if not self.is_chief:
             text = np.zeros(length, np.int64)
         (text,) = self._sum([text])
-        told = json.loads(text.astype(np.uint8).tobytes())
-        if not told:
+        layout = json.loads(text.astype(np.uint8).tobytes())
+        if not layout:
             return {}
         found = {
-            name: own.get(name, np.zeros(shape, kind)) for name, kind, shape in told
+            name: own_arrays.get(name, np.zeros(shape, kind))
+            for name, kind, shape in layout
         }
         # The sum of nothing over workers ends TensorFlow's process.
         names = [name for name, array in found.items() if array.size]

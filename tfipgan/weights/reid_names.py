@@ -112,7 +112,7 @@ def _outer(names):
 
 def _backbone(path, names):
     """Return what is before the backbone's own names, and whether it is a row."""
-    there = set(names)
+    known = set(names)
 
     def prefixes(first, *others):
         return [
@@ -120,7 +120,7 @@ def _backbone(path, names):
             for name in names
             if name.endswith(first)
             and (name == first or name[: -len(first)].endswith("."))
-            and all(name.removesuffix(first) + other in there for other in others)
+            and all(name.removesuffix(first) + other in known for other in others)
         ]
 
     named = prefixes("layer1.0.conv1.weight")

@@ -56,7 +56,7 @@ def assign_all(variables: dict, arrays: dict[str, np.ndarray], source: str) -> N
     """
     shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
     common = [name for name in variables if name in arrays]
-    amiss = {
+    names_by_problem = {
         "of another shape": [
             f"{name} is {arrays[name].shape}, expected {shapes[name]}"
             for name in common
@@ -70,11 +70,17 @@ def assign_all(variables: dict, arrays: dict[str, np.ndarray], source: str) -> N
         "missing": [name for name in variables if name not in arrays],
         "unused": [name for name in arrays if name not in variables],
     }
-    if any(amiss.values()):
+    if any(names_by_problem.values()):
         found = {name: array.shape for name, array in arrays.items()}
-        told = describe_differences(found, shapes)
-        told += [f"{what}: {_some(names)}" for what, names in amiss.items() if names]
-        raise InputError(f"{source} does not fit and was not taken: {'; '.join(told)}")
+        problems = describe_differences(found, shapes)
+        problems += [
+            f"{what}: {_some(names)}"
+            for what, names in names_by_problem.items()
+            if names
+        ]
+        raise InputError(
+            f"{source} does not fit and was not taken: {'; '.join(problems)}"
+        )
     broken = [name for name in common if not _is_finite(arrays[name])]
     if broken:
         raise InputError(

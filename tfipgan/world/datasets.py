@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tfipgan.errors import InputError, shorten_name
-from tfipgan.world.folders import FOLDERS, image_name, require_free, written_aside
+from tfipgan.world.folders import FOLDERS, atomic_folders, image_name, require_free
 from tfipgan.world.network import JUNK_BOXES, STRANGERS, Network, Shot
 from tfipgan.world.people import Person, draw_people
 from tfipgan.world.record import WorldOptions, read_record, write_record
@@ -45,11 +45,14 @@ def synthesize(
     identities, test_identities = options.identities, options.test_identities
     people = _draw_everybody(options.seed, max(identities, test_identities))
     counts = {}
-    with written_aside(out, DATASETS) as aside, ThreadPoolExecutor(THREADS) as pool:
+    with (
+        atomic_folders(out, DATASETS) as temporary,
+        ThreadPoolExecutor(THREADS) as pool,
+    ):
         for number, name in enumerate(DATASETS):
             network = _network(options, number)
             train, test = people[number]
-            writer = _Writer(aside / name, network, options)
+            writer = _Writer(temporary / name, network, options)
             key = (options.seed, number)
             work = [
                 *(pool.submit(writer.train, n, train[n]) for n in range(identities)),
@@ -62,9 +65,9 @@ def synthesize(
             finally:
                 for part in work:
                     part.cancel()
-            write_record(aside / name, name, options)
+            write_record(temporary / name, name, options)
             counts[name] = {
-                folder: sum(1 for _ in (aside / name / folder).iterdir())
+                folder: sum(1 for _ in (temporary / name / folder).iterdir())
                 for folder in FOLDERS
             }
     return counts
@@ -102,13 +105,13 @@ def redraw(out: Path, source: Path, target: Path) -> int:
             light = own.light(people[index], shot)
             stem = Path(image_name(index + 1, shot)).stem
             for camera, look in enumerate(their_network.looks, 1):
-                file = aside / out.name / f"{stem}_to_c{camera}.jpg"
+                file = temporary / out.name / f"{stem}_to_c{camera}.jpg"
                 file.write_bytes(own.photograph(light, shot, look))
                 written += 1
         return written
 
-    with written_aside(out.parent, (out.name,)) as aside:
-        (aside / out.name).mkdir()
+    with atomic_folders(out.parent, (out.name,)) as temporary:
+        (temporary / out.name).mkdir()
         with ThreadPoolExecutor(THREADS) as pool:
             return sum(pool.map(write, range(options.identities)))
 

@@ -24,17 +24,17 @@ def require_free(folder: Path) -> None:
 
 
 @contextmanager
-def written_aside(out: Path, names: tuple[str, ...]) -> Iterator[Path]:
+def atomic_folders(out: Path, names: tuple[str, ...]) -> Iterator[Path]:
     """Give a folder in `out`; what has these names in it goes to `out` at the end."""
     new = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=".synthesize-", dir=out))
+    temporary = Path(tempfile.mkdtemp(prefix=".synthesize-", dir=out))
     try:
-        yield aside
+        yield temporary
         for name in names:
-            os.replace(aside / name, out / name)
+            os.replace(temporary / name, out / name)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
         if new and not any(out.iterdir()):
             out.rmdir()
 
