@@ -175,12 +175,12 @@ def _check(features, cameras, dimensions, clusters, consistency):
     different = len(np.unique(features.features, axis=0))
     if different < 2:
         raise InputError(
-            f"all {len(features)} images have the same descriptor, expected different "
+            f"all {len(features)} images have the same feature, expected different "
             "ones: look for a dead network"
         )
     if different < clusters:
         raise InputError(
-            f"{len(features)} images have {different} different descriptors, expected "
+            f"{len(features)} images have {different} different features, expected "
             f"at least as many as clusters, {clusters}: give fewer --clusters"
         )
     unknowns = len(cameras) * min(dimensions, *features.features.shape)

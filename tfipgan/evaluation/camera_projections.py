@@ -1,4 +1,4 @@
-"""A linear projection for each camera, which takes descriptors into one space."""
+"""A linear projection for each camera, which takes features into one space."""
 
 import os
 from dataclasses import dataclass

@@ -31,11 +31,11 @@ _MARGIN = 1.25
 
 @dataclass(frozen=True)
 class Tile:
-    """A block of values that have the same order as distances: some queries, some images.
+    """A block of values with the same order as distances: some queries, some images.
 
     If a whole row of the gallery does not fit into the memory, the tiles of the same
-    queries come twice. The values to rank are read in the first pass; in the second, the
-    nearer images are counted, from exactly the same products.
+    queries come twice. The values to rank are read in the first pass; in the second,
+    the nearer images are counted, from exactly the same products.
 
     Attributes:
         query_start: int, the query of the first row.

@@ -20,7 +20,7 @@ def features_to_file(
     describe: Callable[[FeaturePart, Sequence[Sample]], None],
     worker: Worker = ALONE,
 ) -> tuple[int, int] | None:
-    """Write the descriptors of the samples' images, and go on where a kill ended that.
+    """Write the features of the samples' images, and go on where a kill ended that.
 
     Args:
         out: the new .npz file.

@@ -1,4 +1,4 @@
-"""The feature file: descriptors of images with their identities and cameras."""
+"""The feature file: features of images with their identities and cameras."""
 
 import os
 import sys

@@ -163,7 +163,7 @@ def _check(labels, translated, real, source):
 
 @dataclass(frozen=True)
 class _Images:
-    """The cameras of some images, what they were named, and their descriptors."""
+    """The cameras of some images, what they were named, and their features."""
 
     cameras: np.ndarray
     classes: np.ndarray

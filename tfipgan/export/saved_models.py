@@ -176,7 +176,7 @@ def export_extractor(
 
     def check(call: Callable) -> None:
         images = _decoded(files, size)
-        expected = network.embed(to_unit(images))
+        expected = network.extract_features(to_unit(images))
         _require_finite(run, expected)
         for answer in (
             call("tensor", images=images),

@@ -129,7 +129,7 @@ def import_resnet(
 
     Depth, ibn and width are read off the names and shapes; the classifier is left out
     by name. Re-ID checkpoints have that ResNet within (`split_reid_state`); a log line
-    says what else their descriptors pass, and what of it is left out.
+    says what else their features pass, and what of it is left out.
     `backbone.weights` of a training names the run; `extract` takes it as it is.
 
     Args:
@@ -295,7 +295,7 @@ def _numbers(path, name, array, size):
 
 
 def _tell_left_out(path, parts: ReidState, pooling, neck):
-    """Warn of what the file's own descriptor passes and the run's does not."""
+    """Warn of what the file's own feature passes and the run's does not."""
     left_out = list(parts.embedding)
     if pooling == "avg":
         left_out += [f"{name} (--pooling gem takes it)" for name in parts.powers]
@@ -303,8 +303,7 @@ def _tell_left_out(path, parts: ReidState, pooling, neck):
         left_out += [f"{name} (--neck bnneck takes it)" for name in parts.necks]
     if left_out:
         logger.warning(
-            "%s has more between its last map and its descriptor, which is left out: "
-            "%s",
+            "%s has more between its last map and its feature, which is left out: %s",
             path,
             ", ".join(left_out),
         )

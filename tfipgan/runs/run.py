@@ -64,7 +64,7 @@ class Run:
         config: the resolved config of the training run.
         labels: of a re-ID run that was trained, where config.reid.labels says what the
             numbers are; None of one that was imported or adapted, which gives
-            descriptors only, and of GAN runs.
+            features only, and of GAN runs.
         domains: of a GAN run, else None.
         imported: name of the file that its weights came from; None if it was trained.
         adapted: name of the re-ID run that it was adapted from, without labels; else
@@ -208,7 +208,7 @@ def _require_labels(run: Run, wanted: str, classes: str) -> LabelMap:
         made = f"{'adapted' if run.adapted else 'imported'} from"
         raise InputError(
             f"{run.path} was {made} {run.adapted or run.imported} and can tell no "
-            f"{classes}, it gives descriptors only: give a run that `tfipgan "
+            f"{classes}, it gives features only: give a run that `tfipgan "
             "train-reid` trained"
         )
     found = run.config.reid.labels

@@ -23,7 +23,7 @@ from tfipgan.models import ReidNetwork
 from tfipgan.runs.run import RESUME, Run, create_run, open_run
 from tfipgan.training.starting_network import (
     adapted_config,
-    descriptor_network,
+    feature_network,
     load_start,
 )
 from tfipgan.weights.checkpoints import save_checkpoint
@@ -56,7 +56,7 @@ def adapt_statistics(
         progress: whether to show a progress bar on stderr.
 
     Raises:
-        InputError: fewer than two images; a network without a descriptor of people, or
+        InputError: fewer than two images; a network without a feature of people, or
             with NaN weights; statistics that are NaN; `out` is not empty, or with
             `resume` a run of another start or config.
     """
@@ -75,7 +75,7 @@ def adapt_statistics(
             f"{len(samples)} target images, expected at least {FEWEST} to take batch "
             "statistics of: add images"
         )
-    network = descriptor_network(config, load_start(start))
+    network = feature_network(config, load_start(start))
     _re_estimate(
         network,
         samples,
