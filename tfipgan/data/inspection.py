@@ -12,7 +12,7 @@ from tfipgan.data.datasets import read_with_doubts
 from tfipgan.data.filenames import JUNK, NO_CAMERA, UNLABELLED, Sample
 from tfipgan.data.layouts import SPLITS, find_layout
 from tfipgan.data.local_images import each_image
-from tfipgan.errors import InputError, shorten_name
+from tfipgan.errors import InputError, first_few, shorten_name
 
 # Images and identities of train, query and gallery as their authors published them;
 # Market-1501's gallery folder counts junk and distractors too, and None is a number
@@ -160,13 +160,6 @@ def _identities(samples: Iterable[Sample]) -> dict[int, set[int]]:
     return identities
 
 
-def _some(things: Iterable[object]) -> str:
-    """Return the first few of them, for a line that has counted them all."""
-    things = list(things)
-    more = ", ..." if len(things) > _EXAMPLES else ""
-    return ", ".join(map(str, things[:_EXAMPLES])) + more
-
-
 def _camera_problems(splits: dict[str, tuple[Sample, ...]]) -> list[str]:
     problems = []
     # A query split of one camera is in order if the gallery has others.
@@ -194,7 +187,7 @@ def _one_camera_identities(train: Sequence[Sample]) -> list[str]:
         return []
     return [
         f"train: identities with images of one camera only ({len(single)} of "
-        f"{len(identities)}): {_some(single)}"
+        f"{len(identities)}): {first_few(single, _EXAMPLES)}"
     ]
 
 
@@ -210,7 +203,8 @@ def _unmatched_queries(query: Sequence[Sample], gallery: Sequence[Sample]) -> li
         return []
     return [
         "query: images with no match in the gallery, the same person in another "
-        f"camera ({len(unmatched)} of {len(query)}): {_some(map(_name, unmatched))}"
+        f"camera ({len(unmatched)} of {len(query)}): "
+        f"{first_few(map(_name, unmatched), _EXAMPLES)}"
     ]
 
 
@@ -222,7 +216,7 @@ def _shared_identities(splits: dict[str, tuple[Sample, ...]]) -> list[str]:
         return []
     return [
         "identities in train and again in query or gallery, so that the test is not "
-        f"one of unseen people ({len(shared)}): {_some(shared)}"
+        f"one of unseen people ({len(shared)}): {first_few(shared, _EXAMPLES)}"
     ]
 
 
@@ -273,17 +267,20 @@ def _check_files(
     problems = []
     if unreadable:
         names = (f"{_name(path)} ({why})" for path, why in unreadable.items())
-        problems.append(f"files that can't be read ({len(unreadable)}): {_some(names)}")
+        problems.append(
+            f"files that can't be read ({len(unreadable)}): "
+            f"{first_few(names, _EXAMPLES)}"
+        )
     of_split = [split for split in SPLITS for _ in splits.get(split, ())]
     more, notes = _duplicates(samples, of_split, _same(digests))
     problems += more
     notes += [
-        f"images {kind} ({len(paths)}): {_some(map(_name, paths))}"
+        f"images {kind} ({len(paths)}): {first_few(map(_name, paths), _EXAMPLES)}"
         for kind, paths in sorted(odd.items())
     ]
     notes += [
         f"images of mode {mode}, which is read as RGB ({len(paths)}): "
-        f"{_some(map(_name, paths))}"
+        f"{first_few(map(_name, paths), _EXAMPLES)}"
         for mode, paths in sorted(modes.items())
     ]
     return unreadable, problems, notes
@@ -335,21 +332,22 @@ def _duplicates(
     if leaked:
         problems.append(
             "images in train and, byte for byte, in query or gallery "
-            f"({len(leaked)}): {_some(leaked)}"
+            f"({len(leaked)}): {first_few(leaked, _EXAMPLES)}"
         )
     problems += [
         f"images of {split} that are there again, byte for byte, as another person or "
-        f"camera ({len(pairs)}): {_some(pairs)}"
+        f"camera ({len(pairs)}): {first_few(pairs, _EXAMPLES)}"
         for split, pairs in relabelled.items()
     ]
     if itself:
         problems.append(
             "query images that are in the gallery too, byte for byte, and are left out "
-            f"when that query is evaluated ({len(itself)}): {_some(itself)}"
+            f"when that query is evaluated ({len(itself)}): "
+            f"{first_few(itself, _EXAMPLES)}"
         )
     notes = [
         f"{split}: images that are there again, byte for byte, as the same person and "
-        f"camera ({len(pairs)}): {_some(pairs)}"
+        f"camera ({len(pairs)}): {first_few(pairs, _EXAMPLES)}"
         for split, pairs in again.items()
     ]
     return problems, notes

@@ -13,7 +13,7 @@ import platformdirs
 
 from tfipgan.data.filenames import Sample
 from tfipgan.data.local_images import READABLE_TYPES, each_image
-from tfipgan.errors import InputError, shorten_name
+from tfipgan.errors import InputError, first_few, shorten_name
 from tfipgan.files.output_file import atomic_file
 from tfipgan.files.threads import map_in_threads
 
@@ -75,13 +75,10 @@ def check_readable(
 
 
 def _listed(unreadable: Mapping[str, str], count: int) -> str:
-    names = [
-        f"{shorten_name(p)} ({why})" for p, why in list(unreadable.items())[:_SHOWN]
-    ]
-    more = ", ..." if len(unreadable) > _SHOWN else ""
+    reasons = (f"{shorten_name(path)} ({why})" for path, why in unreadable.items())
     return (
         f"images that can't be read ({len(unreadable):,} of {count:,}): "
-        f"{', '.join(names)}{more}"
+        f"{first_few(reasons, _SHOWN)}"
     )
 
 

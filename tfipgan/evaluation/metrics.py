@@ -255,7 +255,7 @@ def _evaluate(
         "num_queries": len(query),
         "num_queries_evaluated": len(evaluated),
         "num_queries_without_match": len(query) - len(evaluated),
-        **{name: int((reasons == reason).sum()) for reason, name in _REASONS.items()},
+        **{name: int((reasons == k).sum()) for k, name in enumerate(_REASONS)},
         "num_gallery": len(gallery),
         "num_gallery_junk": len(gallery) - len(kept),
         "num_gallery_copies": sum(candidates(i).num_copies for i in range(len(query))),
@@ -334,18 +334,23 @@ def _shot_ranks(shots, tile, query_persons, candidates):
     return found
 
 
-_EVALUATED = 0
-_REASONS = {
-    1: "num_queries_junk",
-    2: "num_queries_not_in_gallery",
-    3: "num_queries_own_camera_only",
-}
+_EVALUATED = -1
+_REASONS = (
+    "num_queries_junk",
+    "num_queries_not_in_gallery",
+    "num_queries_own_camera_only",
+)
 
 
 def _left_out(query, gallery_persons, candidates):
-    """Return why each query is left out, a key of _REASONS; or _EVALUATED."""
-    reasons = np.full(len(query), _EVALUATED)
-    reasons[[not len(candidates(i).matches) for i in range(len(query))]] = 3
-    reasons[~np.isin(query.person_ids, gallery_persons)] = 2
-    reasons[query.person_ids == JUNK] = 1
-    return reasons
+    """Return why each query is left out, an index into _REASONS; or _EVALUATED."""
+    # Of several reasons, the first one counts.
+    return np.select(
+        [
+            query.person_ids == JUNK,
+            ~np.isin(query.person_ids, gallery_persons),
+            np.array([not len(candidates(i).matches) for i in range(len(query))]),
+        ],
+        range(len(_REASONS)),
+        default=_EVALUATED,
+    )

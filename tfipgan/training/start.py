@@ -12,7 +12,7 @@ from pathlib import Path
 from tfipgan.config import Config, save_config, to_dict
 from tfipgan.data.filenames import Sample
 from tfipgan.data.labels import DomainMap, LabelMap
-from tfipgan.errors import InputError
+from tfipgan.errors import InputError, first_few
 from tfipgan.files.lock import locked
 from tfipgan.files.output_file import remove_stale_files
 from tfipgan.runs.run import Run, create_run, open_run
@@ -176,8 +176,7 @@ def _config_difference(saved, current, longer):
         for key, old, new in _pairs(saved, current)
         if old != new and key not in longer
     ]
-    more = f" and {len(changes) - SHOWN} more" if len(changes) > SHOWN else ""
-    return ", ".join(changes[:SHOWN]) + more
+    return first_few(changes, SHOWN, counted=True)
 
 
 def _pairs(saved, current, prefix=""):

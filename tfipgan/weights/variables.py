@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfipgan.errors import InputError, shorten_name
+from tfipgan.errors import InputError, first_few, shorten_name
 from tfipgan.weights.differences import describe_differences
 
 # What the layers of this project call their variables. Dense layers keep theirs under
@@ -74,7 +74,7 @@ def assign_all(variables: dict, arrays: dict[str, np.ndarray], source: str) -> N
         found = {name: array.shape for name, array in arrays.items()}
         problems = describe_differences(found, shapes)
         problems += [
-            f"{what}: {_some(names)}"
+            f"{what}: {first_few(map(shorten_name, names), _SHOWN, counted=True)}"
             for what, names in names_by_problem.items()
             if names
         ]
@@ -85,8 +85,8 @@ def assign_all(variables: dict, arrays: dict[str, np.ndarray], source: str) -> N
     if broken:
         raise InputError(
             f"{source} has values that are NaN or infinite and was not taken: "
-            f"{_some(broken)}; look for a run that diverged, and take an earlier "
-            "checkpoint"
+            f"{first_few(map(shorten_name, broken), _SHOWN, counted=True)}; look for a "
+            "run that diverged, and take an earlier checkpoint"
         )
     for name, variable in variables.items():
         variable.assign(arrays[name])
@@ -98,13 +98,6 @@ def _type(variable) -> np.dtype:
 
 def _is_finite(array: np.ndarray) -> bool:
     return array.dtype.kind in "biu" or bool(np.isfinite(array).all())
-
-
-def _some(names: list[str]) -> str:
-    """Return the first few, for a line; a network has hundreds."""
-    more = len(names) - _SHOWN
-    shown = ", ".join(map(shorten_name, names[:_SHOWN]))
-    return shown + (f" and {more} more" if more > 0 else "")
 
 
 def _collect(layer, prefix, named):

@@ -24,8 +24,8 @@ class Look:
         haze: light added to black (0 to 1).
         blur: sigma in pixels of an image of 128 rows.
         noise: deviation (0 to 1).
-        shrink: resolution lost; 1 halves it.
-        coarse: JPEG quality below 95.
+        downscale: resolution lost; 1 halves it.
+        jpeg_quality_drop: JPEG quality below 95.
         sharpen: the camera's own sharpening; 1 doubles the edges.
         drift: how much the look changes from image to image.
     """
@@ -39,8 +39,8 @@ class Look:
     haze: float = 0.0
     blur: float = 0.0
     noise: float = 0.0
-    shrink: float = 0.0
-    coarse: float = 0.0
+    downscale: float = 0.0
+    jpeg_quality_drop: float = 0.0
     sharpen: float = 0.0
     drift: float = 0.0
 
@@ -70,13 +70,21 @@ UNIT = Look(
     haze=0.1,
     blur=0.8,
     noise=0.03,
-    shrink=0.7,
-    coarse=45,
+    downscale=0.7,
+    jpeg_quality_drop=45,
     sharpen=1.6,
     drift=0.6,
 )
 """How far a deviation goes at most in a camera, before it is scaled."""
-ONE_SIDED = ("haze", "blur", "noise", "shrink", "coarse", "sharpen", "drift")
+ONE_SIDED = (
+    "haze",
+    "blur",
+    "noise",
+    "downscale",
+    "jpeg_quality_drop",
+    "sharpen",
+    "drift",
+)
 INSTALLATION = 0.5
 """How much of a camera's look all cameras of a dataset have in common: they were bought
 and set up together. The rest is the camera's own."""
@@ -161,10 +169,10 @@ def photograph(light: np.ndarray, look: Look, rng: np.random.Generator) -> bytes
     image = _image(pixels)
     if look.blur * height / 128 > 0.05:
         image = image.filter(ImageFilter.GaussianBlur(look.blur * height / 128))
-    if look.shrink > 0.02:
+    if look.downscale > 0.02:
         small = (
-            max(8, round(width / (1 + look.shrink))),
-            max(16, round(height / (1 + look.shrink))),
+            max(8, round(width / (1 + look.downscale))),
+            max(16, round(height / (1 + look.downscale))),
         )
         image = image.resize(small, Image.Resampling.BILINEAR)
         image = image.resize((width, height), Image.Resampling.BICUBIC)
@@ -176,7 +184,7 @@ def photograph(light: np.ndarray, look: Look, rng: np.random.Generator) -> bytes
         edges = ImageFilter.UnsharpMask(height / 100, round(100 * look.sharpen), 0)
         image = image.filter(edges)
     file = io.BytesIO()
-    quality = max(25, round(95 - look.coarse))
+    quality = max(25, round(95 - look.jpeg_quality_drop))
     image.save(file, "JPEG", quality=quality, subsampling=0 if quality > 90 else 2)
     return file.getvalue()
 
