@@ -26,7 +26,8 @@ WITHOUT_PYTHON := fail
 # Tests, by their place in tests/, that are the same on any TensorFlow: their code calls
 # neither it nor Keras (tests/test_architecture.py holds it to that), or they try the
 # whole. Left out of test-addons.
-ONE_STACK := experiments reports torture world test_architecture.py test_packaging.py
+ONE_STACK := experiments reports torture world test_architecture.py
+ONE_STACK += test_documentation.py test_packaging.py
 ONE_STACK += $(filter-out cli/test_common.py,$(patsubst tests/%,%,$(wildcard tests/cli/*.py)))
 VENV_PYTHON = $(VENV)/bin/python
 

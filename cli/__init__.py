@@ -1,0 +1,1 @@
+"""The commands of `tfipgan`, one module for each."""

@@ -117,7 +117,7 @@ def adapt(
 ):
     """Take a re-ID run on to a target that nobody has labelled.
 
-    By its training images and their camera numbers. The new run gives descriptors: it
+    By its training images and their camera numbers. The new run gives features: it
     is for evaluate, extract, export and serve, and for backbone.weights.
     """
     if source and method != "clusters":

@@ -16,7 +16,7 @@ import click
 
 from tfipgan.config import Config, load_config
 from tfipgan.config.keras_settings import keras_floatx
-from tfipgan.data.filenames import EXAMPLE_PATTERN, FORMATS
+from tfipgan.data.filenames import EXAMPLE_PATTERN, NAMING_FORMATS
 from tfipgan.errors import InputError
 from tfipgan.files.output_file import require_short_name
 
@@ -69,7 +69,7 @@ def dataset_options(prefix=""):
         named = click.option(
             f"--{dash}format",
             f"{under}format",
-            type=click.Choice(["auto", *FORMATS]),
+            type=click.Choice(["auto", *NAMING_FORMATS]),
             default="auto",
             help=f"How the names{of_what} are read.  [default: recognised]",
         )
@@ -119,9 +119,11 @@ def computing_options(command):
 
 
 def skip_option(listed, names=True):
-    """Add --skip-unreadable; `listed` says where those images are listed.
+    """Return the option --skip-unreadable.
 
-    names: whether those whose names can't be read are left out too.
+    Args:
+        listed: text of the help, where the images that were left out are listed.
+        names: bool, whether images whose names can't be read are left out too.
     """
     what = "that can't be read" + (", or whose names can't" if names else "")
     return click.option(

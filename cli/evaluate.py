@@ -14,9 +14,9 @@ from tfipgan.cli.common import (
     stripes_option,
 )
 from tfipgan.errors import InputError
+from tfipgan.evaluation.checks import APS, PROTOCOLS
 from tfipgan.evaluation.distances import METRICS
 from tfipgan.evaluation.query_expansion import ALPHA
-from tfipgan.evaluation.requirements import APS, PROTOCOLS
 from tfipgan.reports.ranked_lists import CHOICES
 
 MEBIBYTE = 2**20

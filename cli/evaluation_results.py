@@ -11,21 +11,21 @@ import numpy as np
 
 from tfipgan.evaluation import FeatureSet
 from tfipgan.evaluation.camera_projections import CameraProjections
-from tfipgan.evaluation.detail import RankingDetail
+from tfipgan.evaluation.checks import check_options
 from tfipgan.evaluation.metrics import evaluate_in_detail, evaluate_ranking
+from tfipgan.evaluation.per_query import RankingDetail
 from tfipgan.evaluation.query_expansion import (
     averaged_queries,
     check_averaging,
     check_expansion,
 )
-from tfipgan.evaluation.requirements import check_options
 from tfipgan.evaluation.verification import (
     OperatingPoint,
     area_under_curve,
     equal_error_rate,
     operating_point,
 )
-from tfipgan.files.output_file import written_aside
+from tfipgan.files.output_file import atomic_file
 from tfipgan.reports.text_table import format_table
 
 SHOWN = ("rank-1", "rank-5", "rank-10", "rank-20", "mAP", "mINP")
@@ -177,7 +177,7 @@ def write_json(
     if len(results) > 1:
         named = zip(data, results, strict=True)
         content = {"evaluations": [{"data": str(d), **found} for d, found in named]}
-    with written_aside(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n")
 
 

@@ -41,7 +41,7 @@ def export(network, model, out, version, image_format, check_images):
 
     \b
     translator    of image files and camera numbers makes image files
-    extractor     of image files makes descriptors
+    extractor     of image files makes features
 
     The export is loaded and compared with the network before it gets its number, so
     what has one can be served. The folder is printed.

@@ -1,4 +1,4 @@
-"""tfipgan extract: descriptors of a folder of images."""
+"""tfipgan extract: features of a folder of images."""
 
 import logging
 import os
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
     type=click.Choice(["network", "bow", "lomo"]),
     default="network",
     show_default=True,
-    help="A run's descriptors, or those of BoW or LOMO, which need no training.",
+    help="A run's features, or those of BoW or LOMO, which need no training.",
 )
 @click.option("--model", type=FOLDER, help="Run of train-reid, for network.")
 @click.option("--images", type=FOLDER, required=True, help="Folder of images.")
@@ -67,7 +67,7 @@ def extract(
     threads,
     progress,
 ):
-    """Write the L2-normalised descriptors of all images below a folder.
+    """Write the L2-normalised features of all images below a folder.
 
     Names that match no format are kept, with person -2 and camera -1. The same command
     goes on where a killed one ended: until all is done, the features are in OUT.part.

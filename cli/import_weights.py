@@ -107,10 +107,9 @@ def import_weights(
                            BoT, fast-reid, OpenUnReID, cluster-contrast and so on;
                            `extract`, and backbone.weights of train-reid, take the run
 
-    The network's size is read off the file. Every name is accounted for: one too few or
-    too many is an error that lists them. A ResNet's classifier is left out. What a
-    re-ID checkpoint's descriptor passes beside the ResNet is told, and left out unless
-    --pooling or --neck takes it.
+    The network's size is read from the file. A missing or unexpected tensor is an error
+    that lists them all. A ResNet's classifier is left out. So are the further layers of
+    a re-ID checkpoint, unless --pooling or --neck takes them; the log names them.
     """
     is_stargan = kind != "resnet"
     if is_stargan and cameras is None:

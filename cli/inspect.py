@@ -7,8 +7,9 @@ import click
 
 from tfipgan.cli.common import set_up_tensorflow
 from tfipgan.config import load_config
-from tfipgan.data.filenames import EXAMPLE_PATTERN, FORMATS
+from tfipgan.data.filenames import EXAMPLE_PATTERN, NAMING_FORMATS
 from tfipgan.errors import shorten_name
+from tfipgan.reports.text_table import align_columns
 
 
 @click.command("inspect")
@@ -16,7 +17,7 @@ from tfipgan.errors import shorten_name
 @click.option(
     "--format",
     "format_name",
-    type=click.Choice(["auto", *FORMATS]),
+    type=click.Choice(["auto", *NAMING_FORMATS]),
     default="auto",
     show_default=True,
     help="How the names are read; auto recognises all but pattern.",
@@ -131,7 +132,7 @@ def _draw_augmented(dataset, format, pattern, config, figures) -> Path:
 
 
 def _table(splits: dict) -> str:
-    """Counts, a row per split, and images per camera, a row per camera."""
+    """Return counts, a row per split, and images per camera, a row per camera."""
     kinds = ("images", "identities", "junk", "distractors", "unlabelled")
     counts = [["split", *kinds, "cameras"]]
     for split, summary in splits.items():
@@ -142,15 +143,7 @@ def _table(splits: dict) -> str:
     for camera in cameras:
         row = [f"{s.cameras.get(camera, 0):,}" for s in splits.values()]
         per_camera.append(["none" if camera == -1 else str(camera), *row])
-    return f"{_align(counts)}\n\n{_align(per_camera)}"
-
-
-def _align(rows: list[list[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if place else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
+    return "\n\n".join(
+        align_columns(rows, [place > 0 for place in range(len(rows[0]))])
+        for rows in (counts, per_camera)
     )

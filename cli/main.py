@@ -60,8 +60,8 @@ def _is_tensorflow_error(error):
 def _first_line(error):
     lines = [line.strip() for line in str(error.message).splitlines() if line.strip()]
     # The line that names the failed node says less than the one after it.
-    told = [line for line in lines if not line.startswith("Detected at node")]
-    return (told or lines or ["no message"])[0]
+    messages = [line for line in lines if not line.startswith("Detected at node")]
+    return (messages or lines or ["no message"])[0]
 
 
 @click.group(

@@ -161,10 +161,12 @@ def query_translate(images, camera, out, resume, format, pattern, connect, optio
     samples, root = find_images(images, format, pattern)
     number = None if camera == "all" else camera
     with connect() as client:
-        written, there = translate_files(
+        written, num_existing = translate_files(
             client, samples, root, out, number, resume=resume, **options
         )
-    also = f", {there} of {len(samples)} were there already" if there else ""
+    also = (
+        f", {num_existing} of {len(samples)} were there already" if num_existing else ""
+    )
     click.echo(f"{written} images written{also}")
 
 

@@ -241,13 +241,13 @@ def _require_ours(out):
 def _claim(out, experiment):
     """Mark the folder as this experiment's, or see that it is; the lock is held."""
     from tfipgan.errors import InputError
-    from tfipgan.files.output_file import written_aside
+    from tfipgan.files.output_file import atomic_file
 
     mark = out / MARK
     if not mark.exists():
         _require_ours(out)
-        with written_aside(mark) as aside:
-            aside.write_text(json.dumps({"title": experiment.title}) + "\n")
+        with atomic_file(mark) as temporary:
+            temporary.write_text(json.dumps({"title": experiment.title}) + "\n")
     try:
         title = json.loads(mark.read_text())["title"]
     except (ValueError, KeyError, TypeError, RecursionError):

@@ -80,12 +80,12 @@ def synthesize(
     same rules, from other places, cameras and people; no identity is in both.
     """
     from tfipgan.data.output_place import require_outside
-    from tfipgan.files.output_file import full_disk_named
+    from tfipgan.files.output_file import full_disk_names_output
     from tfipgan.world import datasets as synthetic
     from tfipgan.world.record import WorldOptions
 
     require_outside(out)
-    with full_disk_named(out):
+    with full_disk_names_output(out):
         counts = synthetic.synthesize(
             out,
             WorldOptions(

@@ -153,7 +153,7 @@ def train_reid(
 
 
 def _joined(parts: Sequence[Sequence[Sample]]) -> list[Sample]:
-    """The samples of all datasets, each marked as its own dataset's."""
+    """Return the samples of all datasets, each marked as its own dataset's."""
     return [
         replace(sample, dataset=number) if number else sample
         for number, part in enumerate(parts)

@@ -67,7 +67,7 @@ def translation_quality(
 
     For each camera: how many of its translated images the classifier takes for its own,
     and how many of real images that nothing was trained on (query and gallery, without
-    junk and distractors); and the kernel distance in the classifier's descriptors from
+    junk and distractors); and the kernel distance in the classifier's features from
     the camera's real training images to the translated ones, to the source's as they
     are (with --source), and to those real ones, which is the floor. Without a network:
     sharpness, the energy of the translated images' gradients, and fine, that of their
@@ -152,7 +152,7 @@ def _table(found):
 
 
 def _write_json(found, path):
-    from tfipgan.files.output_file import written_aside
+    from tfipgan.files.output_file import atomic_file
 
-    with written_aside(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(found, indent=2) + "\n")

@@ -1,0 +1,1 @@
+"""The packaged configs, as YAML files."""

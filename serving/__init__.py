@@ -1,0 +1,1 @@
+"""A local server with TensorFlow Serving's protocol, its client, config files."""

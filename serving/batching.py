@@ -109,7 +109,7 @@ class RequestQueue:
                     task.fail(RequestError(grpc.StatusCode.INTERNAL, repr(error)))
 
     def _take(self):
-        """The tasks of the next batch; none if the queue is closed and empty."""
+        """Return the tasks of the next batch; none if the queue is closed and empty."""
         with self._changed:
             while True:
                 self._changed.wait_for(lambda: self._tasks or self._closed)
@@ -225,7 +225,7 @@ class _Task:
 
 
 def _kind(call):
-    """What calls must have in common to run as one; None for a call that runs alone.
+    """Return what calls that run as one must have in common; None if it runs alone.
 
     The signature must leave the size of dimension 0 open in all inputs and outputs:
     only then may rows be independent of each other.

@@ -143,7 +143,8 @@ class Client:
     def translate(self, images: Sequence[bytes], camera: int) -> list[bytes]:
         """Return N image files in the style of the target's camera of this number.
 
-        Raises: as `extract`; a camera that it doesn't know is a RefusedError too.
+        Raises:
+            RefusedError: also if the server doesn't know the camera; else as `extract`.
         """
         inputs = {
             "image_bytes": messages.bytes_tensor(images),
@@ -159,7 +160,7 @@ class Client:
     ) -> tuple[list[list[bytes]], tuple[int, ...]]:
         """Return N rows of L image files, and the numbers of those L cameras.
 
-        Raises: as `extract`.
+        It raises what `extract` does.
         """
         inputs = {"image_bytes": messages.bytes_tensor(images)}
         names = ("image_bytes", "cameras")
@@ -183,7 +184,7 @@ class Client:
     ) -> list[np.ndarray]:
         """Ask for some of a signature's outputs; see `client_messages` for tensors.
 
-        Raises: as `extract`.
+        It raises what `extract` does.
         """
         spec = {"name": model, "signature_name": signature}
         with self._lock:

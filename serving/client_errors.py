@@ -32,12 +32,12 @@ class Attempt:
     """What was asked, and how.
 
     Attributes:
-      model, server: names; `where` has both.
-      tls, label, timeout: as they were given.
-      tries: made.
-      answered: whether the server has answered before.
-      tls_name: the name that the certificate must have, or None for the host.
-      proxy: the environment's variable that gives gRPC a proxy for it, or None.
+        model, server: names; `where` has both.
+        tls, label, timeout: as they were given.
+        tries: made.
+        answered: whether the server has answered before.
+        tls_name: the name that the certificate must have, or None for the host.
+        proxy: the environment's variable that gives gRPC a proxy for it, or None.
     """
 
     model: str
@@ -58,7 +58,7 @@ class Attempt:
 def failure(error: grpc.RpcError, attempt: Attempt) -> Exception:
     """Return what to raise for a failed call, other than for NOT_FOUND."""
     code, where = error.code(), attempt.where
-    told = short(error.details() or code.name)
+    text = short(error.details() or code.name)
     tried = f" ({attempt.tries} tries)" if attempt.tries > 1 else ""
     by_proxy = ""
     if attempt.proxy is not None and not attempt.answered:
@@ -67,39 +67,39 @@ def failure(error: grpc.RpcError, attempt: Attempt) -> Exception:
             "there, put the host into no_proxy"
         )
     if is_too_large(error):
-        return TooLargeError(f"{where}: {told}")
-    if code == _CODES.INVALID_ARGUMENT and "version label" in told:
+        return TooLargeError(f"{where}: {text}")
+    if code == _CODES.INVALID_ARGUMENT and "version label" in text:
         return InputError(
             f"{where} has no version label {attempt.label!r}: give --version or "
             "another --label, or see version_labels in the server's models.config"
         )
     # Inputs that the signature lacks are the fault of the model, not of an image.
-    if code == _CODES.INVALID_ARGUMENT and "ignature" not in told:
-        return RefusedError(f"{where} refused it: {told}")
+    if code == _CODES.INVALID_ARGUMENT and "ignature" not in text:
+        return RefusedError(f"{where} refused it: {text}")
     if code in (_CODES.INVALID_ARGUMENT, _CODES.FAILED_PRECONDITION):
         return InputError(
-            f"{where} can't answer this: {told}; {expected(attempt.model)}"
+            f"{where} can't answer this: {text}; {expected(attempt.model)}"
         )
     if code == _CODES.UNAVAILABLE and attempt.answered:
         return ServerError(
-            f"the server at {attempt.server} stopped answering{tried}: {told}; start "
+            f"the server at {attempt.server} stopped answering{tried}: {text}; start "
             "the server again, then this command"
         )
-    if code == _CODES.UNAVAILABLE and _OTHER_NAME.search(told):
+    if code == _CODES.UNAVAILABLE and _OTHER_NAME.search(text):
         return ServerError(
             f"the certificate of {attempt.server} is not for "
             f"{attempt.tls_name or _host(attempt.server)}: give the name that is in "
             "it as --tls-name, or ask the server by that name"
         )
-    if code == _CODES.UNAVAILABLE and _UNTRUSTED in told:
+    if code == _CODES.UNAVAILABLE and _UNTRUSTED in text:
         return ServerError(
-            f"the certificate of {attempt.server} is not trusted: {told}; give who "
+            f"the certificate of {attempt.server} is not trusted: {text}; give who "
             "signed it as --ca"
         )
     if code == _CODES.UNAVAILABLE:
         tls = "with TLS" if attempt.tls else "without TLS"
         return ServerError(
-            f"no gRPC server answers at {attempt.server} {tls}{tried}: {told}; start "
+            f"no gRPC server answers at {attempt.server} {tls}{tried}: {text}; start "
             "one (tfipgan serve, or TensorFlow Serving), or check host, port (8500 "
             f"is usual; 8501 is REST) and --tls{by_proxy}"
         )
@@ -110,15 +110,15 @@ def failure(error: grpc.RpcError, attempt: Attempt) -> Exception:
         )
     if code == _CODES.RESOURCE_EXHAUSTED:
         return ServerError(
-            f"{where} is too busy{tried}: {told}; ask again later, or with fewer "
+            f"{where} is too busy{tried}: {text}; ask again later, or with fewer "
             "--in-flight"
         )
     if code == _CODES.UNIMPLEMENTED:
         return ServerError(
-            f"the gRPC server at {attempt.server} is not TensorFlow Serving: {told}; "
+            f"the gRPC server at {attempt.server} is not TensorFlow Serving: {text}; "
             "check host and port"
         )
-    return ServerError(f"{where} failed: {code.name}: {told}")
+    return ServerError(f"{where} failed: {code.name}: {text}")
 
 
 def not_there(attempt: Attempt, status, asked=None, before=None) -> InputError:
@@ -146,15 +146,15 @@ def not_there(attempt: Attempt, status, asked=None, before=None) -> InputError:
         states.append(
             f"{found.version} is {state}{why if found.status.error_code else ''}"
         )
-    there = f"there are: {', '.join(states) or 'none'}"
+    known = f"there are: {', '.join(states) or 'none'}"
     if asked is None and before is not None:
         return InputError(
-            f"{where}: version {before} answered until now; {there}; one result is of "
+            f"{where}: version {before} answered until now; {known}; one result is of "
             "one version: ask again"
         )
     wanted = "any version" if asked is None else f"version {asked}"
     return InputError(
-        f"{where}: asked for {wanted}, of which {there}; wait until it is AVAILABLE, "
+        f"{where}: asked for {wanted}, of which {known}; wait until it is AVAILABLE, "
         "or give another --version"
     )
 
@@ -171,8 +171,8 @@ def is_too_large(error: grpc.RpcError) -> bool:
 
 def is_certificate(error: grpc.RpcError) -> bool:
     """Whether the server's certificate was refused, which waiting doesn't change."""
-    told = error.details() or ""
-    return _UNTRUSTED in told or _OTHER_NAME.search(told) is not None
+    text = error.details() or ""
+    return _UNTRUSTED in text or _OTHER_NAME.search(text) is not None
 
 
 def _host(server: str) -> str:

@@ -22,7 +22,7 @@ from tfipgan.data.filenames import (
 )
 from tfipgan.data.layouts import find_naming
 from tfipgan.data.local_images import check_images
-from tfipgan.errors import InputError, shorten_name
+from tfipgan.errors import InputError, first_few, shorten_name
 from tfipgan.evaluation.feature_set import FeatureSet
 from tfipgan.serving.client import Client
 from tfipgan.serving.client_batches import each_answer
@@ -129,7 +129,7 @@ def query_files(
     if broken and (not skip_unreadable or len(broken) == len(samples)):
         raise InputError(
             f"images that can't be read ({len(broken)} of {len(samples)}): "
-            f"{', '.join(broken[:_SHOWN])}{', ...' if len(broken) > _SHOWN else ''}; "
+            f"{first_few(broken, _SHOWN)}; "
             "mend or remove them, or leave them out with --skip-unreadable"
         )
     for line in broken:

@@ -7,9 +7,9 @@ from pathlib import Path
 from tfipgan.data.filenames import Sample, require_own_stems, translated_name
 from tfipgan.errors import InputError
 from tfipgan.files.output_file import (
+    atomic_file,
     require_new_folder,
     require_short_name,
-    written_aside,
 )
 from tfipgan.serving.client import Client
 from tfipgan.serving.client_errors import ServerError
@@ -77,7 +77,7 @@ def translate_files(
         return max(1, batch_size // len(writer.cameras or range(_CAMERAS_GUESSED)))
 
     try:
-        there = query_files(
+        num_existing = query_files(
             samples,
             ask,
             lambda sample, row: writer.write(names[sample.path], row),
@@ -94,15 +94,15 @@ def translate_files(
             f"{error}; {writer.written} files are written and whole: --resume leaves "
             "them out"
         ) from error
-    return writer.written, there
+    return writer.written, num_existing
 
 
 class _Writer:
     """Writes the translations of an image beside each other.
 
     Attributes:
-      cameras: their numbers; empty until the server has told.
-      written: files.
+        cameras: their numbers; empty until the server has told.
+        written: files.
     """
 
     def __init__(self, out, camera):
@@ -124,7 +124,7 @@ class _Writer:
         for camera, contents in zip(self.cameras, files, strict=True):
             self._ending = _ending(contents)
             path = self._out / translated_name(name, camera, self._ending)
-            with written_aside(path) as temporary:
+            with atomic_file(path) as temporary:
                 temporary.write_bytes(contents)
             self.written += 1
 

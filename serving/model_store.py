@@ -108,7 +108,7 @@ class ModelStore:
         return all(self._available(name) for name in self._models)
 
     def hold(self, spec):
-        """The version that a request asks for, held: the caller must `release` it.
+        """Return the version that a request asks for; the caller must `release` it.
 
         Args:
             spec: `ModelSpec`.
@@ -149,7 +149,7 @@ class ModelStore:
         )
 
     def status(self, spec):
-        """The state of one version, or of all that are known.
+        """Return the state of one version, or of all that are known.
 
         Args:
             spec: `ModelSpec`; a label in it is ignored, as the stock server does.

@@ -10,7 +10,7 @@ from tfipgan.serving.status import RequestError
 from tfipgan.serving.tensors import read_tensor, write_tensor
 
 DEFAULT_SIGNATURE = "serving_default"
-METHODS = tuple(
+SUPPORTED_METHODS = tuple(
     f"tensorflow/serving/{name}" for name in ("predict", "classify", "regress")
 )
 
@@ -55,11 +55,11 @@ def prepare(servable, request):
             grpc.StatusCode.FAILED_PRECONDITION,
             f'Serving signature key "{name}" not found.',
         )
-    if signature.method_name not in METHODS:
+    if signature.method_name not in SUPPORTED_METHODS:
         raise RequestError(
             grpc.StatusCode.INTERNAL,
             "Expected prediction signature method_name to be one of "
-            f"{{{', '.join(METHODS)}}}. Was: {signature.method_name}",
+            f"{{{', '.join(SUPPORTED_METHODS)}}}. Was: {signature.method_name}",
         )
     _check_names(signature.inputs, request.inputs)
     inputs = {
@@ -73,7 +73,7 @@ def prepare(servable, request):
 
 
 def respond(call, arrays, as_content=False):
-    """The answer to a call.
+    """Return the answer to a call.
 
     Args:
         call: `Call`.

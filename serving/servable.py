@@ -62,7 +62,7 @@ class Servable:
             self._requests += 1
 
     def release(self):
-        """The end of a `hold`."""
+        """End a `hold`."""
         with self._changed:
             self._requests -= 1
             self._changed.notify_all()

@@ -32,7 +32,7 @@ def from_tensorflow(error):
 
 
 def first_line(error):
-    """The line of a `tf.errors.OpError` that says why, without names of nodes: str."""
+    """Return the line of a `tf.errors.OpError` that says why, without node names."""
     for line in str(error.message).splitlines():
         line = _ROOT.sub("", _FUNCTION.sub("", line.strip()))
         # With several failures at once, a line with their number comes first.

@@ -28,7 +28,7 @@ _FIELDS = {
 
 
 def read_tensor(proto):
-    """The array of a message.
+    """Return the array of a message.
 
     Args:
         proto: a `TensorProto`, its values as tensor_content or in the typed field.
@@ -67,7 +67,7 @@ def read_tensor(proto):
 
 
 def write_tensor(array, dtype, as_content=False):
-    """The message of an array.
+    """Return the message of an array.
 
     Args:
         array: NumPy array or scalar, or bytes.

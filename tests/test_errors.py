@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfipgan.errors import shorten, shorten_name
+from tfipgan.errors import first_few, shorten, shorten_name
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,9 @@ def test_names():
     assert shorten_name("\ud800") == r"'\ud800'"
     assert shorten_name(7) == "7"
     assert len(shorten_name("x" * 2000)) <= 200
+
+
+def test_the_first_few():
+    assert first_few("ab", 2) == first_few("ab", 2, counted=True) == "a, b"
+    assert first_few(range(9), 2) == "0, 1, ..."
+    assert first_few(iter("abcd"), 3, counted=True) == "a, b, c and 1 more"

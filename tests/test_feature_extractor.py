@@ -1,4 +1,4 @@
-"""Descriptors from Python: those of `tfipgan extract`, of files and of arrays."""
+"""Features from Python: those of `tfipgan extract`, of files and of arrays."""
 
 import shutil
 from pathlib import Path
@@ -149,7 +149,7 @@ def test_a_diverged_network(tiny_reid_run, monkeypatch):
     def diverged(network, flip):
         return lambda images: tf.reduce_mean(images, axis=(1, 2)) / 0.0
 
-    monkeypatch.setattr(feature_extractor, "descriptor_of", diverged)
+    monkeypatch.setattr(feature_extractor, "feature_function", diverged)
     extract = FeatureExtractor(tiny_reid_run.path)
     with pytest.raises(InputError, match=r"of image 0 is NaN or infinite \(5 such"):
         extract(PIXELS)

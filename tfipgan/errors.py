@@ -4,6 +4,7 @@ What their messages show of values from elsewhere stays on one line, and short.
 """
 
 import reprlib
+from collections.abc import Iterable
 from typing import Any
 
 _LONGEST = 200
@@ -64,3 +65,12 @@ def shorten_name(name: Any) -> str:
     if isinstance(name, str) and name.isprintable() and len(name) <= _LONGEST_NAME:
         return name
     return shorten(name)
+
+
+def first_few(things: Iterable[object], most: int, counted: bool = False) -> str:
+    """Return the first few things: "a, b, ..." or, if counted, "a, b and 7 more"."""
+    texts = list(map(str, things))
+    shown = ", ".join(texts[:most])
+    if len(texts) <= most:
+        return shown
+    return f"{shown} and {len(texts) - most} more" if counted else f"{shown}, ..."

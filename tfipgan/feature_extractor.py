@@ -1,4 +1,4 @@
-"""Descriptors from Python: of image files, or of images that are arrays already."""
+"""Features from Python: of image files, or of images that are arrays already."""
 
 import os
 from collections.abc import Sequence
@@ -11,19 +11,19 @@ from tfipgan.data.images import resize_image
 from tfipgan.data.pipelines import inference_batches
 from tfipgan.data.readable import check_readable
 from tfipgan.errors import InputError
-from tfipgan.evaluation.features import descriptor_of, graph_of
+from tfipgan.evaluation.features import feature_function, graph_of
 from tfipgan.runs.run import load_reid_network, open_run
 
 Images = str | os.PathLike | np.ndarray | Sequence[str | os.PathLike | np.ndarray]
 
 
 class FeatureExtractor:
-    """Gives the descriptors that a re-ID run's network makes of images.
+    """Gives the features that a re-ID run's network makes of images.
 
     Args:
         run: folder of a run of `tfipgan train-reid` or `import-weights --kind resnet`.
         batch_size: images at a time; None for the run's evaluation.batch_size.
-        flip: whether to average the descriptors of each image and its mirror image.
+        flip: whether to average the features of each image and its mirror image.
 
     Call it with files or arrays, as often as you like; the network is loaded once.
 
@@ -46,10 +46,10 @@ class FeatureExtractor:
         self.batch_size = batch_size
         self.image_size = opened.config.reid.image_size
         network = load_reid_network(opened)
-        self._graph = graph_of(descriptor_of(network, flip), self.image_size)
+        self._graph = graph_of(feature_function(network, flip), self.image_size)
 
     def __call__(self, images: Images) -> np.ndarray:
-        """Returns the descriptors, float32 (images, values), L2-normalised.
+        """Return the features, float32 (images, values), L2-normalised.
 
         Args:
             images: a path or a list of paths, read as `tfipgan extract` reads them; or
@@ -62,7 +62,7 @@ class FeatureExtractor:
 
         Raises:
             InputError: no image at all, a file that can't be read, an array of another
-                shape, type or range, paths and arrays in one list, or descriptors that
+                shape, type or range, paths and arrays in one list, or features that
                 are NaN or infinite.
         """
         images = _as_list(images)

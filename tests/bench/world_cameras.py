@@ -40,9 +40,9 @@ EFFECTS = {
     "drift": ("drift",),
     "blur": ("blur",),
     "sharpening": ("sharpen",),
-    "resolution": ("shrink",),
+    "resolution": ("downscale",),
     "noise": ("noise",),
-    "JPEG": ("coarse",),
+    "JPEG": ("jpeg_quality_drop",),
 }
 COLUMNS = [
     "camera",
@@ -224,10 +224,10 @@ def print_looks(looks):
             rows.append([f"{name} {number}", f"{look.exposure:+.2f}", gains])
             values = np.exp([look.saturation, look.contrast])
             rows[-1] += [f"{value:.2f}" for value in values]
-            values = look.haze, look.blur, 1 / (1 + look.shrink)
+            values = look.haze, look.blur, 1 / (1 + look.downscale)
             rows[-1] += [f"{value:.2f}" for value in values]
             rows[-1].append(f"{255 * look.noise:.1f}")
-            rows[-1].append(f"{max(25, round(95 - look.coarse))}")
+            rows[-1].append(f"{max(25, round(95 - look.jpeg_quality_drop))}")
             rows[-1] += [f"{look.sharpen:.2f}", f"{look.drift:.2f}"]
     print_table(columns, rows)
 

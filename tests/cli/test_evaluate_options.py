@@ -92,7 +92,10 @@ def test_the_mirror_image(tfipgan, tiny_reid_run, tiny_network, tiny_world, tmp_
     assert result.exit_code == 0, result.output
     samples = read_dataset(data, splits=("query",)).query
     (images,) = inference_batches(samples, SIZE, len(samples))
-    both = [tiny_network.embed(i / 255.0).numpy() for i in (images, images[:, :, ::-1])]
+    both = [
+        tiny_network.extract_features(i / 255.0).numpy()
+        for i in (images, images[:, :, ::-1])
+    ]
     assert abs(both[0] - both[1]).max() > 1e-3
     expected = sum(both) / np.linalg.norm(sum(both), axis=1, keepdims=True)
     found = extract_features(tiny_network, samples, SIZE, 4, flip=True).features
@@ -137,7 +140,7 @@ def test_several_queries_of_hand_drawn_boxes(
         paths = sorted(str(path) for path in pool.glob(f"{start}s*"))
         assert len(paths) == 2
         (images,) = inference_batches(paths, SIZE, 9)
-        mean = tiny_network.embed(images / 255.0).numpy().mean(axis=0)
+        mean = tiny_network.extract_features(images / 255.0).numpy().mean(axis=0)
         rows.append(mean / np.linalg.norm(mean))
     query = FeatureSet(np.array(rows), query.person_ids, query.camera_ids, query.paths)
     expected = evaluate_ranking(query, gallery)

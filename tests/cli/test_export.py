@@ -40,7 +40,7 @@ def test_both_networks_beside_each_other(
     signatures = tf.saved_model.load(folder).signatures
     got = signatures["serving_default"](image_bytes=tf.constant(contents))
     decoded = tf.stack([decode_image(file, (32, 16)) for file in contents])
-    expected = tiny_network.embed(to_unit(decoded))
+    expected = tiny_network.extract_features(to_unit(decoded))
     np.testing.assert_allclose(got["embedding"], expected, rtol=0, atol=1e-5)
 
 

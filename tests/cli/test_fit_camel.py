@@ -96,7 +96,7 @@ def test_an_output_that_is_there_stays(refused, tmp_path):
 def test_what_cannot_be_fitted(refused, files, tmp_path):
     words = ["fit-camel", "--features", tmp_path / "train.npz", "--out", tmp_path / "o"]
     line = refused(1, *words)
-    assert line.startswith("40 images have 40 different descriptors, expected at least")
+    assert line.startswith("40 images have 40 different features, expected at least")
     assert not (tmp_path / "o").exists()
 
 

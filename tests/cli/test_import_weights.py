@@ -353,7 +353,7 @@ def test_a_reid_checkpoint_with_its_neck(reid_file, imported, caplog):
     scale = NECK["bottleneck.weight"] / np.sqrt(NECK["bottleneck.running_var"] + 1e-5)
     after = (pooled - NECK["bottleneck.running_mean"]) * scale
     expected = after / np.linalg.norm(after, axis=1, keepdims=True)
-    embedded = load_reid_network(run).embed(images)
+    embedded = load_reid_network(run).extract_features(images)
     np.testing.assert_allclose(embedded, expected, rtol=1e-3, atol=1e-5)
 
 
@@ -362,7 +362,7 @@ def test_a_reid_checkpoint_without_it(reid_file, imported, caplog):
     assert run.config.backbone.last_stride == 2 and run.config.reid.neck == "none"
     (line,) = [r.getMessage() for r in caplog.records if "left out" in r.getMessage()]
     assert line.endswith(
-        "net.safetensors has more between its last map and its descriptor, which is "
+        "net.safetensors has more between its last map and its feature, which is "
         "left out: gap.p (--pooling gem takes it), bottleneck (--neck bnneck takes it)"
     )
     plain = ResNet(18, width=2)

@@ -116,7 +116,9 @@ def test_palettes_and_other_formats_become_colours(checked, picture, format, mod
     np.testing.assert_array_equal(shown(sent), expected)
 
 
-@pytest.mark.skipif("AVIF" not in local_images.FORMATS, reason="Pillow has no AVIF")
+@pytest.mark.skipif(
+    "AVIF" not in local_images.READABLE_TYPES, reason="Pillow has no AVIF"
+)
 def test_an_avif_becomes_colours(checked, picture):
     sent = checked(encoded(picture, "AVIF", quality=100), "a.avif")
     assert not sent.plain and sent.oddities == ("of format AVIF",)

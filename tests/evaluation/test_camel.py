@@ -138,7 +138,7 @@ def test_the_same_twice_and_labels_are_not_read(features):
         ({"clusters": 0}, "clusters is 0, expected 1 or more"),
         ({"consistency": -1.0}, "consistency is -1.0, expected a number from 0 on"),
         ({"consistency": np.nan}, "consistency is nan, expected a number from 0 on"),
-        ({"clusters": 91}, "90 images have 90 different descriptors, expected at least "
+        ({"clusters": 91}, "90 images have 90 different features, expected at least "
                            "as many as clusters, 91: give fewer --clusters"),
     ],
 )  # fmt: skip
@@ -181,6 +181,6 @@ def test_images_that_are_all_the_same(features):
     with pytest.raises(InputError) as error:
         fit_camel(other, clusters=1)
     assert str(error.value) == (
-        "all 90 images have the same descriptor, expected different ones: look for a "
+        "all 90 images have the same feature, expected different ones: look for a "
         "dead network"
     )

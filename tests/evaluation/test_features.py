@@ -26,7 +26,7 @@ REDS = (0, 51, 102, 153, 204)
 
 @pytest.fixture
 def mean_colour(monkeypatch):
-    """A stand-in for a network: the descriptor is the mean colour."""
+    """A stand-in for a network: the feature is the mean colour."""
 
     def embed(images):
         assert images.shape[1:] == (*SIZE, 3)
@@ -108,7 +108,7 @@ def test_a_trained_network(tiny_network, tiny_samples):
     np.testing.assert_allclose(some, all_rows[:5], rtol=1e-4, atol=1e-6)
     assert len(np.unique(all_rows.round(6), axis=0)) > 20
     (images,) = features.inference_batches([tiny_samples[0][0].path], (32, 16), 1)
-    expected = network.embed(images / 255)
+    expected = network.extract_features(images / 255)
     np.testing.assert_allclose(all_rows[:1], expected, rtol=1e-4, atol=1e-6)
 
 

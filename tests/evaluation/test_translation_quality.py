@@ -16,7 +16,7 @@ NAMED = {1: (1, 1, 3, 1), 3: (3, 3, 3, 3), 8: (1, 3, 3, 8, 8)}
 
 
 def rows_of(samples):
-    """A descriptor of length 1 for each image, that its path decides."""
+    """A feature of length 1 for each image, that its path decides."""
     rows = []
     for sample in samples:
         seed = int.from_bytes(sample.path.encode(), "little")

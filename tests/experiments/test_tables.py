@@ -14,7 +14,7 @@ from measured import (
     translated,
 )
 
-from tfipgan.experiments.order import answers, compare, order_sentence, order_table
+from tfipgan.experiments.claims import answers, compare, order_sentence, order_table
 from tfipgan.experiments.quality_tables import camera_table, quality_table, table_2
 from tfipgan.experiments.reid_tables import (
     adapted_rows,

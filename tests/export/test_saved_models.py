@@ -214,7 +214,7 @@ def test_the_features_of_extract(
     images = tf.stack([decode_image(file, SIZE) for file in files]).numpy()
     got = stock(extractor, "tensor", images=images)["embedding"]
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5)
-    unfolded = tiny_network.embed(to_unit(images)).numpy()
+    unfolded = tiny_network.extract_features(to_unit(images)).numpy()
     np.testing.assert_allclose(got, unfolded, rtol=0, atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(got, axis=1), 1, atol=1e-5)
     assert abs(got[0] - got[1]).max() > 1e-3
@@ -699,5 +699,5 @@ def test_an_imported_run_and_images_of_ones_own(
     assert about["metrics"] == []
     images = tf.stack([decode_image(file, SIZE) for file in files])
     got = stock(folder, "serving_default", image_bytes=strings(files))["embedding"]
-    expected = tiny_network.embed(to_unit(images)).numpy()
+    expected = tiny_network.extract_features(to_unit(images)).numpy()
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5)

@@ -8,10 +8,10 @@ import pytest
 
 from tfipgan.errors import InputError
 from tfipgan.files.output_file import (
-    folder_written_aside,
+    atomic_file,
+    atomic_folder,
     require_new_file,
     require_new_folder,
-    written_aside,
 )
 from tfipgan.files.partial_output import PartialOutput
 
@@ -33,7 +33,7 @@ def failing(monkeypatch):
 @pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP])
 def test_a_disk_that_syncs_no_folders(failing, tmp_path, code):
     failing(stat.S_ISDIR, code)
-    with folder_written_aside(tmp_path / "run") as aside:
+    with atomic_folder(tmp_path / "run") as aside:
         (aside / "below").mkdir()
         (aside / "below" / "file").write_text("x")
     assert (tmp_path / "run" / "below" / "file").read_text() == "x"
@@ -49,11 +49,11 @@ def test_a_disk_that_syncs_no_folders(failing, tmp_path, code):
 )
 def test_what_is_not_passed_over(failing, tmp_path, is_kind, code):
     failing(is_kind, code)
-    with pytest.raises(OSError) as failure, folder_written_aside(tmp_path / "a") as a:
+    with pytest.raises(OSError) as failure, atomic_folder(tmp_path / "a") as a:
         (a / "file").touch()
     assert failure.value.errno == code and not os.listdir(tmp_path)
     if is_kind is stat.S_ISREG:
-        with pytest.raises(OSError), written_aside(tmp_path / "b") as b:
+        with pytest.raises(OSError), atomic_file(tmp_path / "b") as b:
             b.touch()
         assert not os.listdir(tmp_path)
 
@@ -61,7 +61,7 @@ def test_what_is_not_passed_over(failing, tmp_path, is_kind, code):
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_is_named(tmp_path, code):
     """The system names no file where a write fails."""
-    for writing in (written_aside, folder_written_aside):
+    for writing in (atomic_file, atomic_folder):
         with pytest.raises(OSError) as failure, writing(tmp_path / "out"):
             raise OSError(code, "full")
         assert failure.value.filename == str(tmp_path / "out")
@@ -74,7 +74,7 @@ def test_a_full_disk_is_named(tmp_path, code):
 def test_other_errors_keep_their_words(tmp_path):
     for error in (OSError(errno.ENOSPC, "full", "there"), OSError(errno.EIO, "x")):
         before = error.filename
-        with pytest.raises(OSError) as failure, written_aside(tmp_path / "out"):
+        with pytest.raises(OSError) as failure, atomic_file(tmp_path / "out"):
             raise error
         assert failure.value.filename == before
 

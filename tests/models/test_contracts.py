@@ -25,8 +25,8 @@ from tfipgan.models import (
     ResNet,
     SiameseNetwork,
 )
-from tfipgan.models.generator import ResidualBlock
-from tfipgan.models.resnet import ResidualUnit
+from tfipgan.models.generator import GeneratorResidualBlock
+from tfipgan.models.resnet import ResNetBlock
 from tfipgan.weights.variables import named_weights
 
 MAP = (8, 4, 6)
@@ -55,15 +55,19 @@ CASES = {
     ),
     "split": (InstanceBatchNormalization, {}, MAP),
     "generalised mean": (GeneralizedMeanPooling, {}, MAP),
-    "residual block": (ResidualBlock, {"filters": 6, "num_domains": 3}, (MAP, (3,))),
+    "residual block": (
+        GeneratorResidualBlock,
+        {"filters": 6, "num_domains": 3},
+        (MAP, (3,)),
+    ),
     "domain affine": (DomainAffine, {"num_domains": 3}, (MAP, (3,))),
     "plain unit": (
-        ResidualUnit,
+        ResNetBlock,
         {"filters": 6, "stride": 1, "bottleneck": False, "project": False, "ibn": "b"},
         MAP,
     ),
     "bottleneck": (
-        ResidualUnit,
+        ResNetBlock,
         {
             "filters": 3,
             "stride": 2,
@@ -213,7 +217,7 @@ def test_a_row_is_on_its_own_in_inference(case):
 
 def test_shape_is_known_beforehand(case):
     kind, _, shape, owner = case
-    unknown = (DomainAffine, ResidualBlock, ReidHead, LinearHead)
+    unknown = (DomainAffine, GeneratorResidualBlock, ReidHead, LinearHead)
     if not issubclass(kind, keras.Model) and kind not in unknown:
         inputs = draw(shape, 2)
         assert owner.compute_output_shape(inputs.shape) == owner(inputs).shape

@@ -48,7 +48,9 @@ def test_sizes_are_the_configs():
 def test_a_network_without_a_classifier_gives_descriptors_only():
     network = build_reid_network(BACKBONE, REID, None)
     images = tf.ones((2, 32, 16, 3))
-    assert network.embed(images).shape == (2, 32)
+    assert network.extract_features(images).shape == (2, 32)
     assert network.get_config()["num_classes"] is None
-    with pytest.raises(InputError, match="no identity classifier, .* `embed`"):
+    with pytest.raises(
+        InputError, match="no identity classifier, .* `extract_features`"
+    ):
         network(images)

@@ -22,7 +22,7 @@ def network_of(depth=18, ibn=None, stride_first=False, width=3, **options):
         stride_first=stride_first,
         **options,
     )
-    network.embed(tf.zeros((1, *SHAPE)))
+    network.extract_features(tf.zeros((1, *SHAPE)))
     rng = np.random.default_rng(5)
     for variable in network.variables:
         values = rng.standard_normal(variable.shape)
@@ -62,7 +62,7 @@ def assert_same(got, expected):
 def test_the_same_numbers(images, depth, ibn, stride_first):
     network = network_of(depth, ibn, stride_first)
     module = InferenceNetwork(network)
-    expected = network.embed(images).numpy()
+    expected = network.extract_features(images).numpy()
     assert_same(module(images), expected)
     # The images are told apart, so the numbers say something.
     assert abs(expected[0] - expected[1]).max() > 1e-2 * abs(expected).max()
@@ -88,13 +88,13 @@ def test_the_options_of_today(
 ):
     options = {"last_stride": last_stride, "pooling": pooling, "neck": neck}
     network = network_of(depth, ibn, stride_first, **options)
-    expected = network.embed(images).numpy()
+    expected = network.extract_features(images).numpy()
     assert_same(InferenceNetwork(network)(images), expected)
     assert abs(expected[0] - expected[1]).max() > 1e-2 * abs(expected).max()
     # Each option makes another network of the same weights.
     plain = network_of(depth, ibn, stride_first)
     plain.backbone.set_weights(network.backbone.get_weights())
-    assert abs(plain.embed(images).numpy() - expected).max() > 1e-3
+    assert abs(plain.extract_features(images).numpy() - expected).max() > 1e-3
 
 
 def test_no_batch_norm_is_left():
@@ -110,11 +110,11 @@ def test_no_batch_norm_is_left():
 
 def test_its_weights_are_its_own(images):
     network = network_of(18, "a")
-    expected = network.embed(images).numpy()
+    expected = network.extract_features(images).numpy()
     module = InferenceNetwork(network)
     for variable in network.variables:
         variable.assign(variable + 1.0)
-    assert abs(network.embed(images).numpy() - expected).max() > 1e-3
+    assert abs(network.extract_features(images).numpy() - expected).max() > 1e-3
     assert_same(module(images), expected)
 
 
@@ -124,7 +124,7 @@ def test_a_network_of_less_precision_answers_in_float32(images):
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
         module = InferenceNetwork(network_of(18, "b"))
-        assert_same(module(images), exact.embed(images))
+        assert_same(module(images), exact.extract_features(images))
     finally:
         keras.mixed_precision.set_global_policy(kept)
 
@@ -142,12 +142,12 @@ def test_it_can_be_saved_and_answers_batches_of_any_size(images, options, tmp_pa
     wrapped = tf.Module()
     wrapped.network = module
     spec = tf.TensorSpec((None, *SHAPE), tf.float32)
-    wrapped.embed = tf.function(module, input_signature=[spec])
+    wrapped.extract_features = tf.function(module, input_signature=[spec])
     tf.saved_model.save(wrapped, str(tmp_path / "saved"))
     loaded = tf.saved_model.load(str(tmp_path / "saved"))
     expected = module(images).numpy()
-    assert_same(loaded.embed(images), expected)
-    assert_same(loaded.embed(images[:1]), expected[:1])
+    assert_same(loaded.extract_features(images), expected)
+    assert_same(loaded.extract_features(images[:1]), expected[:1])
 
 
 @pytest.mark.parametrize(

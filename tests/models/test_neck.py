@@ -17,7 +17,7 @@ NECK = ["neck.gamma", "neck.moving_mean", "neck.moving_variance"]
 def network_of(num_classes=3, size=(32, 16), **options):
     network = ReidNetwork(num_classes, **SMALL, **options)
     images = tf.zeros((1, *size, 3))
-    network.embed(images) if num_classes is None else network(images)
+    network.extract_features(images) if num_classes is None else network(images)
     return network
 
 
@@ -75,10 +75,14 @@ def test_calls_are_made_of_the_parts():
     pooled = network.pool(images)
     assert pooled.dtype == tf.float32 and pooled.shape == (2, 8)
     np.testing.assert_array_equal(network(images), network.classify(pooled))
-    np.testing.assert_array_equal(network.embed(images), network.describe(pooled))
+    np.testing.assert_array_equal(
+        network.extract_features(images), network.describe(pooled)
+    )
     after = network.neck(pooled).numpy()
     right = after / np.linalg.norm(after, axis=1, keepdims=True)
-    np.testing.assert_allclose(network.embed(images), right, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        network.extract_features(images), right, rtol=1e-5, atol=1e-6
+    )
     # There is no dropout after a neck.
     noise = tf.zeros((2, network.fc_units))
     twin = ReidNetwork.from_config(network.get_config())

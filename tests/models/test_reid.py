@@ -72,16 +72,20 @@ def test_shapes(network):
     images = uniform(3, 64, 32, 3)
     assert network(images).shape == (3, 5)
     assert network.pool(images).shape == (3, 32)
-    assert network.embed(images).shape == (3, 32)
-    assert network(images).dtype == network.embed(images).dtype == tf.float32
+    assert network.extract_features(images).shape == (3, 32)
+    assert network(images).dtype == network.extract_features(images).dtype == tf.float32
 
 
 def test_descriptor_is_pool5_of_unit_length(network):
     images = uniform(3, 32, 16, 3)
     pooled = network.pool(images).numpy()
-    np.testing.assert_allclose(np.linalg.norm(network.embed(images), axis=1), 1, 1e-5)
+    np.testing.assert_allclose(
+        np.linalg.norm(network.extract_features(images), axis=1), 1, 1e-5
+    )
     right = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
-    np.testing.assert_allclose(network.embed(images), right, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(
+        network.extract_features(images), right, rtol=1e-5, atol=1e-7
+    )
 
 
 @pytest.mark.parametrize(

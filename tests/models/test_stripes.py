@@ -30,7 +30,7 @@ def test_the_descriptor_of_a_network(neck):
     rng = np.random.default_rng(2)
     network = ReidNetwork(None, 18, None, 2, neck=neck, last_stride=1)
     images = rng.random((2, 64, 32, 3), np.float32)
-    network.embed(images)
+    network.extract_features(images)
     if neck == "bnneck":
         network.neck.gamma.assign(1 + rng.random(16, np.float32))
         network.neck.moving_mean.assign(rng.random(16, np.float32))
@@ -68,7 +68,7 @@ def test_more_stripes_than_rows(count, height, last_stride, rows):
 def test_the_rows_are_those_of_the_network(height, last_stride):
     network = ReidNetwork(None, 18, None, 2, last_stride=last_stride)
     images = np.zeros((1, height, 32, 3), np.float32)
-    network.embed(images)
+    network.extract_features(images)
     rows = InferenceNetwork(network).last_map(images).shape[1]
     check_stripes(rows, height, last_stride)
     with pytest.raises(InputError):

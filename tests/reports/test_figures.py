@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from tfipgan.errors import InputError
-from tfipgan.evaluation.detail import CameraPairs
+from tfipgan.evaluation.per_query import CameraPairs
 from tfipgan.evaluation.verification import DistanceHistogram
 from tfipgan.reports import figures
 from tfipgan.reports.figures import (

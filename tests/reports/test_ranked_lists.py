@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw
 
 from tfipgan.errors import InputError
 from tfipgan.evaluation import FeatureSet
-from tfipgan.evaluation.detail import RankingDetail
+from tfipgan.evaluation.per_query import RankingDetail
 from tfipgan.evaluation.verification import DistanceHistogram
 from tfipgan.reports.ranked_lists import (
     _RIGHT,

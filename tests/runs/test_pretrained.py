@@ -386,7 +386,12 @@ def test_p_and_the_neck_are_taken(today, neck):
     np.testing.assert_array_equal(network.pool(images), source.pool(images))
     # Without one, the neck is left out as the classifier is.
     same = neck == "bnneck"
-    assert np.array_equal(network.embed(images), source.embed(images)) == same
+    assert (
+        np.array_equal(
+            network.extract_features(images), source.extract_features(images)
+        )
+        == same
+    )
 
 
 def test_a_config_may_add_to_weights(trained):

@@ -88,7 +88,9 @@ def test_a_run_is_there_as_a_whole_or_not_at_all(tiny_config, tmp_path):
         raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space left"):
-        create_run(tmp_path / "run", "reid", tiny_config, labels=LABELS, more=fail)
+        create_run(
+            tmp_path / "run", "reid", tiny_config, labels=LABELS, write_extra=fail
+        )
     assert list(tmp_path.iterdir()) == []
 
 

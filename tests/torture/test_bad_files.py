@@ -123,7 +123,7 @@ def test_extract_and_query_give_the_same(
     assert features.paths.tolist() == [s.path for s in kept]
     images, _ = check_images([s.path for s in kept])
     sent = tf.stack([decode_image(image.contents(), SIZE) for image in images])
-    expected = tiny_network.embed(to_unit(sent)).numpy()
+    expected = tiny_network.extract_features(to_unit(sent)).numpy()
     np.testing.assert_allclose(features.features, expected, atol=1e-4)
 
 

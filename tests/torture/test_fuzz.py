@@ -18,7 +18,7 @@ from tfipgan.config import (
 )
 from tfipgan.data.datasets import read_dataset
 from tfipgan.data.filenames import (
-    FORMATS,
+    NAMING_FORMATS,
     Sample,
     compile_pattern,
     parse_sample,
@@ -58,7 +58,7 @@ def test_file_names(fuzz):
                 assert (*found, translated.source_camera_id) == expected
 
     names = st.one_of(words(*PARTS), st.text())
-    fuzz(check, names, st.sampled_from(FORMATS[:-1]), count=100)
+    fuzz(check, names, st.sampled_from(NAMING_FORMATS[:-1]), count=100)
 
 
 def test_names_that_are_right(fuzz):

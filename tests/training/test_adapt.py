@@ -494,7 +494,7 @@ def test_crops_wider_than_the_image(train, config):
 def cluster_training():
     """A step that stands far from rounding: a large epsilon, and few clusters."""
     network = ReidNetwork(None, depth=34, width=2, neck="bnneck")
-    network.embed(tf.zeros((1, 64, 32, 3)))
+    network.extract_features(tf.zeros((1, 64, 32, 3)))
     draw = np.random.default_rng(0)
     for variable in network.trainable_variables:
         if len(variable.shape) > 1:
@@ -511,7 +511,7 @@ def cluster_training():
         camera_temperature=0.3,
         camera_negatives=2,
     )
-    size = network.embed(tf.zeros((1, 64, 32, 3))).shape[1]
+    size = network.extract_features(tf.zeros((1, 64, 32, 3))).shape[1]
     model.set_memories(
         *(unit(draw.normal(size=(rows, size))) for rows in (3, 6)),
         np.repeat([0, 1, 2], 2),

@@ -195,7 +195,7 @@ def test_a_checkpoint_is_float32_and_is_read_as_that(
     again = extract_features(
         _in_bfloat16(run, network), tiny_samples[0], (32, 16), 7
     ).features
-    # Descriptors are computed in float32 whatever the network's precision.
+    # Features are computed in float32 whatever the network's precision.
     np.testing.assert_allclose(features, again, atol=1e-6)
 
 

@@ -249,7 +249,7 @@ def test_one_cluster_tells_nothing_apart(train, tmp_path, monkeypatch):
         train()
     line = str(raised.value)
     assert line.startswith("round 2: 30 images make 1 clusters, expected at least 2 to")
-    assert "step-00000003, stays; look for images or descriptors that are all" in line
+    assert "step-00000003, stays; look for images or features that are all" in line
     assert load_reid_network(open_run(tmp_path / "run", "reid")).head is None
 
 
@@ -290,12 +290,12 @@ def test_what_is_refused_before_a_folder_is_made(train, start, config, tmp_path)
 
 def pul_training(neck="bnneck", dropout=0.25):
     network = ReidNetwork(None, depth=34, width=2, neck=neck)
-    network.embed(tf.zeros((1, 64, 32, 3)))
+    network.extract_features(tf.zeros((1, 64, 32, 3)))
     draw = np.random.default_rng(0)
     for variable in network.trainable_variables:
         if len(variable.shape) > 1:
             variable.assign(draw.normal(0, 0.1, variable.shape))
-    size = network.embed(tf.zeros((1, 64, 32, 3))).shape[1]
+    size = network.extract_features(tf.zeros((1, 64, 32, 3))).shape[1]
     model = PulTraining(
         network, size, 5, dropout=dropout, learning_rate=0.05, momentum=0.6
     )

@@ -94,7 +94,7 @@ def test_classes_and_descriptors_are_those_of_the_network(network, tiny_samples)
     images = [tf.io.decode_image(tf.io.read_file(str(s.path))) for s in samples]
     images = to_unit(tf.cast(tf.stack(images), tf.float32))
     np.testing.assert_array_equal(classes, np.argmax(network(images), axis=1))
-    np.testing.assert_allclose(rows, network.embed(images), atol=1e-4)
+    np.testing.assert_allclose(rows, network.extract_features(images), atol=1e-4)
 
 
 def test_it_is_exported(run, network, tmp_path):
@@ -102,7 +102,7 @@ def test_it_is_exported(run, network, tmp_path):
     folder = export_extractor(run, tmp_path / "models")
     served = tf.saved_model.load(str(folder)).signatures["tensor"]
     images = tf.random.stateless_uniform((2, 32, 16, 3), (1, 2), maxval=255.0)
-    expected = network.embed(images / 255)
+    expected = network.extract_features(images / 255)
     np.testing.assert_allclose(served(images=images)["embedding"], expected, atol=1e-5)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tfipgan.errors import TrainingError
-from tfipgan.files.output_file import clear_leftovers
+from tfipgan.files.output_file import remove_stale_files
 from tfipgan.runs import metrics_log as log
 from tfipgan.runs.metrics_log import read_metrics
 from tfipgan.training import runner
@@ -297,12 +297,12 @@ def test_leftovers_of_killed_processes(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").touch()
     (tmp_path / ".metrics.jsonl.9.tmp").touch()
-    clear_leftovers(tmp_path)
+    remove_stale_files(tmp_path)
     # What was renamed away for a new one that has not got its name is back.
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         ".git", ".lock", "step-00000001", "step-00000003", "x.12.tmp",
     ]  # fmt: skip
-    clear_leftovers(tmp_path / "nowhere")
+    remove_stale_files(tmp_path / "nowhere")
 
 
 def test_metrics_are_on_the_disk_before_their_checkpoint(line_training, monkeypatch):

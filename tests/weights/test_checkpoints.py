@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from tfipgan.errors import InputError
-from tfipgan.files.output_file import clear_leftovers
+from tfipgan.files.output_file import remove_stale_files
 from tfipgan.files.tensor_file import load_arrays, save_arrays
 from tfipgan.training.checkpoints import BestCheckpoints, Checkpoints
 from tfipgan.weights.checkpoints import (
@@ -172,7 +172,7 @@ def test_a_replacement_that_is_killed_half_way_leaves_the_old_one(tmp_path):
     model, _ = make()
     path = save_checkpoint(tmp_path, 1, {"m": model})
     path.rename(tmp_path / ".step-00000001.9.old")
-    clear_leftovers(tmp_path)
+    remove_stale_files(tmp_path)
     assert intact_checkpoint(tmp_path) == path
 
 

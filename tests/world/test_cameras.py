@@ -89,7 +89,7 @@ def edges(picture):
 
 @pytest.mark.parametrize(
     ("change", "sharper"),
-    [({"blur": 1.0}, False), ({"shrink": 0.8}, False), ({"sharpen": 1.0}, True)],
+    [({"blur": 1.0}, False), ({"downscale": 0.8}, False), ({"sharpen": 1.0}, True)],
 )
 def test_sharpness(change, sharper):
     plain, seen = (
@@ -104,7 +104,11 @@ def test_noise_and_coarse_jpeg():
     noisy = photograph(flat, Look(noise=0.04), np.random.default_rng(0))
     assert 5 < decode(noisy).std() < 20
     fine, coarse = (
-        len(photograph(scene(), Look(coarse=coarse), np.random.default_rng(0)))
+        len(
+            photograph(
+                scene(), Look(jpeg_quality_drop=coarse), np.random.default_rng(0)
+            )
+        )
         for coarse in (0, 45)
     )
     assert coarse < 0.9 * fine

@@ -23,7 +23,7 @@ def camera_aware_codes(
     k_intra: int,
     k_inter: int,
 ) -> sparse.csr_array:
-    """Returns each image's code by its camera-aware neighbours, rows with a sum of 1.
+    """Return each image's code by its camera-aware neighbours, rows with a sum of 1.
 
     A code has softmax weights of the images that find each other among the k_intra
     nearest of their camera or the k_inter nearest of the other cameras, and is averaged

@@ -40,7 +40,7 @@ EPS = (0.5, 0.6)
 
 
 def candidates(settings: ClusterSettings) -> Iterator[ClusterSettings]:
-    """Returns the settings to try, eight of a distance: what is given stays as it is.
+    """Return the settings to try, eight of a distance: what is given stays as it is.
 
     Those of one distance follow one another, and among them those that differ only in
     `eps`.
@@ -62,7 +62,7 @@ def candidates(settings: ClusterSettings) -> Iterator[ClusterSettings]:
 
 
 def score(quality: Quality, across_cameras: bool) -> float:
-    """Returns how well a clustering suits the features: the larger the better.
+    """Return how well a clustering suits the features: the larger the better.
 
     Args:
         quality: of the clustering.

@@ -43,7 +43,7 @@ def cluster_images(
     settings: ClusterSettings,
     memory_bytes: int = 2**30,
 ) -> Clustering:
-    """Returns clusters of images, by DBSCAN on Jaccard distances of their neighbours.
+    """Return clusters of images, by DBSCAN on Jaccard distances of their neighbours.
 
     The way of cluster contrast (`tfipgan.clustering.jaccard`), with its distance or the
     camera-aware one of CA-Jaccard (`tfipgan.clustering.camera_aware`). What the
@@ -134,7 +134,7 @@ def _with_distances(
 def _coder(
     features, cameras, options, memory_bytes
 ) -> Callable[[ClusterSettings], sparse.csr_array]:
-    """Returns what makes an option's codes, of neighbours that are searched once."""
+    """Return what makes an option's codes, of neighbours that are searched once."""
     if options[0].distance == "plain":
         most = max(MEAN_PLAIN, max(option.k for option in options) + 1)
         near = nearest(features, most, memory_bytes)

@@ -7,7 +7,7 @@ from sklearn.neighbors import sort_graph_by_row_values
 
 
 def dbscan(distances: sparse.csr_array, eps: float, min_samples: int) -> np.ndarray:
-    """Returns each image's cluster, int64 (N), -1 for outliers.
+    """Return each image's cluster, int64 (N), -1 for outliers.
 
     Ester et al., "A Density-Based Algorithm for Discovering Clusters", KDD 1996, by
     scikit-learn. Clusters are numbered in the order of their first images.
@@ -30,7 +30,7 @@ def dbscan(distances: sparse.csr_array, eps: float, min_samples: int) -> np.ndar
 
 
 def numbered(labels: np.ndarray) -> np.ndarray:
-    """Returns the same clusters, int64, numbered in the order of their first images."""
+    """Return the same clusters, int64, numbered in the order of their first images."""
     names, first, places = np.unique(labels, return_index=True, return_inverse=True)
     clusters = names >= 0
     order = np.full(len(names), -1, np.int64)

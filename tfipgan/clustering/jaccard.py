@@ -27,7 +27,7 @@ _BLOCK_BYTES = 2**26
 def plain_codes(
     features: np.ndarray, neighbours: np.ndarray, k: int, k2: int, memory_bytes: int
 ) -> sparse.csr_array:
-    """Returns each image's code by its k-reciprocal neighbours, rows with a sum of 1.
+    """Return each image's code by its k-reciprocal neighbours, rows with a sum of 1.
 
     Args:
         features: float32 (N, D), rows of length 1.
@@ -59,22 +59,22 @@ def plain_codes(
 
 
 def reciprocal(neighbours: np.ndarray) -> sparse.csr_array:
-    """Returns who has each other among their neighbours, int32 ones, (N, N).
+    """Return who has each other among their neighbours, int32 ones, (N, N).
 
     Args:
         neighbours: int32 (N, k), no image twice in a row; -1 for none.
     """
     count, k = neighbours.shape
-    there = neighbours >= 0
-    starts = np.append(0, np.cumsum(there.sum(axis=1)))
-    columns = neighbours[there]
+    valid = neighbours >= 0
+    starts = np.append(0, np.cumsum(valid.sum(axis=1)))
+    columns = neighbours[valid]
     ones = np.ones(len(columns), np.int32)
     named = sparse.csr_array((ones, columns, starts), shape=(count, count))
     return named.multiply(named.T).tocsr()
 
 
 def weighted(features: np.ndarray, sets: sparse.csr_array) -> sparse.csr_array:
-    """Returns weights softmax(-squared distance) over each image's set, float32.
+    """Return weights softmax(-squared distance) over each image's set, float32.
 
     Args:
         features: float32 (N, D), rows of length 1.
@@ -95,18 +95,18 @@ def weighted(features: np.ndarray, sets: sparse.csr_array) -> sparse.csr_array:
 
 
 def averaged(codes: sparse.csr_array, lists: list[np.ndarray]) -> sparse.csr_array:
-    """Returns the mean of the codes that each image's lists name (local expansion).
+    """Return the mean of the codes that each image's lists name (local expansion).
 
     Args:
         codes: float32 (N, N).
         lists: int32 (N, k) each, -1 for none; each image is named once at least.
     """
     named = np.concatenate(lists, axis=1)
-    there = named >= 0
-    sizes = there.sum(axis=1)
+    valid = named >= 0
+    sizes = valid.sum(axis=1)
     shares = np.repeat((1 / sizes).astype(np.float32), sizes)
     starts = np.append(0, np.cumsum(sizes))
-    means = sparse.csr_array((shares, named[there], starts), shape=codes.shape)
+    means = sparse.csr_array((shares, named[valid], starts), shape=codes.shape)
     result = means @ codes
     result.sort_indices()
     return result
@@ -115,7 +115,7 @@ def averaged(codes: sparse.csr_array, lists: list[np.ndarray]) -> sparse.csr_arr
 def jaccard_distances(
     codes: sparse.csr_array, memory_bytes: int, limit: float = 1.0
 ) -> sparse.csr_array:
-    """Returns the Jaccard distance of all pairs of images that are nearer than `limit`.
+    """Return the Jaccard distance of all pairs of images that are nearer than `limit`.
 
     It is 1 - s / (2 - s), of the sum s of the smaller of two codes' weights, column by
     column. Pairs that are left out share nothing, or too little for `limit`.
@@ -180,7 +180,7 @@ def _near_rows(codes, memory_bytes, limit) -> Iterator[tuple[int, sparse.csr_arr
 
 
 def _kept(near, limit, first):
-    """The pairs below `limit`; an image and itself are at 0 whatever was rounded."""
+    """Return the pairs below `limit`; an image's distance to itself is exactly 0."""
     owners = np.repeat(np.arange(near.shape[0]), np.diff(near.indptr))
     near.data[near.indices == owners + first] = 0
     kept = near.data < np.float32(limit)
@@ -192,6 +192,6 @@ def _kept(near, limit, first):
 
 
 def _ranges(starts, sizes):
-    """The numbers from each start on, as many as its size, one after the other."""
+    """Return the ranges [start, start + size) of all starts, one after the other."""
     ends = np.cumsum(sizes)
     return np.arange(ends[-1]) + np.repeat(starts - ends + sizes, sizes)

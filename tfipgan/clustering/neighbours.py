@@ -16,7 +16,7 @@ _BYTES_OF_PAIR = 40
 
 
 def nearest(features: np.ndarray, k: int, memory_bytes: int) -> np.ndarray:
-    """Returns each image's k nearest by cosine, itself first, int32 (N, min(k, N)).
+    """Return each image's k nearest by cosine, itself first, int32 (N, min(k, N)).
 
     Args:
         features: float32 (N, D), rows of length 1.
@@ -34,7 +34,7 @@ def nearest_by_camera(
     k_inter: int,
     memory_bytes: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the nearest of an image's own camera and those of all other cameras.
+    """Return the nearest of an image's own camera and those of all other cameras.
 
     Args:
         features: float32 (N, D), rows of length 1.
@@ -54,7 +54,7 @@ def nearest_by_camera(
 
 
 def _search(features, cameras, wanted, memory_bytes):
-    """The nearest of each kind of `wanted`, from products of each two blocks once."""
+    """Find the nearest of each kind in `wanted`, multiplying each two blocks once."""
     count = len(features)
     best = {kind: np.full((count, k), _NONE) for kind, k in wanted.items()}
     side = isqrt(memory_bytes // _BYTES_OF_PAIR)
@@ -83,7 +83,7 @@ def _whole_distances(rows, columns):
 
 
 def _update(best, steps, apart, columns, diagonal, kind):
-    """Puts a block's nearest among the best so far; `apart` marks those out of it."""
+    """Put a block's nearest among the best so far; `apart` marks those out of it."""
     # With the index below the distance no two keys are equal: ties have one answer.
     keys = np.left_shift(steps, _INDEX_BITS, order="C")
     keys |= np.arange(columns.start, columns.stop)

@@ -33,7 +33,7 @@ class Quality:
 def quality_of(
     distances: sparse.csr_array, labels: np.ndarray, cameras: np.ndarray | None
 ) -> Quality:
-    """Returns the numbers of a clustering.
+    """Return the numbers of a clustering.
 
     Args:
         distances: of `jaccard_distances`, (N, N).
@@ -56,7 +56,7 @@ def quality_of(
 
 
 def silhouette(distances: sparse.csr_array, labels: np.ndarray) -> float:
-    """Returns the mean silhouette of the images in clusters, -1 to 1; 0 if none is.
+    """Return the mean silhouette of the images in clusters, -1 to 1; 0 if none is.
 
     Rousseeuw, "Silhouettes: a graphical aid to the interpretation and validation of
     cluster analysis", 1987: (b - a) / max(a, b) of an image's mean distance a to the
@@ -82,7 +82,7 @@ def silhouette(distances: sparse.csr_array, labels: np.ndarray) -> float:
 
 
 def _scores(distances, members, own, sizes, member_of):
-    """The silhouette of each of some images, which are of the clusters `own`."""
+    """Return the silhouette of each of some images, which are of the clusters `own`."""
     near = distances[members].tocoo()
     others = near.col != members[near.row]
     shared = 1.0 - near.data[others], (near.row[others], near.col[others])
@@ -101,7 +101,7 @@ def _scores(distances, members, own, sizes, member_of):
 
 
 def agreement(labels: np.ndarray, other: np.ndarray) -> float:
-    """Returns the adjusted Rand index of two clusterings of the same images, up to 1.
+    """Return the adjusted Rand index of two clusterings of the same images, up to 1.
 
     Hubert and Arabie, "Comparing partitions", 1985; 0 is what chance gives. Each
     outlier counts as a cluster of its own. With the clustering of the epoch before it
@@ -114,7 +114,7 @@ def agreement(labels: np.ndarray, other: np.ndarray) -> float:
 
 
 def purity(labels: np.ndarray, persons: np.ndarray) -> float:
-    """Returns the share of clustered images that are of their cluster's main person.
+    """Return the share of clustered images that are of their cluster's main person.
 
     For reports on datasets whose identities are known; 0 where no image is clustered.
 

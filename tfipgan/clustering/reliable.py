@@ -18,7 +18,7 @@ from tfipgan.errors import InputError
 def reliable_clusters(
     features: np.ndarray, clusters: int, reliability: float, seed: int
 ) -> np.ndarray:
-    """Returns each image's cluster, int64 (N), -1 for images that are not reliable.
+    """Return each image's cluster, int64 (N), -1 for images that are not reliable.
 
     K-means (of k-means++ starts) makes the clusters; the image nearest to a cluster's
     mean stands for its centre, as in the published code; reliable are the cluster's
@@ -54,7 +54,7 @@ def reliable_clusters(
 
 
 def require_images(count: int, clusters: int) -> None:
-    """Raises InputError for fewer images than clusters."""
+    """Raise InputError for fewer images than clusters."""
     if count < clusters:
         raise InputError(
             f"{count} target images can't make {clusters} clusters: set pul.clusters "

@@ -15,7 +15,7 @@ SMALLEST = 2.0**-126
 
 
 def _in_float32(number: float) -> float:
-    """What the training, which computes in float32, makes of a number."""
+    """Return a number as the training, which computes in float32, sees it."""
     try:
         return struct.unpack("f", struct.pack("f", number))[0]
     except OverflowError:
@@ -37,7 +37,7 @@ def _below_1(number: float) -> float:
 
 
 def whole(at_least: int, at_most: int) -> Any:
-    """A whole number in a range; 16.0 and true are none."""
+    """Return the field of a whole number in a range; 16.0 and true are refused."""
     words = f"a whole number from {at_least} to {at_most}"
     return Field(strict=True, ge=at_least, le=at_most, description=words)
 

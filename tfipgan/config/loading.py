@@ -15,7 +15,7 @@ from tfipgan.config.sections import Config
 from tfipgan.config.values import config_from_dict, to_dict
 from tfipgan.config.yaml_files import dump_yaml, parse_yaml, read_yaml
 from tfipgan.errors import ConfigError, shorten, shorten_name
-from tfipgan.files.output_file import written_aside
+from tfipgan.files.output_file import atomic_file
 
 # So many files can stand on each other.
 MOST_BASES = 20
@@ -79,7 +79,7 @@ def load_saved_config(path: str | Path) -> Config:
 
 def save_config(config: Config, path: str | Path) -> None:
     """Write the whole config as YAML, aside and renamed, for `load_saved_config`."""
-    with written_aside(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text(dump_yaml(to_dict(config)), encoding="utf-8")
 
 
@@ -89,7 +89,7 @@ def packaged_folder() -> Path:
 
 
 def _find(name: str, near: Path | None) -> Path:
-    """The file that `name` stands for, relative to the file `near` or packaged"""
+    """Return the file of this name: relative to the file `near`, or packaged."""
     place = Path(name) if near is None else near.parent / name
     packaged = packaged_folder() / name
     for candidate in (place, packaged, packaged.parent / f"{packaged.name}.yaml"):
@@ -108,7 +108,7 @@ def _find(name: str, near: Path | None) -> Path:
 
 
 def _read_file(path: Path, above: tuple[Path, ...]) -> list[_Layer]:
-    """The values of a file after those of its bases, each with the words to blame it"""
+    """Return the values of a file's bases, then its own, each with its place."""
     chain = (*above, path)
     if path.resolve() in [p.resolve() for p in above]:
         raise ConfigError(
@@ -148,7 +148,7 @@ def _read_override(override: str) -> dict[str, Any]:
 
 
 def _merge(layers: list[_Layer]) -> tuple[dict[str, Any], dict[tuple, str]]:
-    """Lay values over those before them; return them, and who gave each"""
+    """Merge the layers, later values first; return them, and who gave each."""
     values: dict[str, Any] = {}
     givers: dict[tuple, str] = {}
     for giver, layer in layers:

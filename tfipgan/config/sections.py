@@ -72,24 +72,24 @@ _T = TypeVar("_T")
 
 @dataclass_transform(frozen_default=True)
 def _section(cls: type[_T]) -> type[_T]:
-    """A frozen dataclass that pydantic reads and whose errors are ConfigErrors.
+    """Make a frozen dataclass that pydantic validates; its errors are ConfigErrors.
 
     `dataclasses.replace` reads the values of its copy too.
     """
     section = cls.__name__.removesuffix("Config").lower()
-    made: Any = dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))(
-        cls
-    )
-    read = made.__init__
+    section_class: Any = dataclass(
+        frozen=True, slots=True, config=ConfigDict(extra="forbid")
+    )(cls)
+    validated_init = section_class.__init__
 
     def __init__(self: Any, **values: Any) -> None:
         try:
-            read(self, **values)
+            validated_init(self, **values)
         except ValidationError as error:
-            raise config_error(error, made, section, values) from None
+            raise config_error(error, section_class, section, values) from None
 
-    made.__init__ = __init__
-    return made
+    section_class.__init__ = __init__
+    return section_class
 
 
 @_section

@@ -39,7 +39,7 @@ def config_from_dict(
 
 
 def to_dict(config: Config) -> dict[str, Any]:
-    """Give the config as plain numbers, strings, lists and dicts, as YAML holds them"""
+    """Return the config as numbers, strings, lists and dicts, as YAML has them."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):

@@ -81,7 +81,7 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """YAML's safe dumper that puts quotes around what `_Loader` reads as a number"""
+    """YAML's safe dumper that puts quotes around what `_Loader` reads as a number."""
 
 
 def _problem(words: str, node: Any) -> yaml.MarkedYAMLError:

@@ -45,11 +45,11 @@ class ReidDataset:
     """A dataset's samples, each split sorted by path.
 
     Attributes:
-      root: the folder as it was given.
-      format: one of `filenames.FORMATS`.
-      train, query, gallery: the samples; empty if the split was not asked for.
-      pattern: the pattern in use with format "pattern", else None; with it
-        `read_images` reads images that were translated from this dataset.
+        root: the folder as it was given.
+        format: one of `filenames.NAMING_FORMATS`.
+        train, query, gallery: the samples; empty if the split was not asked for.
+        pattern: the pattern in use with format "pattern", else None; with it
+            `read_images` reads images that were translated from this dataset.
     """
 
     root: Path
@@ -68,7 +68,7 @@ def read_dataset(
     splits: Sequence[str] = SPLITS,
     misnamed: dict[str, str] | None = None,
 ) -> ReidDataset:
-    """Reads a dataset's splits.
+    """Read a dataset's splits.
 
     Read are MSMT17 by its list files, any other by split folders:
     bounding_box_train, query, bounding_box_test, or train_all or train, query, gallery,
@@ -79,18 +79,18 @@ def read_dataset(
     the path below the split's folder, subfolders included.
 
     Args:
-      root: the dataset's folder.
-      format: one of `filenames.FORMATS`, or "auto" to recognise it.
-      pattern: a regular expression with groups `person` and `camera`; makes the
-        format "pattern". These two go before `dataset.yaml`.
-      splits: which of train, query and gallery to read; each must have images.
-      misnamed: gets the paths of images whose names don't match, and why; with None
-        they are an error.
+        root: the dataset's folder.
+        format: one of `filenames.NAMING_FORMATS`, or "auto" to recognise it.
+        pattern: a regular expression with groups `person` and `camera`; makes the
+            format "pattern". These two go before `dataset.yaml`.
+        splits: which of train, query and gallery to read; each must have images.
+        misnamed: gets the paths of images whose names don't match, and why; with None
+            they are an error.
 
     Raises:
-      InputError: a folder or split is missing or empty, a name doesn't match, the
-        format is not recognised, `dataset.yaml` or a list file is damaged.
-      ConfigError: an unknown format or a pattern that can't be used.
+        InputError: a folder or split is missing or empty, a name doesn't match, the
+            format is not recognised, `dataset.yaml` or a list file is damaged.
+        ConfigError: an unknown format or a pattern that can't be used.
     """
     unknown = [split for split in splits if split not in SPLITS]
     if unknown or not splits:
@@ -115,7 +115,7 @@ def read_dataset(
 def read_split(
     layout: Layout, split: str, misnamed: dict[str, str] | None = None
 ) -> tuple[Sample, ...]:
-    """Reads one split's samples, sorted by path; see `read_dataset`."""
+    """Read one split's samples, sorted by path; see `read_dataset`."""
     samples, doubts = read_with_doubts(layout, split, misnamed)
     log_doubts(layout.folders[split], doubts)
     return samples
@@ -161,26 +161,26 @@ def read_images(
     labelled: bool = True,
     misnamed: dict[str, str] | None = None,
 ) -> tuple[Sample, ...]:
-    """Reads all images below a folder: a translated set, one split, any folder.
+    """Read all images below a folder: a translated set, one split, any folder.
 
     A `dataset.yaml` in the folder, or beside it if it names this folder as a split,
     gives format and pattern where the arguments don't.
 
     Args:
-      folder: searched with its subfolders.
-      format, pattern: as for `read_dataset`.
-      labelled: if False, an image whose name doesn't match is read with person
-        UNLABELLED and camera NO_CAMERA, and with "auto" each name is read in
-        whichever known format it has.
-      misnamed: as for `read_dataset`, if `labelled`.
+        folder: searched with its subfolders.
+        format, pattern: as for `read_dataset`.
+        labelled: if False, an image whose name doesn't match is read with person
+            UNLABELLED and camera NO_CAMERA, and with "auto" each name is read in
+            whichever known format it has.
+        misnamed: as for `read_dataset`, if `labelled`.
 
     Returns:
-      The samples sorted by path.
+        The samples sorted by path.
 
     Raises:
-      InputError: the folder is missing or has no images, or `labelled` and a name
-        doesn't match.
-      ConfigError: an unknown format or a pattern that can't be used.
+        InputError: the folder is missing or has no images, or `labelled` and a name
+            doesn't match.
+        ConfigError: an unknown format or a pattern that can't be used.
     """
     folder = existing_folder(folder)
     format, compiled = find_naming(folder, format=format, pattern=pattern)
@@ -206,13 +206,13 @@ def read_images(
 
 
 def training_samples(data: ReidDataset | Iterable[Sample]) -> tuple[Sample, ...]:
-    """The samples to train identities with: no junk and no distractors.
+    """Return the samples to train identities with: no junk and no distractors.
 
     Person 0 is left out where it is a distractor (Market-1501, DukeMTMC-reID), and
     kept where it is a person (MSMT17, CUHK03-NP, a user's pattern).
 
     Raises:
-      InputError: an image has no identity, or none is left.
+        InputError: an image has no identity, or none is left.
     """
     samples = _samples_of(data)
     unlabelled = [s for s in samples if s.person_id == UNLABELLED]
@@ -232,12 +232,12 @@ def training_samples(data: ReidDataset | Iterable[Sample]) -> tuple[Sample, ...]
 
 
 def camera_samples(data: ReidDataset | Iterable[Sample]) -> tuple[Sample, ...]:
-    """The samples to learn cameras from (the GAN's target): all of them.
+    """Return the samples to learn cameras from (the GAN's target): all of them.
 
     Identities are not used, so junk, distractors and unlabelled people stay.
 
     Raises:
-      InputError: an image has no camera, or there are no images.
+        InputError: an image has no camera, or there are no images.
     """
     samples = _samples_of(data)
     lost = [s for s in samples if s.camera_id == NO_CAMERA]
@@ -291,7 +291,7 @@ def _parse(
 
 
 def _listed_samples(layout: Layout, split: str) -> tuple[Sample, ...]:
-    """Reads MSMT17's lists; a line is `folder/name label`."""
+    """Read MSMT17's lists; a line is `folder/name label`."""
     folder = layout.folders[split]
     samples = []
     for list_name in LISTS[split]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from tfipgan.data.filenames import EXAMPLE_GROUPS, find_pattern
 from tfipgan.data.image_files import ImageFiles
-from tfipgan.errors import shorten_name
+from tfipgan.errors import first_few, shorten_name
 
 _EXAMPLES = 3
 _CUT = "cuts numbers"
@@ -21,24 +21,24 @@ _DIVIDED = re.compile("-|[0-9]+")
 
 
 def passed_over(files: ImageFiles) -> list[str]:
-    """A line on what looks like images and is not read, or may hold some, by kind."""
+    """Return a line for each kind of skipped file or folder that may have images."""
     lines = []
     if files.unread:
         kinds = Counter(_ending(name) for name in files.unread)
         counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
-        names = _some(map(shorten_name, files.unread))
+        names = first_few(map(shorten_name, files.unread), _EXAMPLES)
         lines.append(
             f"files passed over, images of no kind that is read ({counts}): {names}; "
             "convert them to JPEG or PNG, with its ending, or remove them"
         )
     if files.closed:
-        names = _some(map(shorten_name, files.closed))
+        names = first_few(map(shorten_name, files.closed), _EXAMPLES)
         lines.append(
             f"folders passed over, which this user may not read: {names}; allow "
             "reading them if they hold images"
         )
     if files.below:
-        names = _some(map(shorten_name, files.below))
+        names = first_few(map(shorten_name, files.below), _EXAMPLES)
         lines.append(
             "images passed over in folders below, where none is read "
             f"({len(files.below):,}): {names}; move them up, or remove them"
@@ -47,7 +47,7 @@ def passed_over(files: ImageFiles) -> list[str]:
 
 
 def misread_numbers(names: Iterable[str], pattern: re.Pattern[str]) -> list[str]:
-    """A line for each group of a pattern that likely reads other numbers than meant.
+    """Return a line for each group of a pattern that probably reads wrong numbers.
 
     A number is cut where it goes on beside the group: with a digit directly before or
     behind, or a `-` before that can be its sign, which is one at the path's start or
@@ -57,8 +57,8 @@ def misread_numbers(names: Iterable[str], pattern: re.Pattern[str]) -> list[str]
     found from the `-` of `id-1` on takes a hyphen for a sign.
 
     Args:
-      names: paths below the folder, with `/`; those that don't match are left out.
-      pattern: from `compile_pattern`.
+        names: paths below the folder, with `/`; those that don't match are left out.
+        pattern: from `compile_pattern`.
     """
     count = 0
     misread: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -73,7 +73,7 @@ def misread_numbers(names: Iterable[str], pattern: re.Pattern[str]) -> list[str]
                 misread[group, how].append(f"{shorten_name(name)} (as {match[group]})")
     return [
         f"the pattern's group {group} {how} ({len(found):,} of {count:,}): "
-        f"{_some(found)}; {_ADVICE[how].format(EXAMPLE_GROUPS[group])}"
+        f"{first_few(found, _EXAMPLES)}; {_ADVICE[how].format(EXAMPLE_GROUPS[group])}"
         for (group, how), found in sorted(misread.items())
     ]
 
@@ -101,9 +101,3 @@ def _misread(match: re.Match[str], group: str) -> str | None:
 def _ending(name: str) -> str:
     ending = os.path.splitext(name)[1].lower()
     return ending if len(ending) > 1 else "without an ending"
-
-
-def _some(names: Iterable[str]) -> str:
-    names = list(names)
-    more = ", ..." if len(names) > _EXAMPLES else ""
-    return ", ".join(names[:_EXAMPLES]) + more

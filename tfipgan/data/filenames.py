@@ -13,7 +13,7 @@ DISTRACTOR = 0
 UNLABELLED = -2
 NO_CAMERA = -1
 
-FORMATS = ("market1501", "dukemtmc", "msmt17", "cuhk03-np", "pattern")
+NAMING_FORMATS = ("market1501", "dukemtmc", "msmt17", "cuhk03-np", "pattern")
 # What to advise for names of one's own: it reads -1 as junk, not as person 1.
 EXAMPLE_GROUPS = {"person": "(?P<person>-1|[0-9]+)", "camera": "(?P<camera>[0-9]+)"}
 EXAMPLE_PATTERN = "_c".join(EXAMPLE_GROUPS.values())
@@ -24,15 +24,15 @@ class Sample:
     """One image file and its labels.
 
     Attributes:
-      path: the file, as the given folder joined with the name found in it.
-      person_id: the number in the name; JUNK (-1), UNLABELLED (-2).
-      camera_id: the number in the name, for a translated image the camera whose
-        style it has; NO_CAMERA (-1) if the name has none.
-      source_camera_id: for a translated image the camera that saw it, else None.
-      distractor: True for a background person who is not an identity. It is not
-        read off person_id == 0, which is a real person in MSMT17 and in many
-        datasets of one's own.
-      dataset: where several are trained on together, which of them, from 0.
+        path: the file, as the given folder joined with the name found in it.
+        person_id: the number in the name; JUNK (-1), UNLABELLED (-2).
+        camera_id: the number in the name, for a translated image the camera whose
+            style it has; NO_CAMERA (-1) if the name has none.
+        source_camera_id: for a translated image the camera that saw it, else None.
+        distractor: True for a background person who is not an identity. It is not
+            read off person_id == 0, which is a real person in MSMT17 and in many
+            datasets of one's own.
+        dataset: where several are trained on together, which of them, from 0.
     """
 
     path: str
@@ -86,11 +86,11 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     """Compiles a user's pattern for `parse_sample`.
 
     Args:
-      pattern: regular expression with a group `person`, a group `camera`, or both:
-        `(?P<person>-1|[0-9]+)_c(?P<camera>[0-9]+)`, which knows -1 for junk.
+        pattern: regular expression with a group `person`, a group `camera`, or both:
+            `(?P<person>-1|[0-9]+)_c(?P<camera>[0-9]+)`, which knows -1 for junk.
 
     Raises:
-      ConfigError: not a regular expression, or neither group in it.
+        ConfigError: not a regular expression, or neither group in it.
     """
     try:
         compiled = re.compile(pattern)
@@ -121,7 +121,7 @@ def known_names() -> str:
 
 
 def matching_format(relative: str) -> str | None:
-    """The known format that this path's name has, or None; no name has two."""
+    """Return the known format that this path's name has, or None; no name has two."""
     stem = _split(relative)[0].rpartition("/")[2]
     for name, naming in _NAMINGS.items():
         if naming.regex.fullmatch(stem):
@@ -132,23 +132,23 @@ def matching_format(relative: str) -> str | None:
 def parse_sample(
     path: str, relative: str, format: str, pattern: re.Pattern[str] | None = None
 ) -> Sample | None:
-    """Reads person and camera from a name.
+    """Read person and camera from a name.
 
     `_to_c<K>` before the ending marks an image translated to camera K, in every
     format; it is taken off before the rest is read. A pattern is searched for in
     the whole relative path, the other formats describe the file name only.
 
     Args:
-      path: goes into the sample as it is.
-      relative: path below the dataset's folder, with `/`.
-      format: one of FORMATS.
-      pattern: from `compile_pattern`, for format "pattern".
+        path: goes into the sample as it is.
+        relative: path below the dataset's folder, with `/`.
+        format: one of NAMING_FORMATS.
+        pattern: from `compile_pattern`, for format "pattern".
 
     Returns:
-      The sample, or None if the name doesn't match.
+        The sample, or None if the name doesn't match.
 
     Raises:
-      InputError: a group of the pattern holds something other than a number.
+        InputError: a group of the pattern holds something other than a number.
     """
     base, ending, translated = _split(relative)
     if format == "pattern":
@@ -181,7 +181,7 @@ def find_pattern(relative: str, pattern: re.Pattern[str]) -> re.Match[str] | Non
 
 
 def translated_name(relative: str, camera: int, ending: str = ".jpg") -> str:
-    """The name that `parse_sample` reads back as this image in a camera's style.
+    """Return the name that `parse_sample` reads back as this image in a camera's style.
 
     `a/0002_c1s1_000451_03.png`, 4 -> `a/0002_c1s1_000451_03_to_c4.jpg`
     """
@@ -189,7 +189,7 @@ def translated_name(relative: str, camera: int, ending: str = ".jpg") -> str:
 
 
 def require_own_stems(names: Iterable[str]) -> None:
-    """Raises InputError where the translations of two images would share a name."""
+    """Raise InputError where the translations of two images would share a name."""
     first: dict[str, str] = {}
     for name in names:
         other = first.setdefault(os.path.splitext(name)[0], name)

@@ -16,13 +16,13 @@ def check_identities(
     samples: Sequence[Sample], batch_size: int, images_per_identity: int
 ) -> None:
     """Raise InputError where a batch takes more identities than the samples have."""
-    there = len({s.person_id for s in samples})
+    num_identities = len({s.person_id for s in samples})
     wanted = batch_size // images_per_identity
-    if wanted > there:
+    if wanted > num_identities:
         raise InputError(
-            f"{there} training identities, but a batch of {batch_size} images takes "
-            f"{wanted} with {images_per_identity} of each: set reid.batch_size lower, "
-            "or reid.images_per_identity higher"
+            f"{num_identities} training identities, but a batch of {batch_size} images "
+            f"takes {wanted} with {images_per_identity} of each: set reid.batch_size "
+            "lower, or reid.images_per_identity higher"
         )
 
 

@@ -34,17 +34,17 @@ def check_cache(
         return
     height, width = image_size
     needed = num_images * height * width * BYTES_OF_PIXEL / GIB
-    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GIB
-    told = f"{num_images} decoded images of {height}x{width} take {needed:.3g} GiB"
+    machine_gib = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GIB
+    message = f"{num_images} decoded images of {height}x{width} take {needed:.3g} GiB"
     if needed > gib:
         raise InputError(
-            f"{told}, --cache-images allows {gib:g}: allow more, or leave it out"
+            f"{message}, --cache-images allows {gib:g}: allow more, or leave it out"
         )
-    if needed > there:
+    if needed > machine_gib:
         raise InputError(
-            f"{told}, this machine has {there:.3g}: leave --cache-images out"
+            f"{message}, this machine has {machine_gib:.3g}: leave --cache-images out"
         )
-    logger.info("%s, kept in memory", told)
+    logger.info("%s, kept in memory", message)
 
 
 def kept_in_memory(

@@ -38,7 +38,7 @@ BEGINNING = 12
 
 @cache
 def image_formats() -> tuple[str, ...]:
-    """The formats that are decoded, by Pillow's names; AVIF if this Pillow has it."""
+    """Return Pillow's names of the formats that are decoded; AVIF if Pillow has it."""
     from PIL import features  # not for --help, which imports this module
 
     # Pillow before 11.2 warns of a name that it doesn't know.

@@ -22,11 +22,11 @@ class ImageFiles:
     """Paths relative to a folder, with `/`, in order.
 
     Attributes:
-      names: the images.
-      unread: files that look like images, by ending or by how they begin, and are of
-        a kind that is not read or have no ending.
-      below: what looks like an image in folders below, if those are not read.
-      closed: folders below that this user may not read.
+        names: the images.
+        unread: files that look like images, by ending or by how they begin, and are of
+            a kind that is not read or have no ending.
+        below: what looks like an image in folders below, if those are not read.
+        closed: folders below that this user may not read.
     """
 
     names: list[str] = field(default_factory=list)
@@ -36,10 +36,10 @@ class ImageFiles:
 
 
 def image_files(folder: Path, recursive: bool) -> ImageFiles:
-    """The images of a folder, as `image_paths` finds them, and what looks like some.
+    """Find the images of a folder, as `image_paths` does, and what may be images.
 
     Raises:
-      InputError: the folder can't be read, or a disk fails.
+        InputError: the folder can't be read, or a disk fails.
     """
     found = ImageFiles()
     kinds = {True: found.names, False: found.unread, None: found.closed}
@@ -58,7 +58,7 @@ def image_paths(folder: Path, recursive: bool) -> Iterator[str]:
     in silence would hide a loss.
 
     Raises:
-      InputError: the folder can't be read, or a disk fails.
+        InputError: the folder can't be read, or a disk fails.
     """
     return (name for name, is_image in _walk(str(folder), recursive) if is_image)
 

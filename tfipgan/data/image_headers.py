@@ -44,8 +44,8 @@ def require_small_image(contents, max_pixels: int):
     # Each side too: the product of two may be more than an int64 holds.
     fits = (height <= max_pixels) & (width <= max_pixels)
     fits = ~(is_jpeg | is_png) | (fits & (height * width <= max_pixels))
-    told = ["an image of", width, "x", height, "pixels, more than", max_pixels]
-    checks.append(tf.debugging.Assert(fits, told))
+    message = ["an image of", width, "x", height, "pixels, more than", max_pixels]
+    checks.append(tf.debugging.Assert(fits, message))
     with tf.control_dependencies(checks):
         return tf.identity(contents)
 

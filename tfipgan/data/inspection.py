@@ -12,7 +12,7 @@ from tfipgan.data.datasets import read_with_doubts
 from tfipgan.data.filenames import JUNK, NO_CAMERA, UNLABELLED, Sample
 from tfipgan.data.layouts import SPLITS, find_layout
 from tfipgan.data.local_images import each_image
-from tfipgan.errors import InputError, shorten_name
+from tfipgan.errors import InputError, first_few, shorten_name
 
 # Images and identities of train, query and gallery as their authors published them;
 # Market-1501's gallery folder counts junk and distractors too, and None is a number
@@ -34,10 +34,10 @@ class SplitSummary:
     """Counts of one split.
 
     Attributes:
-      images: all images, junk and distractors included.
-      identities: people that are neither junk, distractor nor unlabelled.
-      junk, distractors, unlabelled: images.
-      cameras: images of each camera, sorted; camera -1 is images without one.
+        images: all images, junk and distractors included.
+        identities: people that are neither junk, distractor nor unlabelled.
+        junk, distractors, unlabelled: images.
+        cameras: images of each camera, sorted; camera -1 is images without one.
     """
 
     images: int
@@ -53,12 +53,12 @@ class Inspection:
     """The result of `inspect_dataset`.
 
     Attributes:
-      root: the folder as it was given.
-      format: one of `filenames.FORMATS`.
-      splits: the splits that could be read.
-      unreadable: why, for the path of each image that can't be decoded.
-      problems: a line for each thing that should be put right or understood.
-      notes: a line for each thing that is only worth knowing.
+        root: the folder as it was given.
+        format: one of `filenames.NAMING_FORMATS`.
+        splits: the splits that could be read.
+        unreadable: why, for the path of each image that can't be decoded.
+        problems: a line for each thing that should be put right or understood.
+        notes: a line for each thing that is only worth knowing.
     """
 
     root: str
@@ -69,7 +69,7 @@ class Inspection:
     notes: tuple[str, ...]
 
     def to_dict(self) -> dict:
-        """The same as plain values for JSON; camera numbers become text keys."""
+        """Return the same as plain values for JSON; camera numbers become text keys."""
         return asdict(self)
 
 
@@ -80,17 +80,17 @@ def inspect_dataset(
     check_images: bool = True,
     progress: bool = False,
 ) -> Inspection:
-    """Counts a dataset's images and looks for what is wrong with them.
+    """Count a dataset's images and looks for what is wrong with them.
 
     Args:
-      root, format, pattern: as for `read_dataset`. A folder of images without split
-        folders is taken as a train split.
-      check_images: decode every image too (about a millisecond each).
-      progress: whether to show a progress bar on stderr if that takes a while.
+        root, format, pattern: as for `read_dataset`. A folder of images without split
+            folders is taken as a train split.
+        check_images: decode every image too (about a millisecond each).
+        progress: whether to show a progress bar on stderr if that takes a while.
 
     Raises:
-      InputError: nothing of it can be read as a dataset.
-      ConfigError: an unknown format or a pattern that can't be used.
+        InputError: nothing of it can be read as a dataset.
+        ConfigError: an unknown format or a pattern that can't be used.
     """
     problems: list[str] = []
     notes: list[str] = []
@@ -152,19 +152,12 @@ def _summary(samples: Sequence[Sample]) -> SplitSummary:
 
 
 def _identities(samples: Iterable[Sample]) -> dict[int, set[int]]:
-    """The cameras of each identity."""
+    """Return the cameras of each identity."""
     identities = defaultdict(set)
     for sample in samples:
         if sample.person_id not in (JUNK, UNLABELLED) and not sample.distractor:
             identities[sample.person_id].add(sample.camera_id)
     return identities
-
-
-def _some(things: Iterable[object]) -> str:
-    """The first few of them, for a line that has counted them all."""
-    things = list(things)
-    more = ", ..." if len(things) > _EXAMPLES else ""
-    return ", ".join(map(str, things[:_EXAMPLES])) + more
 
 
 def _camera_problems(splits: dict[str, tuple[Sample, ...]]) -> list[str]:
@@ -194,7 +187,7 @@ def _one_camera_identities(train: Sequence[Sample]) -> list[str]:
         return []
     return [
         f"train: identities with images of one camera only ({len(single)} of "
-        f"{len(identities)}): {_some(single)}"
+        f"{len(identities)}): {first_few(single, _EXAMPLES)}"
     ]
 
 
@@ -210,7 +203,8 @@ def _unmatched_queries(query: Sequence[Sample], gallery: Sequence[Sample]) -> li
         return []
     return [
         "query: images with no match in the gallery, the same person in another "
-        f"camera ({len(unmatched)} of {len(query)}): {_some(map(_name, unmatched))}"
+        f"camera ({len(unmatched)} of {len(query)}): "
+        f"{first_few(map(_name, unmatched), _EXAMPLES)}"
     ]
 
 
@@ -222,12 +216,12 @@ def _shared_identities(splits: dict[str, tuple[Sample, ...]]) -> list[str]:
         return []
     return [
         "identities in train and again in query or gallery, so that the test is not "
-        f"one of unseen people ({len(shared)}): {_some(shared)}"
+        f"one of unseen people ({len(shared)}): {first_few(shared, _EXAMPLES)}"
     ]
 
 
 def _published_notes(format: str, splits: dict[str, SplitSummary]) -> list[str]:
-    """A line if the counts are not the published ones of a dataset of this form."""
+    """Return a line if the counts are not those published of such a dataset."""
     closest: tuple[str, list[str]] | None = None
     for version, published in _PUBLISHED.get(format, {}).items():
         differences = []
@@ -254,7 +248,7 @@ def _published_notes(format: str, splits: dict[str, SplitSummary]) -> list[str]:
 def _check_files(
     splits: dict[str, tuple[Sample, ...]], progress: bool
 ) -> tuple[dict[str, str], list[str], list[str]]:
-    """What can't be read, problems and notes, from reading every file once."""
+    """Return what can't be read, problems and notes, from reading every file once."""
     samples = [s for split in SPLITS for s in splits.get(split, ())]
     unreadable: dict[str, str] = {}
     odd: dict[str, list[str]] = defaultdict(list)
@@ -273,17 +267,20 @@ def _check_files(
     problems = []
     if unreadable:
         names = (f"{_name(path)} ({why})" for path, why in unreadable.items())
-        problems.append(f"files that can't be read ({len(unreadable)}): {_some(names)}")
+        problems.append(
+            f"files that can't be read ({len(unreadable)}): "
+            f"{first_few(names, _EXAMPLES)}"
+        )
     of_split = [split for split in SPLITS for _ in splits.get(split, ())]
     more, notes = _duplicates(samples, of_split, _same(digests))
     problems += more
     notes += [
-        f"images {kind} ({len(paths)}): {_some(map(_name, paths))}"
+        f"images {kind} ({len(paths)}): {first_few(map(_name, paths), _EXAMPLES)}"
         for kind, paths in sorted(odd.items())
     ]
     notes += [
         f"images of mode {mode}, which is read as RGB ({len(paths)}): "
-        f"{_some(map(_name, paths))}"
+        f"{first_few(map(_name, paths), _EXAMPLES)}"
         for mode, paths in sorted(modes.items())
     ]
     return unreadable, problems, notes
@@ -293,7 +290,7 @@ def _same(digests: np.ndarray) -> Iterator[list[int]]:
     """Yield the places, in order, of each digest that is there more than once.
 
     Args:
-      digests: uint8 (N, 16); zeros are of files that can't be read.
+        digests: uint8 (N, 16); zeros are of files that can't be read.
     """
     values = digests.view("S16")[:, 0]
     order = np.argsort(values, kind="stable")
@@ -335,21 +332,22 @@ def _duplicates(
     if leaked:
         problems.append(
             "images in train and, byte for byte, in query or gallery "
-            f"({len(leaked)}): {_some(leaked)}"
+            f"({len(leaked)}): {first_few(leaked, _EXAMPLES)}"
         )
     problems += [
         f"images of {split} that are there again, byte for byte, as another person or "
-        f"camera ({len(pairs)}): {_some(pairs)}"
+        f"camera ({len(pairs)}): {first_few(pairs, _EXAMPLES)}"
         for split, pairs in relabelled.items()
     ]
     if itself:
         problems.append(
             "query images that are in the gallery too, byte for byte, and are left out "
-            f"when that query is evaluated ({len(itself)}): {_some(itself)}"
+            f"when that query is evaluated ({len(itself)}): "
+            f"{first_few(itself, _EXAMPLES)}"
         )
     notes = [
         f"{split}: images that are there again, byte for byte, as the same person and "
-        f"camera ({len(pairs)}): {_some(pairs)}"
+        f"camera ({len(pairs)}): {first_few(pairs, _EXAMPLES)}"
         for split, pairs in again.items()
     ]
     return problems, notes

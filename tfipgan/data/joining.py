@@ -21,9 +21,9 @@ class Joined:
     """Samples of all datasets, numbered anew.
 
     Attributes:
-      samples: of all datasets, in order.
-      translated: what was translated from them, with the target's cameras; or None.
-      people: each dataset's own numbers, in the order of the new ones.
+        samples: of all datasets, in order.
+        translated: what was translated from them, with the target's cameras; or None.
+        people: each dataset's own numbers, in the order of the new ones.
     """
 
     samples: tuple[Sample, ...]
@@ -35,12 +35,12 @@ def join(samples: Sequence[Sample], translated: Sequence[Sample] | None) -> Join
     """Numbers people and cameras of several datasets anew; `Sample.dataset` says whose.
 
     Args:
-      samples: training samples of all datasets, those of one after those of another.
-      translated: of the same datasets and people.
+        samples: training samples of all datasets, those of one after those of another.
+        translated: of the same datasets and people.
 
     Raises:
-      InputError: a file is in two datasets, or translated from two; an image is
-        translated from none of its dataset, or shows a person whom that lacks.
+        InputError: a file is in two datasets, or translated from two; an image is
+            translated from none of its dataset, or shows a person whom that lacks.
     """
     parts = by_dataset(samples)
     _require_distinct(parts, "--data")
@@ -73,7 +73,7 @@ def join(samples: Sequence[Sample], translated: Sequence[Sample] | None) -> Join
 
 
 def by_dataset(samples: Sequence[Sample]) -> list[list[Sample]]:
-    """Splits samples by the dataset that they are of."""
+    """Split samples by the dataset that they are of."""
     parts: dict[int, list[Sample]] = {}
     for sample in samples:
         parts.setdefault(sample.dataset, []).append(sample)
@@ -81,7 +81,7 @@ def by_dataset(samples: Sequence[Sample]) -> list[list[Sample]]:
 
 
 def _new_numbers(numbers: Numbers) -> Mapping[tuple[int, int], int]:
-    """Returns new numbers by (dataset, own number)."""
+    """Return new numbers by (dataset, own number)."""
     pairs = [(place, number) for place, own in enumerate(numbers) for number in own]
     return {pair: new for new, pair in enumerate(pairs)}
 
@@ -89,7 +89,7 @@ def _new_numbers(numbers: Numbers) -> Mapping[tuple[int, int], int]:
 def _require_translated(
     translated: Sequence[Sample], samples: Sequence[Sample]
 ) -> None:
-    """Raises InputError if an image can't be translated from one of its dataset.
+    """Raise InputError if an image can't be translated from one of its dataset.
 
     Numbers alone would not tell: any two datasets have a person 3.
     """
@@ -110,7 +110,7 @@ def _require_translated(
 
 
 def _require_distinct(parts: Sequence[Sequence[Sample]], option: str) -> None:
-    """Raises InputError if a file is in two datasets: its person would be two."""
+    """Raise InputError if a file is in two datasets: its person would be two."""
     # Of folders, not files: a name for each file would take a look at the disk.
     real: dict[str, str] = {}
     owners: dict[str, int] = {}

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from tfipgan.data.filenames import NO_CAMERA, UNLABELLED, Sample
 from tfipgan.errors import InputError, shorten, shorten_name
-from tfipgan.files.output_file import written_aside
+from tfipgan.files.output_file import atomic_file
 
 # Stands for the camera where the whole target is one domain.
 WHOLE_TARGET = 0
@@ -30,10 +30,10 @@ class LabelMap:
     """Identities in sorted order; an identity's label is its place.
 
     Attributes:
-      person_ids: strictly rising, at least one, none negative.
-      datasets: where people of several datasets are numbered anew from 0 (see
-        `tfipgan.data.joining`), each dataset's own numbers in the order of the new
-        ones; else empty.
+        person_ids: strictly rising, at least one, none negative.
+        datasets: where people of several datasets are numbered anew from 0 (see
+            `tfipgan.data.joining`), each dataset's own numbers in the order of the new
+            ones; else empty.
     """
 
     person_ids: tuple[int, ...]
@@ -44,7 +44,7 @@ class LabelMap:
 
     @classmethod
     def from_samples(cls, samples: Iterable[Sample]) -> Self:
-        """Collects identities; junk, distractors or unlabelled are an InputError."""
+        """Collect identities; junk, distractors or unlabelled are an InputError."""
         person_ids = set()
         for sample in samples:
             if sample.person_id < 0 or sample.distractor:
@@ -60,7 +60,7 @@ class LabelMap:
         return len(self.person_ids)
 
     def index(self, person_id: int) -> int:
-        """The label of an identity, 0..len-1; InputError if it is not in the map."""
+        """Return an identity's label, 0..len-1; InputError if it is not in the map."""
         place = _place(self.person_ids, person_id)
         if place is None:
             raise InputError(
@@ -70,7 +70,7 @@ class LabelMap:
         return place
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the map as JSON (a run's labels.json)."""
+        """Write the map as JSON (a run's labels.json)."""
         content: dict[str, list] = {"person_ids": list(self.person_ids)}
         if self.datasets:
             content["datasets"] = [list(numbers) for numbers in self.datasets]
@@ -78,19 +78,19 @@ class LabelMap:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Reads what `save` wrote; InputError if it is missing or damaged."""
+        """Read what `save` wrote; InputError if it is missing or damaged."""
         content = _read(path, "person_ids", _check_labels)
         datasets = tuple(map(tuple, content.get("datasets", [])))
         return cls(tuple(content["person_ids"]), datasets)
 
 
 def camera_classes(samples: Iterable[Sample]) -> tuple[Sample, ...]:
-    """The samples with their cameras in place of identities: classes to tell apart.
+    """Return the samples with their cameras as classes, in place of identities.
 
     Junk, distractors and unlabelled people are images of a camera like any other.
 
     Raises:
-      InputError: a sample without a camera.
+        InputError: a sample without a camera.
     """
     samples = tuple(samples)
     for sample in samples:
@@ -102,7 +102,7 @@ def camera_classes(samples: Iterable[Sample]) -> tuple[Sample, ...]:
 
 
 def without_identities(samples: Iterable[Sample]) -> tuple[Sample, ...]:
-    """The samples as if nobody knew who is on them; junk and distractors stay."""
+    """Return the samples without their identities; junk and distractors stay."""
     return tuple(
         replace(sample, person_id=UNLABELLED, distractor=False) for sample in samples
     )
@@ -113,7 +113,7 @@ class DomainMap:
     """The GAN's domains: the target's cameras in sorted order, then the source.
 
     Attributes:
-      cameras: strictly rising, at least two, none negative; or WHOLE_TARGET alone.
+        cameras: strictly rising, at least two, none negative; or WHOLE_TARGET alone.
     """
 
     cameras: tuple[int, ...]
@@ -123,10 +123,10 @@ class DomainMap:
 
     @classmethod
     def from_samples(cls, samples: Iterable[Sample]) -> Self:
-        """Collects the cameras of the target's samples.
+        """Collect the cameras of the target's samples.
 
         Raises:
-          InputError: a sample without a camera, or fewer than two cameras.
+            InputError: a sample without a camera, or fewer than two cameras.
         """
         cameras = set()
         for sample in samples:
@@ -157,7 +157,7 @@ class DomainMap:
         return len(self.cameras)
 
     def index(self, camera: int) -> int:
-        """The domain of a target camera, 0..L-1; InputError if it is not in the map."""
+        """Return a target camera's domain, 0..L-1; InputError if not in the map."""
         place = _place(self.cameras, camera)
         if place is None:
             raise InputError(
@@ -167,12 +167,12 @@ class DomainMap:
         return place
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the map as JSON (a run's domains.json)."""
+        """Write the map as JSON (a run's domains.json)."""
         _write(path, {"cameras": list(self.cameras)})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Reads what `save` wrote; InputError if it is missing or damaged."""
+        """Read what `save` wrote; InputError if it is missing or damaged."""
         content = _read(path, "cameras", lambda found: _check_cameras(found["cameras"]))
         return cls(tuple(content["cameras"]))
 
@@ -229,7 +229,7 @@ def _check_rising(numbers: Sequence[object], name: str, least: int) -> None:
 
 
 def _write(path: str | os.PathLike[str], content: Mapping[str, list]) -> None:
-    with written_aside(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 

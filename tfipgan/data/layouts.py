@@ -11,7 +11,7 @@ from re import Pattern
 from tfipgan.config.yaml_files import read_yaml
 from tfipgan.data.doubts import passed_over
 from tfipgan.data.filenames import (
-    FORMATS,
+    NAMING_FORMATS,
     compile_pattern,
     known_names,
     matching_format,
@@ -47,8 +47,8 @@ class Layout:
     """Where a dataset's splits are, and how its names are read.
 
     Attributes:
-      folders: the folder of each split that is there.
-      listed: True if MSMT17's list files say which images a split has.
+        folders: the folder of each split that is there.
+        listed: True if MSMT17's list files say which images a split has.
     """
 
     root: Path
@@ -67,17 +67,17 @@ def find_layout(
     flat: bool = False,
     skip: bool = False,
 ) -> Layout:
-    """Finds a dataset's split folders and its format; see `read_dataset`.
+    """Find a dataset's split folders and its format; see `read_dataset`.
 
     Args:
-      root, format, pattern: as for `read_dataset`.
-      splits: the format is recognised from the names of the first of these that has
-        images. They need not all be there: `read_split` says which is not.
-      flat: a folder without split folders is a train split.
-      skip: the format is that of most names, if some have none.
+        root, format, pattern: as for `read_dataset`.
+        splits: the format is recognised from the names of the first of these that has
+            images. They need not all be there: `read_split` says which is not.
+        flat: a folder without split folders is a train split.
+        skip: the format is that of most names, if some have none.
 
     Raises:
-      InputError, ConfigError: as for `read_dataset`.
+        InputError, ConfigError: as for `read_dataset`.
     """
     root = existing_folder(root)
     settings = _settings(root)
@@ -96,10 +96,10 @@ def find_layout(
 
 
 def image_folders(root: str | os.PathLike[str]) -> list[Path]:
-    """The folders that a dataset's images are in: its splits', or the root itself.
+    """Return the folders with a dataset's images: its splits', or the root itself.
 
     Raises:
-      InputError: the root is missing or a file, or its dataset.yaml is damaged.
+        InputError: the root is missing or a file, or its dataset.yaml is damaged.
     """
     root = existing_folder(root)
     found = _split_folders(root, _settings(root)), _list_folders(root)
@@ -124,7 +124,7 @@ def find_naming(
     the one beside the folder, if this folder is a split of that dataset.
 
     Returns:
-      Format ("auto" if nothing says more) and, for "pattern", the compiled pattern.
+        Format ("auto" if nothing says more) and, for "pattern", the compiled pattern.
     """
     settings = _settings(folder)
     if not settings and format == "auto" and pattern is None:
@@ -136,7 +136,7 @@ def find_naming(
 
 
 def existing_folder(folder: str | os.PathLike[str]) -> Path:
-    """The folder as a Path; InputError if it is missing or a file."""
+    """Return the folder as a Path; InputError if it is missing or a file."""
     folder = Path(folder)
     if folder.is_dir():
         return folder
@@ -151,7 +151,7 @@ def missing_split(root: Path, split: str) -> str:
 
 
 def recognise(names: Sequence[str], folder: Path, skip: bool = False) -> str:
-    """The format that all names have, or with `skip` most; InputError if none."""
+    """Return the format of all names, or with `skip` of most; InputError if none."""
     votes = Counter(matching_format(name) for name in names)
     known = [name for name in votes if name]
     if known and len(votes) == 1:
@@ -176,26 +176,26 @@ def recognise(names: Sequence[str], folder: Path, skip: bool = False) -> str:
 def _format_of(
     root: Path, folders: dict[str, Path], splits: Sequence[str], skip: bool
 ) -> str:
-    """The format of the first split that has images."""
-    there = [split for split in splits if split in folders]
-    if not there:
+    """Return the format of the first split that has images."""
+    existing = [split for split in splits if split in folders]
+    if not existing:
         raise InputError(missing_split(root, splits[0]))
-    for split in there:
+    for split in existing:
         folder = folders[split]
         # A known dataset's split folder holds its images themselves, but MSMT17's a
         # folder per person.
         names = list(image_paths(folder, False)) or list(image_paths(folder, True))
         if names:
             return recognise(names, folder, skip)
-    folder = folders[there[0]]
+    folder = folders[existing[0]]
     raise InputError(
-        f"{folder}: no images found for split {there[0]}; expected {endings()}"
+        f"{folder}: no images found for split {existing[0]}; expected {endings()}"
         + "".join(f"; {line}" for line in passed_over(image_files(folder, True)))
     )
 
 
 def _settings(root: Path) -> dict[str, str]:
-    """The content of the folder's dataset.yaml, {} if it has none."""
+    """Return the content of the folder's dataset.yaml, {} if it has none."""
     path = root / SETTINGS_FILE
     if not path.is_file():
         return {}
@@ -214,10 +214,10 @@ def _settings(root: Path) -> dict[str, str]:
             )
         if not isinstance(value, str) or not value:
             raise InputError(f"{path}: {key} is {shorten(value)}; expected a text")
-        if key == "format" and value not in ("auto", *FORMATS):
+        if key == "format" and value not in ("auto", *NAMING_FORMATS):
             raise InputError(
                 f"{path}: format {shorten(value)} is not known; expected auto, "
-                f"{', '.join(FORMATS)}"
+                f"{', '.join(NAMING_FORMATS)}"
             )
         outside = PurePosixPath(value).is_absolute() or ".." in value.split("/")
         if key in SPLITS and outside:
@@ -237,14 +237,15 @@ def _settings(root: Path) -> dict[str, str]:
 def _naming(
     format: str, pattern: str | None, settings: dict[str, str]
 ) -> tuple[str, Pattern[str] | None]:
-    """The format ("auto" stays) and the compiled pattern of format "pattern"."""
+    """Return the format ("auto" stays) and the compiled pattern of format "pattern"."""
     if format == "auto" and pattern is None:
         format = settings.get("format", "auto")
     if pattern is None and format in ("auto", "pattern"):
         pattern = settings.get("pattern")
-    if format not in ("auto", *FORMATS):
+    if format not in ("auto", *NAMING_FORMATS):
         raise ConfigError(
-            f"format {format!r} is not known; expected auto, {', '.join(FORMATS)}"
+            f"format {format!r} is not known; expected auto, "
+            f"{', '.join(NAMING_FORMATS)}"
         )
     if pattern is None:
         if format == "pattern":
@@ -262,7 +263,7 @@ def _naming(
 
 
 def _split_folders(root: Path, settings: dict[str, str]) -> dict[str, Path]:
-    """The folders of the splits that are there."""
+    """Return the folders of the splits that are there."""
     folders = {}
     for split, candidates in _FOLDERS.items():
         if split in settings:

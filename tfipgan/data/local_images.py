@@ -37,7 +37,7 @@ _MAX_SCANNED_PIXELS = 100 * MAX_PIXELS
 # Pillow reads a PPM in Python, a second for a million numbers, if it is text or its
 # maximum is an unusual one.
 _MAX_SLOW_PIXELS = 2**22
-FORMATS = image_formats()
+READABLE_TYPES = image_formats()
 # What TensorFlow reads as people see it: 8 bits, grey or colour, no palette, and all of
 # it opaque.
 _PLAIN_MODES = {"JPEG": ("L", "RGB"), "PNG": ("L", "LA", "RGB", "RGBA")}
@@ -56,12 +56,12 @@ class LocalImage:
     """A file that can be decoded.
 
     Attributes:
-      path: the file.
-      size, mtime_ns: of the file, in bytes and nanoseconds.
-      mode: Pillow's word for its kind of pixels, such as RGB or CMYK.
-      oddities: words for what TensorFlow reads otherwise than other programs.
-      plain: TensorFlow reads it as it is; else it must be converted.
-      digest: of the file's bytes.
+        path: the file.
+        size, mtime_ns: of the file, in bytes and nanoseconds.
+        mode: Pillow's word for its kind of pixels, such as RGB or CMYK.
+        oddities: words for what TensorFlow reads otherwise than other programs.
+        plain: TensorFlow reads it as it is; else it must be converted.
+        digest: of the file's bytes.
     """
 
     path: str
@@ -83,12 +83,12 @@ def check_images(
     """Decode every image, in parallel; about a millisecond each.
 
     Args:
-      paths: the files.
-      progress: whether to show a progress bar on stderr if it takes a while.
+        paths: the files.
+        progress: whether to show a progress bar on stderr if it takes a while.
 
     Returns:
-      For each path its `LocalImage`, None if it can't be read; and for the paths of
-      those, in order, why not.
+        For each path its `LocalImage`, None if it can't be read; and for the paths of
+        those, in order, why not.
     """
     images: list[LocalImage | None] = []
     broken: dict[str, str] = {}
@@ -132,7 +132,7 @@ def look_at(path: str | os.PathLike[str]) -> LocalImage:
     """Decode a file.
 
     Raises:
-      InputError, OSError, and what Pillow raises for damaged bytes: it can't be read.
+        InputError, OSError, and what Pillow raises for damaged bytes: it can't be read.
     """
     data, about = _read(path)
     image = _decoded(data)
@@ -165,7 +165,7 @@ def converted(path: str | os.PathLike[str]) -> bytes:
     """Return a PNG of 8-bit RGB: what a person sees of a file that is not plain.
 
     Raises:
-      As `reopen_rgb`.
+        As `reopen_rgb`.
     """
     rgb = reopen_rgb(path)
     rgb.info.clear()  # a colour profile would go into the PNG
@@ -178,8 +178,8 @@ def reopen_rgb(path: str | os.PathLike[str]) -> Image.Image:
     """Return `open_rgb` of a file that could be read when it was looked at.
 
     Raises:
-      InputError: the file is no longer what it was.
-      FileNotFoundError: it is gone.
+        InputError: the file is no longer what it was.
+        FileNotFoundError: it is gone.
     """
     try:
         return open_rgb(path)
@@ -198,7 +198,7 @@ def open_rgb(path: str | os.PathLike[str]) -> Image.Image:
     bits the upper 8, and on white where it is transparent.
 
     Raises:
-      As `look_at`.
+        As `look_at`.
     """
     data, _ = _read(path)
     return _eight_bit_rgb(_decoded(data), data)
@@ -227,7 +227,7 @@ def _read(path: str | os.PathLike[str]) -> tuple[bytes, os.stat_result]:
 
 def _decoded(data: bytes) -> Image.Image:
     """Return the image, its first frame decoded, if that is within the bounds."""
-    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    image = Image.open(io.BytesIO(data), formats=READABLE_TYPES)
     width, height = image.size
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         raise InputError(

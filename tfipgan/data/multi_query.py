@@ -11,16 +11,16 @@ POOL_FOLDER = "gt_bbox"
 
 
 def multi_query_pool(dataset: ReidDataset) -> tuple[Sample, ...] | None:
-    """The images of gt_bbox that show a query's person under the query's camera.
+    """Return the images of gt_bbox that show a query's person under the query's camera.
 
     Args:
-      dataset: with its query split.
+        dataset: with its query split.
 
     Returns:
-      The samples sorted by path; None if the dataset has no such folder.
+        The samples sorted by path; None if the dataset has no such folder.
 
     Raises:
-      InputError: the folder has no such image, or no image, or a name doesn't match.
+        InputError: the folder has no such image, or no image, or a name doesn't match.
     """
     folder = Path(dataset.root) / POOL_FOLDER
     if not folder.is_dir():

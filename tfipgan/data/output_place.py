@@ -17,17 +17,17 @@ def require_outside(
     *,
     may_hold: bool = False,
 ) -> None:
-    """Raises InputError if images at `out` would be taken for a dataset's own.
+    """Raise InputError if images at `out` would be taken for a dataset's own.
 
     That is in a folder which images are read from: of what the command reads, or of a
     dataset around `out` that is known by its dataset.yaml, its list files or two of
     its split folders. Links are followed. Beside the split folders a place is free.
 
     Args:
-      out: the folder to be written, which need not be there.
-      datasets: what the command reads as `read_dataset` does.
-      folders: what it reads as `read_images` does, with all subfolders.
-      may_hold: whether `out` may be, or be above, one of these.
+        out: the folder to be written, which need not be there.
+        datasets: what the command reads as `read_dataset` does.
+        folders: what it reads as `read_images` does, with all subfolders.
+        may_hold: whether `out` may be, or be above, one of these.
     """
     datasets, folders = [*map(Path, datasets)], [*map(Path, folders)]
     read = [*folders, *(found for root in datasets for found in image_folders(root))]
@@ -47,10 +47,10 @@ def require_outside(
 
 
 def common_folder(paths: Iterable[str]) -> Path | None:
-    """The nearest folder that all these images are below, where they were extracted.
+    """Return the nearest folder that all these images are below.
 
-    None if it isn't there, or holds the working directory: then the images are from
-    here and there, or of another machine.
+    None if it doesn't exist (the images were extracted on another machine), or contains
+    the working directory (they have no folder in common).
     """
     try:
         folder = os.path.commonpath({os.path.dirname(path) for path in paths})
@@ -62,7 +62,7 @@ def common_folder(paths: Iterable[str]) -> Path | None:
 
 
 def _folders_around(out: Name) -> Iterator[Path]:
-    """Yields the image folders of datasets that the place, or a link to it, is in."""
+    """Yield the image folders of datasets that the place, or a link to it, is in."""
     for place in sorted(_places(out)):
         for root in (place, *place.parents):
             try:
@@ -82,7 +82,7 @@ def _is_inside(path: Name, folder: Name) -> bool:
 
 
 def _places(path: Name) -> set[Path]:
-    """The path with the links followed of all, of none, and of the first few folders.
+    """Return what a path may be: with all, no, or only the first links followed.
 
     A link in a folder is read as a folder in it, wherever it leads.
     """

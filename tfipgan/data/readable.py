@@ -12,9 +12,9 @@ import PIL
 import platformdirs
 
 from tfipgan.data.filenames import Sample
-from tfipgan.data.local_images import FORMATS, each_image
-from tfipgan.errors import InputError, shorten_name
-from tfipgan.files.output_file import written_aside
+from tfipgan.data.local_images import READABLE_TYPES, each_image
+from tfipgan.errors import InputError, first_few, shorten_name
+from tfipgan.files.output_file import atomic_file
 from tfipgan.files.threads import map_in_threads
 
 # Where to remember what was looked at, instead of the user's cache folder.
@@ -24,7 +24,7 @@ WORTH_REMEMBERING = 1000
 # Counted up where a file that is remembered would be judged otherwise. Another Pillow
 # may judge otherwise too, or one that has other formats.
 _JUDGEMENT = 2
-_JUDGE = f"{_JUDGEMENT}, Pillow {PIL.__version__}, {' '.join(FORMATS)}"
+_JUDGE = f"{_JUDGEMENT}, Pillow {PIL.__version__}, {' '.join(READABLE_TYPES)}"
 _SHOWN = 3
 _THREADS = 8
 # Longer than a line of ours: paths have at most 4096 bytes.
@@ -44,16 +44,16 @@ def check_readable(
     that the next start on the same dataset only looks at what is new.
 
     Args:
-      samples: any number, in any order.
-      skip: leave out what can't be read, with a line in the log; else it is an error.
-      progress: whether to show a progress bar on stderr if it takes a while.
+        samples: any number, in any order.
+        skip: leave out what can't be read, with a line in the log; else it is an error.
+        progress: whether to show a progress bar on stderr if it takes a while.
 
     Returns:
-      The samples to use, `odd` set where the pipelines must convert the file; and for
-      the paths of those left out, in order, why they can't be read.
+        The samples to use, `odd` set where the pipelines must convert the file; and for
+        the paths of those left out, in order, why they can't be read.
 
     Raises:
-      InputError: some can't be read, and not `skip`; or all of them.
+        InputError: some can't be read, and not `skip`; or all of them.
     """
     samples = list(samples)
     paths = list(dict.fromkeys(sample.path for sample in samples))
@@ -75,13 +75,10 @@ def check_readable(
 
 
 def _listed(unreadable: Mapping[str, str], count: int) -> str:
-    names = [
-        f"{shorten_name(p)} ({why})" for p, why in list(unreadable.items())[:_SHOWN]
-    ]
-    more = ", ..." if len(unreadable) > _SHOWN else ""
+    reasons = (f"{shorten_name(path)} ({why})" for path, why in unreadable.items())
     return (
         f"images that can't be read ({len(unreadable):,} of {count:,}): "
-        f"{', '.join(names)}{more}"
+        f"{first_few(reasons, _SHOWN)}"
     )
 
 
@@ -138,10 +135,10 @@ def _remembered(memory: Path, paths: Sequence[str]) -> dict[str, _Known]:
             return True
         return (about.st_size, about.st_mtime_ns) != known[path][:2]
 
-    there = list(known)
+    known_paths = list(known)
     # A network's disk takes its time.
     for path, is_other in zip(
-        there, map_in_threads(changed, there, _THREADS), strict=True
+        known_paths, map_in_threads(changed, known_paths, _THREADS), strict=True
     ):
         if is_other:
             del known[path]
@@ -150,7 +147,7 @@ def _remembered(memory: Path, paths: Sequence[str]) -> dict[str, _Known]:
 
 def _remember(memory: Path, known: Mapping[str, _Known]) -> None:
     try:
-        with written_aside(memory) as temporary, open(temporary, "w") as file:
+        with atomic_file(memory) as temporary, open(temporary, "w") as file:
             file.write(json.dumps(_JUDGE) + "\n")
             for path, about in known.items():
                 file.write(json.dumps([os.path.abspath(path), *about]) + "\n")

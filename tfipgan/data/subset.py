@@ -10,27 +10,27 @@ import yaml
 from tfipgan.data.datasets import read_split
 from tfipgan.data.layouts import SETTINGS_FILE, SPLITS, Layout
 from tfipgan.errors import InputError
-from tfipgan.files.output_file import folder_written_aside
+from tfipgan.files.output_file import atomic_folder
 
 
 def write_subset(
     layout: Layout, cameras: Collection[int], out: str | os.PathLike[str]
 ) -> dict[str, int]:
-    """Copies the images of some cameras into a dataset of their own.
+    """Copy the images of some cameras into a dataset of their own.
 
     Names and folders below the splits stay; a dataset.yaml says how they are read. A
     split that has no image of these cameras is left out.
 
     Args:
-      layout: of the whole dataset.
-      cameras: the numbers to keep.
-      out: the folder to make.
+        layout: of the whole dataset.
+        cameras: the numbers to keep.
+        out: the folder to make.
 
     Returns:
-      The number of images by split.
+        The number of images by split.
 
     Raises:
-      InputError: a camera that the dataset has no image of; or as `read_split`.
+        InputError: a camera that the dataset has no image of; or as `read_split`.
     """
     splits = {split: read_split(layout, split) for split in layout.folders}
     known = {sample.camera_id for samples in splits.values() for sample in samples}
@@ -49,12 +49,14 @@ def write_subset(
     if layout.pattern is not None:
         settings = {"pattern": layout.pattern.pattern}
     settings |= {split: split for split in SPLITS if split in kept}
-    with folder_written_aside(out) as aside:
+    with atomic_folder(out) as temporary:
         for split, paths in kept.items():
             for path in paths:
-                copy = Path(aside, split, os.path.relpath(path, layout.folders[split]))
+                copy = Path(
+                    temporary, split, os.path.relpath(path, layout.folders[split])
+                )
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, copy)
         text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
-        Path(aside, SETTINGS_FILE).write_text(text, encoding="utf-8")
+        Path(temporary, SETTINGS_FILE).write_text(text, encoding="utf-8")
     return {split: len(paths) for split, paths in kept.items()}

@@ -15,9 +15,10 @@ def alpha_channel(
     """Return how much is seen of each pixel, as mode L; None if there is no alpha.
 
     Args:
-      image: of any mode that Pillow reads.
-      grey_key: the value of a grey image that is transparent, as stored in the pixels.
-        Not taken from Pillow, which compares the stored bits with scaled pixels.
+        image: of any mode that Pillow reads.
+        grey_key: the value that is transparent in a grey image, as stored in its
+            pixels. Not taken from Pillow, which compares the stored bits with scaled
+            pixels.
     """
     if grey_key is not None:
         seen = np.asarray(image) != grey_key

@@ -27,7 +27,7 @@ MOST_PATCHES = 50_000
 
 
 def patches(image: np.ndarray) -> np.ndarray:
-    """Returns the mean colour names of each 4 x 4 pixels, float32 (32, 16, 11).
+    """Return the mean colour names of each 4 x 4 pixels, float32 (32, 16, 11).
 
     Args:
         image: uint8 RGB (128, 64, 3).
@@ -59,7 +59,7 @@ class BagOfWords:
 
 
 def histograms(cells: np.ndarray, words: np.ndarray) -> np.ndarray:
-    """Returns each strip's votes for each word, float64 (16, words).
+    """Return each strip's votes for each word, float64 (16, words).
 
     A patch votes for its 10 nearest words, by exp(-distance / 9), times a Gaussian of
     its place: 1 in the middle of the image, exp(-1) in the middle of a side. A word
@@ -88,7 +88,7 @@ def histograms(cells: np.ndarray, words: np.ndarray) -> np.ndarray:
 
 
 def learn_words(cells: Sequence[np.ndarray], seed: int = 0) -> BagOfWords:
-    """Returns BoW with the words, their idf and the mean histogram of images.
+    """Return BoW with the words, their idf and the mean histogram of images.
 
     Words are the means of k-means over the patches. The idf of a word is
     log((1 + images) / (1 + images that vote for it)) + 1, so that no word is lost.
@@ -125,6 +125,6 @@ def learn_words(cells: Sequence[np.ndarray], seed: int = 0) -> BagOfWords:
 
 
 def _mask(rows, columns):
-    """Returns how much a patch at each place counts, float64 (rows, columns)."""
+    """Return how much a patch at each place counts, float64 (rows, columns)."""
     down, right = np.linspace(-1, 1, rows), np.linspace(-1, 1, columns)
     return np.exp(-(down[:, None] ** 2) - right**2)

@@ -33,7 +33,7 @@ _WHITE = np.array([0.9505, 1.0, 1.089])
 
 
 def colour_names(image: np.ndarray) -> np.ndarray:
-    """Returns each pixel's shares of the eleven names, float32 (height, width, 11).
+    """Return each pixel's shares of the eleven names, float32 (height, width, 11).
 
     They are from 0 to 1 and sum to 1.
 
@@ -45,7 +45,7 @@ def colour_names(image: np.ndarray) -> np.ndarray:
 
 
 def lab(rgb: np.ndarray) -> np.ndarray:
-    """Returns CIELAB of sRGB, both float (..., 3); sRGB in [0, 1]."""
+    """Return CIELAB of sRGB, both float (..., 3); sRGB in [0, 1]."""
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     ratio = linear @ _TO_XYZ.T / _WHITE
     root = np.where(
@@ -57,7 +57,7 @@ def lab(rgb: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _table():
-    """Returns the shares of the middles of all cells of RGB, (32, 32, 32, 11).
+    """Return the shares of the middles of all cells of RGB, (32, 32, 32, 11).
 
     A name's density at a colour is the mean of Gaussians around its colours in the
     survey, so that a name with many kinds doesn't take all; shares are in proportion.
@@ -75,7 +75,7 @@ def _table():
 
 
 def _named(name):
-    """Returns the colours of the survey whose last word is a name."""
+    """Return the colours of the survey whose last word is a name."""
     spelt = (name, "gray") if name == "grey" else (name,)
     return [
         to_rgb(value)

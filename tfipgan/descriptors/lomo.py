@@ -22,7 +22,7 @@ LENGTH = 40 * (BINS**3 + len(RADII) * CODES)
 
 
 def lomo(image: np.ndarray) -> np.ndarray:
-    """Returns the descriptor of an image, float32 (26960,), of length 1.
+    """Return the descriptor of an image, float32 (26960,), of length 1.
 
     Counts of joint bins of hue, saturation and value (of the image with its light
     evened out, `retinex`), and of SILTP codes of radius 3 and of 5 (of its grey
@@ -53,14 +53,14 @@ def lomo(image: np.ndarray) -> np.ndarray:
 
 
 def halved(values: np.ndarray) -> np.ndarray:
-    """Returns sums of 2 x 2 values; an odd last row or column is left out."""
+    """Return sums of 2 x 2 values; an odd last row or column is left out."""
     height, width = (side // 2 * 2 for side in values.shape[:2])
     even = values[:height, :width]
     return even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]
 
 
 def most_in_rows(codes: np.ndarray, count: int) -> np.ndarray:
-    """Returns how often each code occurs in the block of a row that has it most.
+    """Return how often each code occurs in the block of a row that has it most.
 
     Args:
         codes: int64 (height, width) in 0 to count - 1, at least a block of 10 x 10.

@@ -9,7 +9,7 @@ CLIPPED = (0.1, 0.9)
 
 
 def evened_out(image: np.ndarray) -> np.ndarray:
-    """Returns an image as LOMO sees its colours, uint8 RGB (height, width, 3).
+    """Return an image as LOMO sees its colours, uint8 RGB (height, width, 3).
 
     Multi-scale Retinex with chromaticity preservation (Petro, Sbert and Morel, IPOL
     2014): the intensity is compared with its surroundings, the log of their ratio is

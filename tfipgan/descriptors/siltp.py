@@ -7,7 +7,7 @@ CODES = 81
 
 
 def siltp(grey: np.ndarray, radius: int, tau: float = TAU) -> np.ndarray:
-    """Returns each pixel's code, int64 (height, width) in 0 to 80.
+    """Return each pixel's code, int64 (height, width) in 0 to 80.
 
     Of the four pixels `radius` to the right, above, left and below, each gives a digit
     of base 3: 1 where it is above (1 + tau) of the pixel's own value, 2 where it is

@@ -1,4 +1,4 @@
-"""Where in an image a network finds what its descriptor is made of."""
+"""Where in an image a network finds what its feature is made of."""
 
 from collections.abc import Sequence
 
@@ -19,10 +19,10 @@ def activation_maps(
 ) -> np.ndarray:
     """Return how active the network is over each of the samples' images.
 
-    At each place of the last map, which is what the descriptor is pooled from, it is
+    At each place of the last map, which is what the feature is pooled from, it is
     the sum of the squares over all channels (Zagoruyko and Komodakis 2017), here as a
     share of the image's own span: 0 where it is least, 1 where it is most. No gradient
-    is needed. It says where the descriptor comes from, not why two images are near.
+    is needed. It says where the feature comes from, not why two images are near.
 
     Args:
         network: `ReidNetwork`.

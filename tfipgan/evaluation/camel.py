@@ -40,7 +40,7 @@ def fit_camel(
     consistency: float = CONSISTENCY,
     seed: int = 0,
 ) -> CameraProjections:
-    """Returns a projection for each camera, learnt from images without labels.
+    """Return a projection for each camera, learnt from images without labels.
 
     The features, less their mean and on their first principal axes, are y_i (PCA; the
     authors' network gives 64 values, a ResNet 2048). With U of all cameras' projections
@@ -175,12 +175,12 @@ def _check(features, cameras, dimensions, clusters, consistency):
     different = len(np.unique(features.features, axis=0))
     if different < 2:
         raise InputError(
-            f"all {len(features)} images have the same descriptor, expected different "
+            f"all {len(features)} images have the same feature, expected different "
             "ones: look for a dead network"
         )
     if different < clusters:
         raise InputError(
-            f"{len(features)} images have {different} different descriptors, expected "
+            f"{len(features)} images have {different} different features, expected "
             f"at least as many as clusters, {clusters}: give fewer --clusters"
         )
     unknowns = len(cameras) * min(dimensions, *features.features.shape)

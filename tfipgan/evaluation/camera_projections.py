@@ -1,4 +1,4 @@
-"""A linear projection for each camera, which takes descriptors into one space."""
+"""A linear projection for each camera, which takes features into one space."""
 
 import os
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy as np
 from tfipgan.errors import InputError
 from tfipgan.evaluation.feature_set import FeatureSet
 from tfipgan.files.npz_file import load_npz
-from tfipgan.files.output_file import written_aside
+from tfipgan.files.output_file import atomic_file
 
 _SHOWN = 8
 
@@ -31,7 +31,7 @@ class CameraProjections:
     projections: np.ndarray
 
     def project(self, name: str, features: FeatureSet) -> FeatureSet:
-        """Returns a set with each row projected as of its camera, of length 1.
+        """Return a set with each row projected as of its camera, of length 1.
 
         A row that is projected to nothing stays all zeros.
 
@@ -75,16 +75,16 @@ class CameraProjections:
         )
 
     def save(self, path: str | os.PathLike) -> None:
-        """Writes an .npz with the attributes' names, whole or not at all.
+        """Write an .npz with the attributes' names, whole or not at all.
 
         Raises OSError where the file can't be written.
         """
-        with written_aside(path) as temporary, open(temporary, "wb") as file:
+        with atomic_file(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, **vars(self))
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "CameraProjections":
-        """Reads what `save` wrote; nothing in the file is ever run (no pickles).
+        """Read what `save` wrote; nothing in the file is ever run (no pickles).
 
         Raises InputError, naming the file, if it is no such file or a damaged one;
         OSError if it can't be opened.

@@ -25,7 +25,7 @@ def fits_float32(
     """Return whether float32 is fine for squared distances by |a|^2 - 2 a.b + |b|^2.
 
     It rounds them by about 2**-22 of |a|^2 + |b|^2: little beside distances between
-    directions of all kinds, as L2-normalised descriptors have, and all there is of
+    directions of all kinds, as L2-normalised features have, and all there is of
     distances behind a common offset. From a sample of 64 gallery rows it is seen of
     every query that no more than a sixteenth of its squared distances is below 2**-6 of
     |a|^2 + |b|^2 (the others are so within 2**-16 of themselves), and that the median
@@ -42,8 +42,11 @@ def fits_float32(
         kept: int64, the gallery's rows that count; None for all.
     """
     for squares in (query_squares, gallery_squares):
-        there = squares[squares > 0]
-        if len(there) and not _SHORTEST <= there.min() <= there.max() <= _LONGEST:
+        positive = squares[squares > 0]
+        if (
+            len(positive)
+            and not _SHORTEST <= positive.min() <= positive.max() <= _LONGEST
+        ):
             return False
     count = len(gallery_squares)
     columns = np.linspace(0, count - 1, min(_SAMPLE, count)).astype(np.int64)

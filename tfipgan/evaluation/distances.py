@@ -31,11 +31,11 @@ _MARGIN = 1.25
 
 @dataclass(frozen=True)
 class Tile:
-    """Values of some queries and some gallery images that rank as their distances do.
+    """A block of values with the same order as distances: some queries, some images.
 
-    Where a whole row of the gallery does not fit into the memory, the tiles of the same
-    queries come twice: values to rank are read in the first pass, and what is nearer is
-    counted in the second, from the very same products.
+    If a whole row of the gallery does not fit into the memory, the tiles of the same
+    queries come twice. The values to rank are read in the first pass; in the second,
+    the nearer images are counted, from exactly the same products.
 
     Attributes:
         query_start: int, the query of the first row.

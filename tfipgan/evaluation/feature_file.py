@@ -20,7 +20,7 @@ def features_to_file(
     describe: Callable[[FeaturePart, Sequence[Sample]], None],
     worker: Worker = ALONE,
 ) -> tuple[int, int] | None:
-    """Write the descriptors of the samples' images, and go on where a kill ended that.
+    """Write the features of the samples' images, and go on where a kill ended that.
 
     Args:
         out: the new .npz file.
@@ -50,8 +50,8 @@ def features_to_file(
                 describe(rows, share)
         if not part.done():
             return None
-        made = part.folder / "features.npz"
-        shape = write_features(made, row_files(part), samples)
-        sync(made)
-        part.finish(made)
+        npz_file = part.folder / "features.npz"
+        shape = write_features(npz_file, row_files(part), samples)
+        sync(npz_file)
+        part.finish(npz_file)
     return shape

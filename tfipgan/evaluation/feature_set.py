@@ -1,4 +1,4 @@
-"""The feature file: descriptors of images with their identities and cameras."""
+"""The feature file: features of images with their identities and cameras."""
 
 import os
 import sys
@@ -9,19 +9,26 @@ import numpy as np
 
 from tfipgan.errors import InputError
 from tfipgan.files.npz_file import load_npz
-from tfipgan.files.output_file import written_aside
+from tfipgan.files.output_file import atomic_file
 
 _LAST_ID = np.iinfo(np.int64).max
 
 
 class FeatureSet:
-    """Descriptors of N images, with what is known about each image.
+    """Features of N images, with what is known about each image.
 
-    Attributes: `features` float32 (N, D); `person_ids` int64 (N), where -1 is junk and
-    -2 unlabelled; `camera_ids` int64 (N), where -1 is unknown; `paths` str (N) or None.
     Features of any real number type are converted to float32, ids of any integer type
-    to int64. Raises InputError for an empty set, wrong shapes or types, and features
-    that are NaN or infinite (as float32).
+    to int64.
+
+    Attributes:
+        features: float32 (N, D).
+        person_ids: int64 (N); -1 is junk, -2 unlabelled.
+        camera_ids: int64 (N); -1 is unknown.
+        paths: str (N), or None.
+
+    Raises:
+        InputError: an empty set, wrong shapes or types, and features that are NaN or
+            infinite (as float32).
     """
 
     def __init__(
@@ -43,7 +50,7 @@ class FeatureSet:
         return f"FeatureSet({len(self)} images, {self.features.shape[1]} values each)"
 
     def save(self, path: str | os.PathLike) -> None:
-        """Writes the set as an uncompressed .npz, whole or not at all.
+        """Write the set as an uncompressed .npz, whole or not at all.
 
         Keys are the attributes' names; `paths` is left out where it is None. Raises
         OSError where the file can't be written.
@@ -56,12 +63,12 @@ class FeatureSet:
         if self.paths is not None:
             arrays["paths"] = self.paths
         # NumPy adds ".npz" to names that lack it, but not to an open file.
-        with written_aside(path) as temporary, open(temporary, "wb") as file:
+        with atomic_file(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, **arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "FeatureSet":
-        """Reads what `save` wrote; nothing in the file is ever run (no pickles).
+        """Read what `save` wrote; nothing in the file is ever run (no pickles).
 
         Raises InputError, naming the file, if it is no .npz, lacks `features`,
         `person_ids` or `camera_ids`, or holds arrays that don't make a FeatureSet;

@@ -1,4 +1,4 @@
-"""Descriptors and identity predictions of image files."""
+"""Features and identity predictions of image files."""
 
 import os
 from collections.abc import Sequence
@@ -29,24 +29,24 @@ def extract_features(
     flip: bool = False,
     pool_stripes: int | None = None,
 ) -> FeatureSet:
-    """Return the descriptors of the samples' images, in their order.
+    """Return the features of the samples' images, in their order.
 
     Args:
-        network: `ReidNetwork`; its `embed` says what a row is.
+        network: `ReidNetwork`; its `extract_features` says what a row is.
         samples: at least one.
         image_size: (height, width) that the network was trained on.
         batch_size: images at a time.
         progress: whether to show a progress bar on stderr.
-        flip: whether a row is the mean of the descriptors of the image and of its
+        flip: whether a row is the mean of the features of the image and of its
             mirror image, L2-normalised again.
         pool_stripes: of `InferenceNetwork`.
 
     Raises:
-        InputError: descriptors that are NaN or infinite; more stripes than rows.
+        InputError: features that are NaN or infinite; more stripes than rows.
     """
     if pool_stripes is not None:
         check_stripes(pool_stripes, image_size[0], network.backbone.last_stride)
-    graph = graph_of(descriptor_of(network, flip, pool_stripes), image_size)
+    graph = graph_of(feature_function(network, flip, pool_stripes), image_size)
     return FeatureSet(
         extract_rows(graph, samples, image_size, batch_size, progress),
         np.array([s.person_id for s in samples], np.int64),
@@ -55,10 +55,11 @@ def extract_features(
     )
 
 
-def descriptor_of(network, flip: bool = False, pool_stripes: int | None = None):
-    """Return a function of images in [0, 1] that gives their descriptors.
+def feature_function(network, flip: bool = False, pool_stripes: int | None = None):
+    """Return a function of images in [0, 1] that gives their features.
 
-    network, flip, pool_stripes: as for `extract_features`.
+    Args:
+        network, flip, pool_stripes: as for `extract_features`.
     """
     if pool_stripes is None:
         describe = InferenceNetwork(network)
@@ -89,13 +90,13 @@ def extract_rows(
 
 
 def with_mirror_images(describe):
-    """Return a function of images that gives their descriptors, more certain ones.
+    """Return a function of images that gives their features, more reliable ones.
 
     Args:
-        describe: a function of images that gives descriptors.
+        describe: a function of images that gives features.
 
     Returns:
-        A function of the same kind: the mean of the descriptors of the image and of its
+        A function of the same kind: the mean of the features of the image and of its
         mirror image, L2-normalised again.
     """
 
@@ -117,7 +118,7 @@ def extract_to_file(
     flip: bool = False,
     pool_stripes: int | None = None,
 ) -> tuple[int, int] | None:
-    """Write the descriptors of the samples' images to a feature file.
+    """Write the features of the samples' images to a feature file.
 
     Until it is whole they are in OUT.part, and the same call goes on with what an
     earlier one, killed or failed, has left there: the file has the same bytes then as
@@ -138,7 +139,7 @@ def extract_to_file(
         done its share and others have not.
 
     Raises:
-        InputError: descriptors that are NaN or infinite; more stripes than rows; `out`
+        InputError: features that are NaN or infinite; more stripes than rows; `out`
             is there, or another
             process writes it, or OUT.part is something else, or of workers with other
             settings or in another number.
@@ -152,7 +153,7 @@ def extract_to_file(
     about = {**fingerprint(samples, network), "settings": settings}
 
     def describe_share(rows, share):
-        graph = graph_of(descriptor_of(network, flip, pool_stripes), image_size)
+        graph = graph_of(feature_function(network, flip, pool_stripes), image_size)
         _apply(graph, rows, share, image_size, batch_size, progress)
 
     return features_to_file(out, about, samples, batch_size, describe_share, worker)
@@ -165,18 +166,18 @@ def classes_and_features(
     batch_size: int = 64,
     progress: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return what a classifier names the samples' images, and their descriptors.
+    """Return what a classifier names the samples' images, and their features.
 
     Args:
         network: `ReidNetwork` with a classifier, in inference mode.
         samples, image_size, batch_size, progress: as for `extract_features`.
 
     Returns:
-        The classes, int64 (images,), and the rows of `ReidNetwork.embed`, float32
-        (images, feature_size), L2-normalised.
+        The classes, int64 (images,), and the rows of `ReidNetwork.extract_features`,
+        float32 (images, feature_size), L2-normalised.
 
     Raises:
-        InputError: logits or descriptors that are NaN or infinite.
+        InputError: logits or features that are NaN or infinite.
     """
 
     def both(images):
@@ -185,8 +186,8 @@ def classes_and_features(
 
     rows = _Rows(len(samples))
     _apply(graph_of(both, image_size), rows, samples, image_size, batch_size, progress)
-    logits, descriptors = np.split(rows.array, [network.head.num_classes], axis=1)
-    return logits.argmax(axis=1), descriptors
+    logits, features = np.split(rows.array, [network.head.num_classes], axis=1)
+    return logits.argmax(axis=1), features
 
 
 def identity_accuracy(

@@ -1,4 +1,4 @@
-"""The kernel distance between two sets of descriptors (Binkowski et al. 2018)."""
+"""The kernel distance between two sets of features (Binkowski et al. 2018)."""
 
 import math
 
@@ -16,7 +16,7 @@ def kernel_distance(
     the mean kernel of two different rows of the first set, plus that of the second,
     less twice that of a row of each. It is 0 in expectation for two sets drawn alike,
     whatever their sizes, and may so be below 0. The kernel is (x.y + 1)^3: theirs,
-    (x.y / d + 1)^3, of rows as long as sqrt(d), as descriptors of length 1 are once
+    (x.y / d + 1)^3, of rows as long as sqrt(d), as features of length 1 are once
     they are scaled by it.
 
     Args:
@@ -34,7 +34,7 @@ def kernel_distance(
             )
     if first.shape[1:] != second.shape[1:]:
         raise InputError(
-            f"descriptors of {first.shape[1:]} and of {second.shape[1:]} values, "
+            f"features of {first.shape[1:]} and of {second.shape[1:]} values, "
             "expected the same network's"
         )
     within = sum(_mean_of_pairs(rows, memory_bytes) for rows in (first, second))
@@ -64,7 +64,7 @@ def _kernel_sum(first, second, memory_bytes):
 
 
 def _rows_at_a_time(values, memory_bytes):
-    """Return the rows of a block: two of products, and two of descriptors, fit."""
+    """Return the rows of a block: two of products, and two of features, fit."""
     numbers = memory_bytes // 8
     # The root of 2 rows^2 + 2 rows values = numbers.
     return max(1, int((math.sqrt(values**2 + 2 * numbers) - values) / 2))

@@ -4,11 +4,17 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from tfipgan.data.filenames import JUNK
 from tfipgan.errors import InputError
+from tfipgan.evaluation.checks import (
+    check_options,
+    check_sets,
+    why_no_match,
+)
 from tfipgan.evaluation.copies import Copies, EqualRows
-from tfipgan.evaluation.detail import DetailCollector, RankingDetail
 from tfipgan.evaluation.distances import Distances, Tile
 from tfipgan.evaluation.feature_set import FeatureSet
+from tfipgan.evaluation.per_query import DetailCollector, RankingDetail
 from tfipgan.evaluation.query_expansion import (
     ALPHA,
     check_expansion,
@@ -19,12 +25,6 @@ from tfipgan.evaluation.ranking import (
     Ranks,
     average_precision,
     inverse_negative_penalty,
-)
-from tfipgan.evaluation.requirements import (
-    JUNK,
-    check_options,
-    check_sets,
-    why_no_match,
 )
 from tfipgan.evaluation.reranking import reranked_rows
 from tfipgan.evaluation.single_shot import SingleShot
@@ -47,62 +47,67 @@ def evaluate_ranking(
     query_expansion: int | None = None,
     alpha: float = ALPHA,
 ) -> dict:
-    """Computes CMC, mAP and mINP, exactly, holding a bounded part of the distances.
+    """Compute CMC, mAP and mINP, exactly, holding a bounded part of the distances.
 
-    The rank of a match is one more than the number of valid gallery images nearer to
-    the query, or as near and earlier in the gallery.
+    The rank of a match is one more than the number of valid gallery images that are
+    nearer to the query, or equally near and earlier in the gallery. Queries without a
+    match among their valid gallery images, junk queries among them, are left out of the
+    means and counted.
 
-    metric: "euclidean", or "cosine" (1 - the cosine of the angle). Ranks are those of
-      float32 products where these tell the distances apart (`fits_float32` says when;
-      they do for L2-normalised features), else of float64. Nearly equal images are
-      always measured by the differences of their features, in float64, and ranked to
-      float32's precision of their distance.
-    ap: "standard" (mean of the precision at each match), or "trapezoid" (Market-1501
-      evaluation code: mean of the precision just before and at each match, where
-      "before" is 1 at rank 1).
-    protocol: "market1501" leaves out the gallery images of the query's own person under
-      the query's own camera; "cross-camera-off" keeps them. "cuhk03" is "market1501"
-      but for the CMC, which is that of one gallery image of each identity, drawn 10
-      times for each query and averaged (single gallery shot). All leave out junk
-      (person id -1), and the query image itself where the gallery has it again
-      (`Copies`): the same file, or one of the same bytes, even as another person or
-      camera. Where files aren't there, "cross-camera-off" takes for the same image what
-      has its path, or its person, its camera and its features to the bit (with
-      `distances`, a distance of 0). Person id 0, a distractor in Market-1501, is an
-      identity like any other.
-    memory_bytes: for the distances held at a time and what else a block of them takes
-      beside the features; a block is of 16 x 64 at least, and under "cuhk03" and with
-      `rerank` of one query's whole row.
-    rerank: whether to rank by k-reciprocal re-ranked distances (`reranked_rows`, Zhong
-      et al. 2017); euclidean only.
-    seed: of the draws under "cuhk03".
-    distances: float32 or float64 (queries, gallery), of your own, to rank by instead of
-      the features' (`metric` and `rerank` then say nothing).
-    query_expansion: of how many gallery images, the nearest to it, each query takes
-      something over before it ranks, or is re-ranked (`expanded_queries`); features are
-      of length 1 then. These are any images but junk (person id -1), those that the
-      protocol leaves out for the query too: no other label is read. Copies of the query
-      are found by the features as they were.
-    alpha: of the query expansion, the power of the cosine that weighs an image.
+    Args:
+        query: the queries.
+        gallery: the images that are searched.
+        metric: "euclidean", or "cosine" (1 - the cosine of the angle). Ranks are those
+            of float32 products where these can tell the distances apart
+            (`fits_float32` says when; they can for L2-normalised features), otherwise
+            of float64. Nearly equal images are always measured by the differences of
+            their features, in float64, and ranked to float32's precision of their
+            distance.
+        ap: "standard" (mean of the precision at each match), or "trapezoid" (as
+            Market-1501's evaluation code: mean of the precision just before and at each
+            match, where "before" is 1 at rank 1).
+        protocol: "market1501" leaves out the gallery images of the query's own person
+            in the query's own camera; "cross-camera-off" keeps them. "cuhk03" is
+            "market1501" except for the CMC, which is that of one gallery image of each
+            identity, drawn 10 times for each query and averaged (single gallery shot).
+            All leave out junk (person id -1), and the query image itself if the gallery
+            has it too (`Copies`): the same file, or one of the same bytes, even as
+            another person or camera. If there are no files, "cross-camera-off" compares
+            paths, or person, camera and features to the bit (with `distances`, a
+            distance of 0). Person id 0, a distractor in Market-1501, is an identity
+            like any other.
+        memory_bytes: limit for the distances held at a time and what else a block of
+            them needs beside the features; a block is at least 16 x 64, and under
+            "cuhk03" and with `rerank` the whole row of one query.
+        rerank: whether to rank by k-reciprocal re-ranked distances (`reranked_rows`,
+            Zhong et al. 2017); euclidean only.
+        seed: of the draws under "cuhk03".
+        distances: float32 or float64 (queries, gallery), of your own, to rank by
+            instead of the features' (`metric` and `rerank` are then ignored).
+        query_expansion: the number of nearest gallery images that are averaged into
+            each query before it is ranked or re-ranked (`expanded_queries`); features
+            have length 1 then. All images but junk (person id -1) are considered, also
+            those that the protocol leaves out for the query: no other label is used.
+            Copies of the query are found by the original features.
+        alpha: of the query expansion, the power of the cosine that weighs an image.
 
-    Queries without a match among their valid gallery images, junk queries among them,
-    are left out of the means and counted.
+    Returns:
+        A dict of plain Python values: "rank-1", "rank-5", "rank-10", "rank-20", "mAP",
+        "mINP" (fractions of 1); "cmc", the fractions of rank 1 to 50, or to the size of
+        the gallery without junk; "metric", "ap", "protocol", "rerank"; "num_queries"
+        (all), "num_queries_evaluated", "num_queries_without_match" and its parts:
+        "num_queries_junk", "num_queries_not_in_gallery" (no image of the person there)
+        and "num_queries_own_camera_only" (none that the protocol leaves in);
+        "num_gallery" (all), "num_gallery_junk", "num_gallery_copies": pairs of a query
+        and the same image in the gallery, which the protocol would have left in. Rank-k
+        of a gallery smaller than k is the CMC's last value. With `query_expansion`, the
+        dict has it too, and "query_expansion_alpha".
 
-    Returns a dict of plain Python values: "rank-1", "rank-5", "rank-10", "rank-20",
-    "mAP", "mINP" (fractions of 1); "cmc", the fractions of rank 1 to 50, or to the size
-    of the gallery without junk; "metric", "ap", "protocol", "rerank"; "num_queries"
-    (all), "num_queries_evaluated", "num_queries_without_match" and what it is made of:
-    "num_queries_junk", "num_queries_not_in_gallery" (no image of the person there) and
-    "num_queries_own_camera_only" (none that the protocol leaves in); "num_gallery"
-    (all), "num_gallery_junk", "num_gallery_copies": pairs of a query and the same image
-    in the gallery, which the protocol would have left in. Rank-k of a gallery smaller
-    than k is the CMC's last value. With `query_expansion` it is in there too, with its
-    "query_expansion_alpha".
-
-    Raises InputError for unknown options, features of different lengths, unlabelled
-    images (person id below -1, or, where the protocol looks at cameras, camera id below
-    0), a gallery of junk only, zero features under "cosine", and if no query at all has
-    a match.
+    Raises:
+        InputError: unknown options, features of different lengths, unlabelled images
+            (person id below -1, or, where the protocol uses cameras, camera id below
+            0), a gallery of junk only, zero features under "cosine", or no query at all
+            with a match.
     """
     return _evaluate(
         query,
@@ -133,7 +138,7 @@ def evaluate_in_detail(
     query_expansion: int | None = None,
     alpha: float = ALPHA,
 ) -> tuple[dict, RankingDetail]:
-    """Computes what `evaluate_ranking` does, and what it shows query by query.
+    """Compute what `evaluate_ranking` does, and what it shows query by query.
 
     The same arguments and errors; `top` is the length of the ranked lists. Gallery rows
     in the detail are those of the set as given, junk included.
@@ -250,7 +255,7 @@ def _evaluate(
         "num_queries": len(query),
         "num_queries_evaluated": len(evaluated),
         "num_queries_without_match": len(query) - len(evaluated),
-        **{name: int((reasons == reason).sum()) for reason, name in _REASONS.items()},
+        **{name: int((reasons == k).sum()) for k, name in enumerate(_REASONS)},
         "num_gallery": len(gallery),
         "num_gallery_junk": len(gallery) - len(kept),
         "num_gallery_copies": sum(candidates(i).num_copies for i in range(len(query))),
@@ -329,18 +334,23 @@ def _shot_ranks(shots, tile, query_persons, candidates):
     return found
 
 
-_EVALUATED = 0
-_REASONS = {
-    1: "num_queries_junk",
-    2: "num_queries_not_in_gallery",
-    3: "num_queries_own_camera_only",
-}
+_EVALUATED = -1
+_REASONS = (
+    "num_queries_junk",
+    "num_queries_not_in_gallery",
+    "num_queries_own_camera_only",
+)
 
 
 def _left_out(query, gallery_persons, candidates):
-    """Return why each query is left out, a key of _REASONS; or _EVALUATED."""
-    reasons = np.full(len(query), _EVALUATED)
-    reasons[[not len(candidates(i).matches) for i in range(len(query))]] = 3
-    reasons[~np.isin(query.person_ids, gallery_persons)] = 2
-    reasons[query.person_ids == JUNK] = 1
-    return reasons
+    """Return why each query is left out, an index into _REASONS; or _EVALUATED."""
+    # Of several reasons, the first one counts.
+    return np.select(
+        [
+            query.person_ids == JUNK,
+            ~np.isin(query.person_ids, gallery_persons),
+            np.array([not len(candidates(i).matches) for i in range(len(query))]),
+        ],
+        range(len(_REASONS)),
+        default=_EVALUATED,
+    )

@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 
+from tfipgan.data.filenames import JUNK
 from tfipgan.errors import InputError
 from tfipgan.evaluation.conditioning import squared_norms
 from tfipgan.evaluation.distances import Distances
 from tfipgan.evaluation.feature_set import FeatureSet
-from tfipgan.evaluation.requirements import JUNK
 
 ALPHA = 3.0
 # Of a squared length: what half precision leaves of it, and more.
@@ -16,7 +16,7 @@ _TOLERANCE = 1e-2
 
 
 def check_expansion(k: int, alpha: float) -> None:
-    """Raises InputError for options of `expanded_queries` out of their range."""
+    """Raise InputError for options of `expanded_queries` out of their range."""
     if k < 1:
         raise InputError(
             f"query expansion is by {k} gallery images, expected 1 or more"
@@ -28,7 +28,7 @@ def check_expansion(k: int, alpha: float) -> None:
 
 
 def check_averaging(protocol: str) -> None:
-    """Raises InputError for a protocol that `averaged_queries` is not for."""
+    """Raise InputError for a protocol that `averaged_queries` is not for."""
     if protocol == "cross-camera-off":
         raise InputError(
             "several queries of a person are not for the protocol cross-camera-off, "
@@ -45,7 +45,7 @@ def expanded_queries(
     memory_bytes: int = 2**28,
     kept: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Returns each query moved towards the gallery images nearest to it.
+    """Return each query moved towards the gallery images nearest to it.
 
     It is q + sum of max(q . g, 0)^alpha g over the `k` gallery images of the largest
     cosine q . g, scaled to length 1: Chum et al. 2007 with alpha 0, and weighted as in
@@ -80,7 +80,7 @@ def expanded_queries(
 def averaged_queries(
     query: FeatureSet, pool: FeatureSet | None = None, protocol: str = "market1501"
 ) -> tuple[FeatureSet, np.ndarray]:
-    """Returns each query as the mean of several images of its person and camera.
+    """Return each query as the mean of several images of its person and camera.
 
     Market-1501's multiple queries (Zheng et al. 2015): the mean of the features of all
     images in the pool that show the query's person under the query's camera, scaled to
@@ -132,7 +132,7 @@ def averaged_queries(
 
 
 def _nearest(query, gallery, k, memory_bytes, kept):
-    """Yields of each query the rows of its nearest gallery images, nearest first."""
+    """Yield of each query the rows of its nearest gallery images, nearest first."""
     tiles = Distances(query, gallery, "cosine", memory_bytes, kept)
     k = min(k, tiles.num_columns)
     values = np.full((len(query), k), np.inf, tiles.dtype)
@@ -153,7 +153,7 @@ def _nearest(query, gallery, k, memory_bytes, kept):
 
 
 def _by_label(features):
-    """Returns {(person, camera): rows of its images, rising}."""
+    """Return {(person, camera): rows of its images, rising}."""
     pairs = np.stack([features.person_ids, features.camera_ids], axis=1)
     labels, numbers = np.unique(pairs, axis=0, return_inverse=True)
     order = np.argsort(numbers.ravel(), kind="stable")
@@ -163,7 +163,7 @@ def _by_label(features):
 
 
 def _scaled(row):
-    """Returns a float64 row scaled to length 1; zeros stay zeros."""
+    """Return a float64 row scaled to length 1; zeros stay zeros."""
     return row / (np.linalg.norm(row) or 1.0)
 
 

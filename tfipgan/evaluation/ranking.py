@@ -116,7 +116,7 @@ class Ranks:
                 self._nearer[query] = self._nearer.get(query, 0) + counted
 
     def of(self, query: int) -> np.ndarray:
-        """Return the ranks of the query's matches, int64 from 1, rising; may be none"""
+        """Return the ranks of the query's matches, int64 from 1, rising; maybe none."""
         nearer = self._nearer.get(query)
         return _NONE if nearer is None else np.sort(nearer) + 1
 

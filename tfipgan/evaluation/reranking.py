@@ -129,7 +129,7 @@ class _Images:
         return len(self.squares)
 
     def slices(self, most: int) -> list[slice]:
-        """Runs of `most` images at most, each of queries alone or of the gallery."""
+        """Split queries, then gallery, into slices of at most `most` images."""
         first = len(self.query)
         return _slices(first, most) + [
             slice(first + run.start, first + run.stop)
@@ -167,7 +167,7 @@ class _Images:
         return block.view(np.int32)
 
     def take(self, indices: np.ndarray) -> np.ndarray:
-        """A copy of the features of these images, as `squares`, (indices, D)."""
+        """Return a copy of the features of these images, as `squares`, (indices, D)."""
         queries = indices < len(self.query)
         features = np.empty((len(indices), self.query.shape[1]), self.squares.dtype)
         features[queries] = self.query[indices[queries]]
@@ -197,7 +197,7 @@ class _SparseRows(NamedTuple):
 
 
 def _nearest(images, k, memory_bytes):
-    """Returns each image's k nearest, itself first, and its largest squared distance.
+    """Return each image's k nearest, itself first, and its largest squared distance.
 
     int32 (N, k) and, as `images.squares`, (N).
     """
@@ -249,7 +249,7 @@ def _mutual(neighbours, memory_bytes):
 
 
 def _expanded_sets(neighbours, half, memory_bytes):
-    """Returns each image's mutual neighbours and those of theirs that mostly agree.
+    """Return each image's mutual neighbours and those of theirs that mostly agree.
 
     The mutual neighbours within the `half` nearest of a mutual neighbour are joined
     where more than two thirds of them are in the set already. Values are left empty.
@@ -299,7 +299,7 @@ def _codes(images, sets, farthest):
 
 
 def _averaged(codes, neighbours, memory_bytes):
-    """The mean of each image's neighbours' codes (local query expansion)."""
+    """Return the mean of each image's neighbours' codes (local query expansion)."""
     count, k = neighbours.shape
     sizes = np.diff(codes.starts)
     most = memory_bytes // (64 * int(sizes[neighbours].sum(axis=1).max()))
@@ -321,7 +321,7 @@ def _averaged(codes, neighbours, memory_bytes):
 
 
 def _transposed(starts, codes, count):
-    """The rows from starts[0] on by column: who, from 0, holds a value there."""
+    """Return the rows from starts[0] on by column: who, from 0, holds a value there."""
     kept = slice(starts[0], starts[-1])
     columns = codes.columns[kept]
     order = np.argsort(columns, kind="stable")
@@ -333,7 +333,7 @@ def _transposed(starts, codes, count):
 
 
 def _overlap(codes, index, holders, num_gallery):
-    """The sum of the smaller weights of a query and each gallery image, float64 (G)."""
+    """Sum the smaller weights of a query and each gallery image, float64 (G)."""
     own = slice(codes.starts[index], codes.starts[index + 1])
     columns = codes.columns[own]
     starts = holders.starts[columns]
@@ -344,7 +344,7 @@ def _overlap(codes, index, holders, num_gallery):
 
 
 def _owners(starts):
-    """The row of each entry, counted from 0, int32."""
+    """Return the row of each entry, counted from 0, int32."""
     return np.repeat(np.arange(len(starts) - 1, dtype=np.int32), np.diff(starts))
 
 

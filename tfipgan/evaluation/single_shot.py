@@ -23,7 +23,7 @@ class SingleShot:
         self._seed = seed
 
     def __len__(self) -> int:
-        """The number of identities."""
+        """Return the number of identities."""
         return len(self._starts)
 
     def ranks(self, query: int, person: int, values, candidates) -> np.ndarray:

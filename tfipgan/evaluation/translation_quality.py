@@ -1,5 +1,7 @@
-"""How near translated images come to each camera, by a network that neither G nor D
-has trained, a classifier of the target's cameras; and how sharp they are."""
+"""How close translated images are to each camera's, and how sharp they are.
+
+A classifier of the target's cameras measures it, which the GAN was not trained with.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -86,16 +88,17 @@ def translation_quality(
     cameras = _check(labels, translated, real, source)
     # All in one pass, for which the network is made into a graph once.
     sets = [translated, real, held_out, source]
-    everything = classes_and_features(
+    classes, features = classes_and_features(
         network, [s for one in sets for s in one], image_size, batch_size, progress
     )
-    ends = np.cumsum([len(one) for one in sets])
-    made, real, others, source = (
-        _Images(np.array([s.camera_id for s in one], np.int64), *parts)
-        for one, *parts in zip(
-            sets, *(np.split(values, ends[:-1]) for values in everything), strict=True
-        )
-    )
+    measured = []
+    start = 0
+    for one in sets:
+        rows = slice(start, start + len(one))
+        camera_ids = np.array([s.camera_id for s in one], np.int64)
+        measured.append(_Images(camera_ids, classes[rows], features[rows]))
+        start = rows.stop
+    made, real, others, source = measured
     made_energies, real_energies = energies_at_one_size(*sets[:2], batch_size)
     found = [
         CameraQuality(
@@ -161,7 +164,7 @@ def _check(labels, translated, real, source):
 
 @dataclass(frozen=True)
 class _Images:
-    """The cameras of some images, what they were named, and their descriptors."""
+    """The cameras of some images, what they were named, and their features."""
 
     cameras: np.ndarray
     classes: np.ndarray

@@ -70,7 +70,7 @@ class HistogramCounter:
     def add(
         self, positive_distances: np.ndarray, negative_distances: np.ndarray
     ) -> None:
-        """Counts pairs of the same person and of two persons, float (any number).
+        """Count pairs of the same person and of two persons, float (any number).
 
         Distances above the last edge, infinite ones too, go to the last bin; those
         below 0, which rounding may leave, to the first.
@@ -79,7 +79,7 @@ class HistogramCounter:
         self._add(self._negatives, negative_distances)
 
     def histogram(self) -> DistanceHistogram:
-        """Returns what was counted so far."""
+        """Return what was counted so far."""
         edges = np.arange(len(self._positives) + 1) * self._width
         return DistanceHistogram(edges, self._positives.copy(), self._negatives.copy())
 
@@ -125,7 +125,7 @@ class OperatingPoint:
 def operating_point(
     histogram: DistanceHistogram, false_accept_rate: float
 ) -> OperatingPoint:
-    """Finds the largest threshold that keeps a false accept rate.
+    """Find the largest threshold that keeps a false accept rate.
 
     The threshold is an edge of the histogram, the largest one with at most this share
     of the pairs of two persons below it.
@@ -159,7 +159,7 @@ def operating_point(
 
 
 def roc(histogram: DistanceHistogram) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the false and the true accept rates over all thresholds, both rising.
+    """Return the false and the true accept rates over all thresholds, both rising.
 
     float64 (points) each, from (0, 0) to (1, 1); only the points where the line between
     them bends. Raises InputError for a histogram without pairs of either kind.
@@ -175,7 +175,7 @@ def roc(histogram: DistanceHistogram) -> tuple[np.ndarray, np.ndarray]:
 
 
 def equal_error_rate(histogram: DistanceHistogram) -> float:
-    """Returns the rate at which as large a share is falsely accepted as refused.
+    """Return the rate at which as large a share is falsely accepted as refused.
 
     It lies on the straight line between two points of the ROC. Raises InputError for a
     histogram without pairs of either kind.
@@ -186,7 +186,7 @@ def equal_error_rate(histogram: DistanceHistogram) -> float:
 
 
 def area_under_curve(histogram: DistanceHistogram) -> float:
-    """Returns the area under the ROC, by trapezoids.
+    """Return the area under the ROC, by trapezoids.
 
     The chance that a pair of the same person is nearer than one of two persons, where
     pairs of one bin count as half. Raises InputError for a histogram without pairs of

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tfipgan.errors import InputError
-from tfipgan.files.output_file import sync, written_aside
+from tfipgan.files.output_file import atomic_file, sync
 
 HEARTBEAT_SECONDS = 20
 
@@ -170,8 +170,8 @@ class Chain:
             "seconds": round(self.seconds_of(command.name) + seconds, 1),
             "done": done,
         }
-        with written_aside(self.logs / f"{command.name}.json") as aside:
-            aside.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        with atomic_file(self.logs / f"{command.name}.json") as temporary:
+            temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
     def _require_same(self, command):
         done = self._record(command.name)

@@ -8,7 +8,12 @@ from pathlib import Path
 from tfipgan.data.datasets import read_dataset, read_images
 from tfipgan.experiments.experiment import Direction
 from tfipgan.experiments.plan import Plan
-from tfipgan.experiments.rows import METHODS, NETWORKS, choose, published_name
+from tfipgan.experiments.rows import (
+    METHOD_TITLES,
+    NETWORK_TITLES,
+    choose,
+    published_name,
+)
 from tfipgan.reports.bar_chart import bar_chart
 from tfipgan.reports.cluster_report import cluster_figure
 from tfipgan.reports.figures import cmc_plot, loss_plot
@@ -55,12 +60,12 @@ def direction_files(
         source=rows[0].data[direction.source],
         target=rows[0].data[direction.target],
         translated={
-            row.row: made.path for row in rows if (made := row.last("translate"))
+            row.row: output.path for row in rows if (output := row.last("translate"))
         },
         gan_logs={
-            row.row: made.path / "metrics.jsonl"
+            row.row: output.path / "metrics.jsonl"
             for row in rows
-            if (made := row.last("train-gan"))
+            if (output := row.last("train-gan"))
         },
         evaluations={(row.row, row.network): row.metrics.path for row in rows},
         ranked_lists={
@@ -69,9 +74,9 @@ def direction_files(
             if row.metrics.figures is not None
         },
         adapted={
-            (row.row, row.network): made.path
+            (row.row, row.network): output.path
             for row in rows
-            if (made := row.last("adapt"))
+            if (output := row.last("adapt"))
         },
     )
 
@@ -101,12 +106,12 @@ def draw_bars(
 ) -> dict | None:
     """Draw the mAP of the paper's rows; None where none was measured."""
     bars: dict[str, dict[str, list[float]]] = {}
-    for network, shown in NETWORKS.items():
+    for network, shown in NETWORK_TITLES.items():
         for row in _BARS:
             runs = choose(results, direction=direction.name, row=row, network=network)
             if runs:
                 values = [run["mAP"] for run in runs]
-                bars.setdefault(shown, {})[METHODS[row]] = values
+                bars.setdefault(shown, {})[METHOD_TITLES[row]] = values
     if not bars:
         return None
     path = folder / f"{direction.name}_map.png"
@@ -120,15 +125,17 @@ def draw_bars(
 
 
 def _sheets(folder, direction, files) -> list[dict]:
-    there = {row: images for row, images in files.translated.items() if images.is_dir()}
-    if not there:
+    existing = {
+        row: images for row, images in files.translated.items() if images.is_dir()
+    }
+    if not existing:
         return []
     source, target = (
         read_dataset(root, splits=("train",)) for root in (files.source, files.target)
     )
     figures = []
-    for row, images in there.items():
-        method = METHODS.get(row, row)
+    for row, images in existing.items():
+        method = METHOD_TITLES.get(row, row)
         path = folder / f"{direction.name}_{row.replace(' ', '_')}_translated.png"
         samples = read_images(images, format=source.format, pattern=source.pattern)
         translated_sheet(source.train, target.train, samples, path, method=method)
@@ -175,7 +182,7 @@ def _ranked_lists(direction, files) -> list[dict]:
 
 
 def _clusters(direction, files) -> list[dict]:
-    """The last sheet of clusters of each run that made some."""
+    """Return the last sheet of clusters of each run that made some."""
     found = []
     for pair, run in files.adapted.items():
         sheet = cluster_figure(run)
@@ -187,7 +194,7 @@ def _clusters(direction, files) -> list[dict]:
 
 def _losses(folder, direction, files) -> dict | None:
     histories = {
-        METHODS.get(row, row): [
+        METHOD_TITLES.get(row, row): [
             json.loads(line) for line in log.read_text().splitlines()
         ]
         for row, log in files.gan_logs.items()

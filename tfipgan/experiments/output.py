@@ -17,7 +17,7 @@ from tfipgan.experiments.result_files import (
 )
 from tfipgan.experiments.rows import seeds_of
 from tfipgan.experiments.tables import results_csv, results_markdown
-from tfipgan.files.output_file import written_aside
+from tfipgan.files.output_file import atomic_file
 
 # Of a folder of results: what stands before its tables.
 INTRODUCTION = "introduction.md"
@@ -87,6 +87,6 @@ def write_tables(out: Path, results: Sequence[Mapping], experiment: Experiment) 
         ("results.csv", results_csv(lines)),
         ("tables.md", tables),
     ):
-        with written_aside(out / name) as aside:
-            aside.write_text(text, encoding="utf-8", errors="backslashreplace")
+        with atomic_file(out / name) as temporary:
+            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     return tables

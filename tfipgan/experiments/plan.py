@@ -8,7 +8,7 @@ from tfipgan.experiments.chain import Command
 
 
 @dataclass(frozen=True)
-class Made:
+class StepOutput:
     """What a step makes.
 
     Attributes:
@@ -42,15 +42,15 @@ class Row:
     network: str
     seed: int
     key: str
-    steps: tuple[Made, ...]
+    steps: tuple[StepOutput, ...]
     data: Mapping[str, Path] = field(default_factory=dict)
 
-    def last(self, kind: str) -> Made | None:
+    def last(self, kind: str) -> StepOutput | None:
         """Return what its last step of a kind makes."""
         return next((s for s in reversed(self.steps) if s.kind == kind), None)
 
     @property
-    def metrics(self) -> Made:
+    def metrics(self) -> StepOutput:
         """The evaluation whose numbers are the row's."""
         found = self.last("evaluate")
         assert found is not None, "experiment.yaml's rows have one"

@@ -17,7 +17,7 @@ from tfipgan.config import Config, load_config, packaged_folder, to_dict
 from tfipgan.errors import ConfigError, shorten_name
 from tfipgan.experiments.chain import Command
 from tfipgan.experiments.experiment import Direction, Experiment
-from tfipgan.experiments.plan import Made, Plan, Row, part_of
+from tfipgan.experiments.plan import Plan, Row, StepOutput, part_of
 from tfipgan.experiments.row_steps import SHARED, RowSteps
 from tfipgan.experiments.steps import STAGES, Step
 
@@ -104,7 +104,7 @@ class _Planner:
         self._commands: dict[str, Command] = {}
         self._rows: list[Row] = []
         # By all that decides what is made.
-        self._made: dict[str, Made] = {}
+        self._outputs: dict[str, StepOutput] = {}
 
     def plan(self) -> Plan:
         return Plan(tuple(self._commands.values()), tuple(self._rows))
@@ -113,14 +113,14 @@ class _Planner:
         """Add the rows of one direction and seed."""
         data, made_by = self._datasets(direction, seed)
         given = {
-            name: Made(name, "synthesize", made_by, data[folder])
+            name: StepOutput(name, "synthesize", made_by, data[folder])
             for name, folder in (
                 ("source", direction.source),
                 ("target", direction.target),
             )
         }
         shared = dict(given)
-        scopes: dict[str, dict[str, Made]] = {}
+        scopes: dict[str, dict[str, StepOutput]] = {}
         for row in self._experiment.rows:
             before = scopes[row.after] if row.after is not None else given
             scopes[row.key] = scope = dict(before)
@@ -138,7 +138,7 @@ class _Planner:
             *(direction.name, row.row, row.network, seed, row.key, tuple(steps), data)
         )
 
-    def _shared(self, direction, seed, name, shared) -> Made:
+    def _shared(self, direction, seed, name, shared) -> StepOutput:
         """Return what a step that belongs to no row makes, once it is asked for."""
         if name not in shared:
             step = self._experiment.steps[name]
@@ -155,15 +155,17 @@ class _Planner:
         folder = self._out / direction.name / f"seed_{seed}" / owner
         return _Place(direction, seed, owner, folder)
 
-    def _step(self, place: _Place, step: Step, scope: Mapping[str, Made]) -> Made:
+    def _step(
+        self, place: _Place, step: Step, scope: Mapping[str, StepOutput]
+    ) -> StepOutput:
         """Return what a step makes, with a command for it where there is none."""
         read = {name: scope[name] for name in sorted(step.reads() & scope.keys())}
-        values = {name: made.path for name, made in read.items()}
+        values = {name: output.path for name, output in read.items()}
         words = step.filled_in({**values, "seed": place.seed, "here": place.folder})
         words, config, settings, changes = self._configured(place, step, words)
         key = json.dumps([step.command, words, settings])
-        if key in self._made:
-            return replace(self._made[key], name=step.name)
+        if key in self._outputs:
+            return replace(self._outputs[key], name=step.name)
         stage = STAGES[step.command]
         path = None
         if stage.output:
@@ -177,7 +179,9 @@ class _Planner:
                 *changes,
             ),
             tuple(
-                dict.fromkeys(made.command for made in read.values() if made.command)
+                dict.fromkeys(
+                    output.command for output in read.values() if output.command
+                )
             ),
             (
                 *((f"--threads={self._threads}",) if stage.computes else ()),
@@ -189,14 +193,14 @@ class _Planner:
         )
         self._commands[command.name] = command
         figures = _value_of(words, "--figures")
-        self._made[key] = made = Made(
+        self._outputs[key] = output = StepOutput(
             step.name,
             step.command,
             command.name,
             path,
             Path(figures) if figures else None,
         )
-        return made
+        return output
 
     def _configured(self, place, step, words):
         """Return the words without their config, and what it is and says."""

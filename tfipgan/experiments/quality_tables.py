@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from tfipgan.experiments.experiment import Direction
 from tfipgan.experiments.rows import (
     CHEAP,
-    METHODS,
+    METHOD_TITLES,
     PERFECT,
     TRANSLATED,
     choose,
@@ -31,7 +31,7 @@ def table_2(results: Sequence[Mapping], direction: Direction) -> dict:
     rows = []
     for row in _measured(results, direction):
         images = images_of(results, direction.name, row)
-        cells = [METHODS[row]]
+        cells = [METHOD_TITLES[row]]
         for measure in _IDENTITY:
             cells.append(percent(over_seeds(images, measure)))
         if direction.paper_identity:
@@ -79,7 +79,7 @@ def quality_table(results: Sequence[Mapping], direction: Direction) -> dict:
         qualities = qualities_of(results, direction.name, row)
         rows.append(
             [
-                METHODS[row],
+                METHOD_TITLES[row],
                 *(
                     percent(over_seeds(qualities, key))
                     for key in ("accuracy", "real_accuracy")
@@ -126,7 +126,7 @@ def camera_table(
     if not cameras:
         return None
     return {
-        "title": f"{direction.title}: {METHODS.get(row, row)} by cameras",
+        "title": f"{direction.title}: {METHOD_TITLES.get(row, row)} by cameras",
         "columns": [
             "camera",
             "images",

@@ -8,7 +8,7 @@ from tfipgan.experiments.rows import (
     COMPARED,
     IPGAN_STRONG,
     MEASURES,
-    NETWORKS,
+    NETWORK_TITLES,
     PERFECT,
     STRONG,
     TRANSLATED,
@@ -24,7 +24,9 @@ from tfipgan.experiments.rows import (
 
 _TABLE_1 = [(row, "baseline") for row in ("supervised", "direct transfer", *TRANSLATED)]
 _TABLE_3 = [
-    (row, network) for network in NETWORKS for row in ("direct transfer", *TRANSLATED)
+    (row, network)
+    for network in NETWORK_TITLES
+    for row in ("direct transfer", *TRANSLATED)
 ]
 
 
@@ -224,7 +226,7 @@ def _printed(paper: PaperRow | None) -> Sequence[float | None]:
 def _printed_elsewhere(
     papers: Sequence[PaperRow], paper: PaperRow | None, measure: str
 ) -> str:
-    """What the paper's other tables print for the same row, where it is another."""
+    """Return what the paper's other tables print for the same row, if it differs."""
     if paper is None:
         return ""
     place = MEASURES.index(measure)

@@ -4,13 +4,13 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tfipgan.experiments.claims import order_table
 from tfipgan.experiments.direction_figures import (
     DirectionFiles,
     draw_bars,
     draw_figures,
 )
 from tfipgan.experiments.experiment import Experiment
-from tfipgan.experiments.order import order_table
 from tfipgan.experiments.quality_tables import camera_table
 from tfipgan.experiments.tables import (
     commands_of,

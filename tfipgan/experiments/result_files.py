@@ -17,7 +17,7 @@ from tfipgan.errors import InputError, shorten
 from tfipgan.experiments.experiment import Experiment
 from tfipgan.experiments.row_steps import file_stem
 from tfipgan.experiments.rows import MEASURES
-from tfipgan.files.output_file import written_aside
+from tfipgan.files.output_file import atomic_file
 
 COLUMNS = ("direction", "row", "network", "seed", *MEASURES, "identity_accuracy")
 
@@ -79,8 +79,8 @@ def write_results(folder: Path, results: Iterable[Mapping]) -> None:
     for result in results:
         path = result_path(folder, result)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with written_aside(path) as aside:
-            aside.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        with atomic_file(path) as temporary:
+            temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 def read_results(folder: str | os.PathLike) -> list[dict]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import mean, stdev
 
-METHODS = {
+METHOD_TITLES = {
     "supervised": "Supervised Learning",
     "supervised strong": "Supervised Learning, strong",
     "direct transfer": "Direct Transfer",
@@ -20,7 +20,7 @@ METHODS = {
     "ipgan strong": "IPGAN, strong",
     "pul": "PUL",
 }
-NETWORKS = {"baseline": "Baseline", "ibn": "IBN-reID"}
+NETWORK_TITLES = {"baseline": "Baseline", "ibn": "IBN-reID"}
 MEASURES = ("rank-1", "rank-5", "rank-10", "mAP")
 TRANSLATED = ("stargan", "ipgan")
 # Other systems' GANs.
@@ -52,14 +52,14 @@ class Spread:
 def published_name(row: str, network: str) -> str:
     """Return a row's name as the paper prints it: Baseline+IPGAN, IBN-reID+StarGAN."""
     if network == "baseline" and row in ("supervised", STRONG):
-        return METHODS[row]
-    return f"{NETWORKS.get(network, network)}+{method_name(row)}"
+        return METHOD_TITLES[row]
+    return f"{NETWORK_TITLES.get(network, network)}+{method_name(row)}"
 
 
 def method_name(row: str) -> str:
     """Return a method's name for people: IPGAN, Direct Transfer+adapt."""
     method, plus, more = row.partition("+")
-    return f"{METHODS.get(method, method)}{plus}{more}"
+    return f"{METHOD_TITLES.get(method, method)}{plus}{more}"
 
 
 def is_adapted(row: str) -> bool:

@@ -4,8 +4,8 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
+from tfipgan.experiments.claims import TITLE, order_sentence, order_table
 from tfipgan.experiments.experiment import Direction, Experiment
-from tfipgan.experiments.order import TITLE, order_sentence, order_table
 from tfipgan.experiments.quality_tables import quality_table, table_2
 from tfipgan.experiments.reid_tables import (
     adapted_rows,
@@ -55,8 +55,8 @@ def results_markdown(
         parts.append(f"## {direction.title}")
         for table in direction_tables(results, direction):
             parts += [f"### {table['title']}", *_markdown(table)]
-    made = made_table(results)
-    parts += [f"## {made['title']}", *_markdown(made)]
+    origin = made_table(results)
+    parts += [f"## {origin['title']}", *_markdown(origin)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -129,7 +129,7 @@ def made_table(results: Sequence[Mapping]) -> dict:
 
 
 def _markdown(table: Mapping) -> list[str]:
-    """A table and its note, each a part of its own."""
+    """Return a table and its note, each a part of its own."""
     right = table.get("right", [False] * len(table["columns"]))
     lines = [table["columns"], ["---:" if to_right else "---" for to_right in right]]
     for row in table["rows"]:

@@ -8,6 +8,7 @@ LARGEST = 10**12
 
 
 def mapping(values, path, where, keys=None):
+    """Return `values` if it is a mapping, of `keys` only; ConfigError otherwise."""
     prefix = f"{path}: {where}: " if where else f"{path}: "
     if not isinstance(values, Mapping):
         raise ConfigError(f"{prefix}expected keys and values, found {shorten(values)}")
@@ -21,6 +22,7 @@ def mapping(values, path, where, keys=None):
 
 
 def require(values, path, where, keys):
+    """Raise ConfigError if a mapping lacks one of the keys."""
     for key in keys:
         if key not in values:
             place = f"{where}." if where else ""
@@ -28,12 +30,14 @@ def require(values, path, where, keys):
 
 
 def text(value, path, where):
+    """Return a value if it is text; ConfigError otherwise."""
     if not isinstance(value, str):
         raise ConfigError(f"{path}: {where}: expected text, found {shorten(value)}")
     return value
 
 
 def name_of(value, path, where):
+    """Return a value if it is a printable name; ConfigError otherwise."""
     value = text(value, path, where)
     if not value or not value.isprintable():
         raise ConfigError(f"{path}: {where}: expected a name, found {shorten(value)}")
@@ -41,6 +45,7 @@ def name_of(value, path, where):
 
 
 def number(value, path, where):
+    """Return a value if it is a finite number; ConfigError otherwise."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     # Not infinite, not NaN, and of so few digits that it can be printed.
     if not number or not -LARGEST < value < LARGEST:

@@ -13,7 +13,7 @@ from tfipgan.data.local_images import MAX_PIXELS
 from tfipgan.models.translator import Translator
 from tfipgan.translation.graph import encode_images, for_each_camera
 
-FORMATS = ("jpeg", "png")
+IMAGE_ENCODINGS = ("jpeg", "png")
 
 
 def translator_signatures(
@@ -193,5 +193,5 @@ def _places(camera, cameras):
         return tf.argmax(matches, axis=1, output_type=tf.int32)
 
 
-def _require(condition, *told):
-    return tf.debugging.Assert(condition, told, summarize=8)
+def _require(condition, *message):
+    return tf.debugging.Assert(condition, message, summarize=8)

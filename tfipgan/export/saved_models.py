@@ -29,7 +29,7 @@ from tfipgan.data.local_images import MAX_PIXELS, converted
 from tfipgan.data.readable import check_readable
 from tfipgan.errors import InputError
 from tfipgan.export.modules import (
-    FORMATS,
+    IMAGE_ENCODINGS,
     extractor_signatures,
     translator_signatures,
 )
@@ -87,8 +87,10 @@ def export_translator(
             a run that can't be loaded, or an answer that is not the network's.
     """
     format = image_format or run.config.translation.format
-    if format not in FORMATS:
-        raise InputError(f"format is {format!r}, expected one of {', '.join(FORMATS)}")
+    if format not in IMAGE_ENCODINGS:
+        raise InputError(
+            f"format is {format!r}, expected one of {', '.join(IMAGE_ENCODINGS)}"
+        )
     folder = Path(models) / "translator"
     require_free_version(folder, version)
     files = _check_files(check_images)
@@ -174,7 +176,7 @@ def export_extractor(
 
     def check(call: Callable) -> None:
         images = _decoded(files, size)
-        expected = network.embed(to_unit(images))
+        expected = network.extract_features(to_unit(images))
         _require_finite(run, expected)
         for answer in (
             call("tensor", images=images),

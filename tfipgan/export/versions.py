@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tfipgan.errors import InputError
-from tfipgan.files.output_file import folder_written_aside
+from tfipgan.files.output_file import atomic_folder
 
 # The server reads a folder's name as a signed integer of 64 bits.
 LAST_VERSION = 2**63 - 1
@@ -77,9 +77,9 @@ def publish_version(
     require_free_version(folder, version)
     new = [path for path in (folder, folder.parent) if not path.exists()]
     # No number, so that a server that polls the folder does not take it for a version.
-    aside = folder / f".exporting-{os.getpid()}-{os.urandom(4).hex()}"
+    temporary = folder / f".exporting-{os.getpid()}-{os.urandom(4).hex()}"
     try:
-        with folder_written_aside(aside) as written:
+        with atomic_folder(temporary) as written:
             write(written)
         while True:
             require_free_version(folder, version)
@@ -87,14 +87,14 @@ def publish_version(
             try:
                 # Fails if another export has taken the number since: its folder is
                 # not empty.
-                aside.rename(folder / str(number))
+                temporary.rename(folder / str(number))
             except OSError:
                 if number not in _taken(folder):
                     raise
             else:
                 return folder / str(number)
     except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
         for path in new:
             if path.is_dir() and not any(path.iterdir()):
                 path.rmdir()

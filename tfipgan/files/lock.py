@@ -14,13 +14,15 @@ from tfipgan.files.output_file import UNSUPPORTED
 
 @contextmanager
 def locked(path: str | os.PathLike, what: str) -> Iterator[None]:
-    """Holds a lock file until the body's end; the system frees it if we are killed.
+    """Hold a lock file until the body's end; the system releases it if we are killed.
 
-    path: the lock file; it and its folder are made, and the file may stay.
-    what: what the lock is of, such as the output folder; for the message.
+    Args:
+        path: the lock file; it and its folder are made, and the file may stay.
+        what: what the lock protects, such as the output folder; for the message.
 
-    Raises InputError if another process holds it, OSError if it can't be made or the
-    disk has no locks.
+    Raises:
+        InputError: another process holds it.
+        OSError: it can't be made, or the disk has no locks.
     """
     lock = filelock.FileLock(Path(path), timeout=0)
     try:

@@ -40,11 +40,11 @@ def load_npz(path: str | os.PathLike, names: Sequence[str]) -> dict[str, np.ndar
 def _read(file, names):
     size = os.fstat(file.fileno()).st_size
     with zipfile.ZipFile(file) as archive:
-        there = set(archive.namelist())
+        array_names = set(archive.namelist())
         members = {
             name: archive.getinfo(f"{name}.npy")
             for name in names
-            if f"{name}.npy" in there
+            if f"{name}.npy" in array_names
         }
         for name, member in members.items():
             if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):

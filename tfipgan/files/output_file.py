@@ -21,18 +21,20 @@ _LEFTOVER = re.compile(r"\.(?P<name>.+)\.\d+\.(?P<kind>tmp|old)")
 
 
 @contextmanager
-def written_aside(path: str | os.PathLike) -> Iterator[Path]:
-    """Gives a temporary path beside `path`, which takes its place at the end.
+def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; that file is renamed to `path` at the end.
 
-    Missing parent folders are made. The file reaches the disk before it has its name.
-    If the body fails, `path` is left as it was and the temporary file is removed.
-    Raises OSError where the folder can't be written to.
+    Missing parent folders are made. The file is on the disk before it gets its name. If
+    the body fails, `path` is left as it was and the temporary file is removed.
+
+    Raises:
+        OSError: the folder can't be written to.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with full_disk_named(path):
+        with full_disk_names_output(path):
             yield temporary
             sync(temporary)
         os.replace(temporary, path)
@@ -41,16 +43,16 @@ def written_aside(path: str | os.PathLike) -> Iterator[Path]:
 
 
 @contextmanager
-def folder_written_aside(
-    path: str | os.PathLike, replace: bool = True
-) -> Iterator[Path]:
-    """Gives a new folder beside `path`, which takes its place at the end.
+def atomic_folder(path: str | os.PathLike, replace: bool = True) -> Iterator[Path]:
+    """Yield a new folder beside `path`, which is renamed to `path` at the end.
 
-    Files in it reach the disk before it has its name. If the body fails, `path` is left
-    as it was. What a killed process leaves is for `clear_leftovers`.
+    Its files are on the disk before it gets this name. If the body fails, `path` is
+    left as it was. If the process is killed, `remove_stale_files` clears up.
 
-    replace: whether a folder that is at `path` is replaced; else it is an OSError,
-    unless it is empty.
+    Args:
+        path: of the folder at the end.
+        replace: whether a folder at `path` is replaced; otherwise that is an OSError,
+            unless it is empty.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,7 +61,7 @@ def folder_written_aside(
     try:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
-        with full_disk_named(path):
+        with full_disk_names_output(path):
             yield temporary
             for file in (*temporary.rglob("*"), temporary):
                 sync(file)
@@ -78,8 +80,8 @@ def folder_written_aside(
 
 
 @contextmanager
-def full_disk_named(path: str | os.PathLike) -> Iterator[None]:
-    """Adds the output's path to the errors of a full disk, which name no file."""
+def full_disk_names_output(path: str | os.PathLike) -> Iterator[None]:
+    """Add the output's path to the errors of a full disk, which name no file."""
     try:
         yield
     except OSError as error:
@@ -88,16 +90,16 @@ def full_disk_named(path: str | os.PathLike) -> Iterator[None]:
 
 
 def name_full_disk(error: BaseException | None, path: str | os.PathLike) -> None:
-    """As `full_disk_named`, of an error that is there."""
+    """Do what `full_disk_names_output` does, to an error that was caught."""
     if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
         error.filename = os.fspath(path)
 
 
-def clear_leftovers(folder: str | os.PathLike) -> None:
-    """Clears up after killed processes that wrote files or folders aside in a folder.
+def remove_stale_files(folder: str | os.PathLike) -> None:
+    """Remove temporary files and folders that killed processes left in a folder.
 
-    A folder whose replacement had not got its name yet is put back. To be called by who
-    is alone in the folder, which need not be there.
+    If a process was killed while it replaced a folder, the old folder is put back. No
+    other process may work in the folder; it need not exist.
     """
     for path in sorted(Path(folder).glob(".*")):
         left = _LEFTOVER.fullmatch(path.name)
@@ -113,7 +115,7 @@ def clear_leftovers(folder: str | os.PathLike) -> None:
 
 
 def remove_folder(path: Path) -> None:
-    """Removes a folder, which has its name until all of it is as good as gone."""
+    """Remove a folder; if that is cut short, it has a temporary name already."""
     gone = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     path.rename(gone)
     shutil.rmtree(gone)
@@ -133,11 +135,14 @@ def sync(path: str | os.PathLike) -> None:
 
 
 def require_new_folder(path: str | os.PathLike, remedy: str = "remove it") -> None:
-    """Raises InputError unless nothing, or an empty folder, is at the path.
+    """Raise InputError unless nothing, or an empty folder, is at the path.
 
-    Also if its name is too long for a temporary one beside it.
+    Args:
+        path: the folder to be made.
+        remedy: for the message, what to do instead of giving another folder.
 
-    remedy: what to do instead of giving another folder.
+    Raises:
+        InputError: also if its name is too long for a temporary one beside it.
     """
     path = Path(path)
     require_short_name(path)
@@ -149,7 +154,7 @@ def require_new_folder(path: str | os.PathLike, remedy: str = "remove it") -> No
 
 
 def require_new_file(path: str | os.PathLike) -> None:
-    """Raises InputError if something is at the path, or its name is too long."""
+    """Raise InputError if something is at the path, or its name is too long."""
     require_short_name(path)
     if os.path.exists(path):
         raise InputError(
@@ -159,9 +164,11 @@ def require_new_file(path: str | os.PathLike) -> None:
 
 
 def require_short_name(path: str | os.PathLike, written_aside: bool = True) -> None:
-    """Raises InputError if a path's last name is longer than file systems have.
+    """Raise InputError if a path's last name is longer than file systems have.
 
-    written_aside: whether a temporary one beside it must be possible too.
+    Args:
+        path: any path.
+        written_aside: whether a temporary one beside it must be possible too.
     """
     name = os.path.basename(os.path.normpath(path))
     longest = _LONGEST_NAME - (_LONGEST_AROUND if written_aside else 0)

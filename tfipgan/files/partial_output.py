@@ -1,16 +1,16 @@
-"""What a killed command leaves of its output, and the same command goes on with.
+"""Unfinished output, with which the same command continues after it was killed.
 
 OUT.part/tfipgan.lock   held while a process works on it
-OUT.part/part.json      what the work is of, and how far it is
-OUT.part/...            the work, which its owner keeps as it likes
+OUT.part/part.json      what the output depends on, and how much is done
+OUT.part/...            the work so far, in any form
 
-Several workers have it so:
+With several workers:
 
 OUT.part/tfipgan.lock             held while one of them begins, or joins their shares
-OUT.part/part.json                what the work is of
+OUT.part/part.json                what the output depends on
 OUT.part/worker-0/tfipgan.lock    held while the first one works
-OUT.part/worker-0/part.json       how far it is
-OUT.part/worker-0/...             its work
+OUT.part/worker-0/part.json       how much of its share is done
+OUT.part/worker-0/...             its share so far
 """
 
 import json
@@ -24,7 +24,7 @@ from pathlib import Path
 
 from tfipgan.errors import InputError
 from tfipgan.files.lock import locked
-from tfipgan.files.output_file import clear_leftovers, name_full_disk, sync
+from tfipgan.files.output_file import name_full_disk, remove_stale_files, sync
 from tfipgan.files.worker import ALONE, Worker
 
 LOCK = "tfipgan.lock"
@@ -54,7 +54,7 @@ def is_part(folder: str | os.PathLike) -> bool:
 
 
 def require_new_output(out: str | os.PathLike, require_new: Callable) -> None:
-    """Calls require_new_file or require_new_folder, which raise InputError.
+    """Call require_new_file or require_new_folder, which raise InputError.
 
     Not if what is at the path got its name as a killed command's last act: the same
     command ends well then. InputError too if a part can't be made or used.
@@ -64,26 +64,26 @@ def require_new_output(out: str | os.PathLike, require_new: Callable) -> None:
 
 
 class PartialOutput:
-    """A folder beside an output, from where that gets its name when it is whole.
+    """A folder in which an output is made; when it is complete, it is renamed.
 
     One process works on it at a time, from `with` to its end, or each of several
-    workers on its share. What is in the folder when a process ends, in whatever way, is
-    what the next one goes on with.
+    workers on its share. When a process ends, in whatever way, the next one continues
+    with what is in the folder.
 
     Args:
         out: the output, a file or a folder. Its folder is made.
-        about: what decides the output, in words or digests by what they are of. If one
-            worker had another work under way, that is removed and a line in the log
-            says so.
+        about: what the output depends on, as texts or hashes by name. If the folder has
+            unfinished work with other values and there is one worker, that work is
+            removed, and a line in the log says so.
         require_new: `require_new_file` or `require_new_folder`.
         worker: which of the processes that share the work.
 
     Attributes:
         out: the output's path, links followed.
-        folder: where the work of all is.
-        own: where this worker's is; `folder` if it is the only one.
-        finished: whether the output had its name, and only the part was left. It is
-            removed then.
+        folder: of the work of all workers.
+        own: folder of this worker's share; `folder` if it is the only one.
+        finished: whether an earlier process had renamed the output already, and was
+            killed before it removed the folder. It is removed then.
         state: what was given to `keep` last; {} at first.
 
     Raises (on entering):
@@ -151,11 +151,12 @@ class PartialOutput:
         self.state = state
 
     def done(self) -> bool:
-        """Note that this worker's share is whole; return whether to join them now.
+        """Note that this worker's share is complete; return whether to join all now.
 
-        What is in the shares must be on the disk. One worker alone gets True, the last
-        one to call this, and keeps all others out until the end of `with`. If it ends
-        before `finish`, any worker that comes again finds all shares whole and joins.
+        The share must be on the disk. Only the last worker that calls this gets True;
+        it locks all others out until the end of `with`. If it is killed before
+        `finish`, any worker that is started again finds all shares complete and joins
+        them.
         """
         if not self.ready:
             self.keep(**self.state, **{_READY: True})
@@ -173,10 +174,10 @@ class PartialOutput:
         return True
 
     def finish(self, made: Path) -> None:
-        """Give what was made in the folder the output's name; remove the folder.
+        """Rename the complete output to its final name, and remove the folder.
 
         Args:
-            made: a file or folder in the part's folder, and on the disk.
+            made: the output, a file or folder in `folder`, and on the disk.
         """
         _require_free(self.out, self._require_new)
         # By its inode a process that finds it there knows it for this work's.
@@ -213,14 +214,14 @@ class PartialOutput:
         if same:
             found.pop(_RENAMED, None)
             self.state = found
-            clear_leftovers(self.folder)
+            remove_stale_files(self.folder)
             return
         self._refuse_others(about)
         if about:
             logger.info(
                 "%s is of other %s: starting anew", self.folder, self._changed(about)
             )
-        # Killed on the way, it is of nothing.
+        # If it is killed on the way, the folder counts as the beginning of no output.
         self._note(self.folder, {"about": {}})
         self._clear()
         self._note(self.folder, {"about": self.about})
@@ -237,7 +238,7 @@ class PartialOutput:
         self.state = _read(self.own)
         if not self.state.pop("about", None):
             self.keep()
-        clear_leftovers(self.own)
+        remove_stale_files(self.own)
 
     def _turn(self) -> ExitStack:
         """Wait until no other worker begins or joins; return what ends the turn."""
@@ -272,10 +273,10 @@ class PartialOutput:
         return " and ".join(changed)
 
     def _note(self, folder, content):
-        aside = folder / _ABOUT_ASIDE
-        aside.write_text(json.dumps(content) + "\n")
-        sync(aside)
-        os.replace(aside, folder / _ABOUT)
+        temporary = folder / _ABOUT_ASIDE
+        temporary.write_text(json.dumps(content) + "\n")
+        sync(temporary)
+        os.replace(temporary, folder / _ABOUT)
         sync(folder)
 
     def _clear(self):

@@ -41,7 +41,7 @@ def load_arrays(
         pass
     try:
         with safetensors.safe_open(os.fspath(path), framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            arrays = {name: file.get_tensor(name) for name in file.keys()}
             return arrays, file.metadata() or {}
     # AttributeError: numbers of 8 bits, which NumPy has no name for.
     except (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextmanager
 def utf8_path(folder: str | os.PathLike) -> Iterator[str]:
-    """Gives a folder's path, or where a name in it is not UTF-8, that of a link to it.
+    """Give a folder's path, or where a name in it is not UTF-8, that of a link to it.
 
     The folder must be there. The link is gone at the end.
     """
@@ -17,8 +17,8 @@ def utf8_path(folder: str | os.PathLike) -> Iterator[str]:
     try:
         path.encode()
     except UnicodeEncodeError:
-        with tempfile.TemporaryDirectory() as aside:
-            link = Path(aside, "link")
+        with tempfile.TemporaryDirectory() as temporary:
+            link = Path(temporary, "link")
             link.symlink_to(os.path.abspath(path))
             yield str(link)
     else:

@@ -86,7 +86,7 @@ def build_reid_network(
 ) -> ReidNetwork:
     """Return a new `ReidNetwork`; as `build_generator`.
 
-    Without `num_classes` it has no classifier and gives descriptors only.
+    Without `num_classes` it has no classifier and gives features only.
     """
     network = ReidNetwork(
         num_classes,
@@ -105,5 +105,5 @@ def build_reid_network(
         dtype=_POLICIES[precision],
     )
     images = tf.zeros((1, *reid.image_size, 3))
-    network.embed(images) if num_classes is None else network(images)
+    network.extract_features(images) if num_classes is None else network(images)
     return network

@@ -15,7 +15,7 @@ _KEPT = 0.98
 
 
 @keras.saving.register_keras_serializable(package="tfipgan")
-class ResidualBlock(keras.layers.Layer):
+class GeneratorResidualBlock(keras.layers.Layer):
     """Two 3x3 convolutions with instance normalisation, added to their input.
 
     Args:
@@ -167,7 +167,9 @@ class Generator(keras.Model):
         self.down_norms = [norm(f"down{i}_norm") for i in range(2)]
         affine_domains = num_domains if conditioning == "normalization" else None
         self.blocks = [
-            ResidualBlock(width * 4, affine_domains, name=f"block{i}", dtype=dtype)
+            GeneratorResidualBlock(
+                width * 4, affine_domains, name=f"block{i}", dtype=dtype
+            )
             for i in range(num_blocks)
         ]
         self.up = [self._upsampling(i) for i in range(2)]

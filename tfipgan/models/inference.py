@@ -13,7 +13,7 @@ from tfipgan.models.stripes import pooled_stripes
 
 
 class InferenceNetwork(tf.Module):
-    """A `ReidNetwork`'s descriptor in float32, in fewer operations.
+    """A `ReidNetwork`'s feature in float32, in fewer operations.
 
     With its statistics frozen a batch norm scales and shifts each channel. The
     convolution before it takes the scale into its kernel and the shift as its bias,
@@ -29,8 +29,8 @@ class InferenceNetwork(tf.Module):
             their maximum; None to pool the whole map as the network does.
 
     Call: images float32 RGB (batch, height, width, 3) in [0, 1]; returns what
-    `ReidNetwork.embed` returns, float32 (batch, feature_size), L2-normalised. With
-    stripes it is (batch, stripes * feature_size): each stripe goes through the neck,
+    `ReidNetwork.extract_features` returns, float32 (batch, feature_size), of length 1.
+    With stripes it is (batch, stripes * feature_size): each goes through the neck,
     if there is one, and all of them together have the length 1.
     """
 
@@ -110,7 +110,7 @@ class InferenceNetwork(tf.Module):
 
 
 class _Block(tf.Module):
-    """A `ResidualUnit`."""
+    """A `ResNetBlock`."""
 
     def __init__(self, unit):
         super().__init__()

@@ -112,7 +112,7 @@ class ReidNetwork(keras.Model):
     """Identity classifier and feature extractor; frozen, it is the paper's D_sem.
 
     Args:
-        num_classes: int, training identities N; None for descriptors only.
+        num_classes: int, training identities N; None for features only.
         depth, ibn, width: of `ResNet`.
         fc_units, dropout: of `ReidHead`; unused with a neck.
         mean, std: three floats each, of RGB values in [0, 1]; images are normalised
@@ -125,7 +125,7 @@ class ReidNetwork(keras.Model):
             the pooling of the last map in float32.
 
     Call: images float32 RGB (batch, height, width, 3) in [0, 1]; returns logits float32
-    (batch, num_classes). `embed` returns descriptors.
+    (batch, num_classes). `extract_features` returns features.
 
     Raises:
         InputError: an unknown pooling or neck, or as `ResNet`.
@@ -167,7 +167,7 @@ class ReidNetwork(keras.Model):
         if pooling == "gem":
             self.pooling = GeneralizedMeanPooling(name="pooling")
         if neck == "bnneck":
-            # In float32 whatever the precision: it makes the descriptor.
+            # In float32 whatever the precision: it makes the feature.
             self.neck = batch_normalization("neck", "float32", center=False)
         if num_classes is not None and neck == "bnneck":
             self.head = LinearHead(num_classes, name="head", dtype=dtype)
@@ -211,8 +211,8 @@ class ReidNetwork(keras.Model):
         """
         if self.head is None:
             raise InputError(
-                "this network has no identity classifier, it gives descriptors only: "
-                "use `embed`, or give num_classes"
+                "this network has no identity classifier, it gives features only: "
+                "use `extract_features`, or give num_classes"
             )
         return self.head(
             self._after_neck(features, training),
@@ -221,14 +221,14 @@ class ReidNetwork(keras.Model):
         )
 
     def describe(self, features, training=False):
-        """Return the descriptor of what `pool` returned: after the neck, L2-normalised.
+        """Return the feature of what `pool` returned: after the neck, L2-normalised.
 
         With `training` the neck takes the statistics of the batch.
         """
         return tf.math.l2_normalize(self._after_neck(features, training), axis=-1)
 
-    def embed(self, images):
-        """Return the descriptor of images, in inference mode: see `describe`."""
+    def extract_features(self, images):
+        """Return the feature of images, in inference mode: see `describe`."""
         return self.describe(self.pool(images))
 
     def _after_neck(self, features, training):

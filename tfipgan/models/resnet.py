@@ -41,7 +41,7 @@ def _convolution(filters, kernel, stride, name, dtype):
 
 
 @keras.saving.register_keras_serializable(package="tfipgan")
-class ResidualUnit(keras.layers.Layer):
+class ResNetBlock(keras.layers.Layer):
     """A residual block of ResNet: 3x3, 3x3, or the bottleneck 1x1, 3x3, 1x1.
 
     Args:
@@ -155,7 +155,7 @@ class ResNet(keras.Model):
         depth: 18, 34, 50 or 101.
         ibn: None, "a" or "b".
         width: int, channels of conv1; 64 is the published network.
-        stride_first: bool, of `ResidualUnit`.
+        stride_first: bool, of `ResNetBlock`.
         last_stride: 1 or 2, the stride of conv5_x; with 1 its maps are as large as
             those of conv4_x.
         dtype: Keras's; "mixed_bfloat16" computes in bfloat16, but norms in float32.
@@ -210,7 +210,7 @@ class ResNet(keras.Model):
             for block in range(count):
                 stride = strides[stack] if block == 0 else 1
                 self.blocks.append(
-                    ResidualUnit(
+                    ResNetBlock(
                         filters,
                         stride,
                         bottleneck,

@@ -1,4 +1,4 @@
-"""Local max pooling (LMP): a descriptor of the last map's horizontal stripes."""
+"""Local max pooling (LMP): a feature of the last map's horizontal stripes."""
 
 import tensorflow as tf
 

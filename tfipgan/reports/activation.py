@@ -9,10 +9,12 @@ _SHOWN = 0.75, 0.35
 
 
 def with_activation(picture: Image.Image, activation: np.ndarray) -> Image.Image:
-    """Returns a picture with itself under its map to the right.
+    """Return a picture with itself under its map to the right.
 
-    activation: float32 (rows, columns) in [0, 1], of `activation_maps`; smoothed to the
-      picture's size. Low is blue, high red, and the picture is grey below it.
+    Args:
+        picture: any RGB image.
+        activation: float32 (rows, columns) in [0, 1], of `activation_maps`; smoothed to
+            the picture's size. Low is blue, high red, over the picture in grey.
     """
     from matplotlib import colormaps
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tfipgan.evaluation.detail import RankingDetail
 from tfipgan.evaluation.feature_set import FeatureSet
+from tfipgan.evaluation.per_query import RankingDetail
 from tfipgan.reports.ranked_lists import ranked_list_sheet
 
 ACTIVATION_FILE = "activation_maps.png"
@@ -22,10 +22,13 @@ def activation_sheet(
     rows: np.ndarray,
     activation: Callable[[Sequence[str]], Mapping[str, np.ndarray]] | None,
 ) -> list[dict]:
-    """Draws the figure, and returns its entry in the report; none if there is none.
+    """Draw the figure, and return its entry in the report; none if there is none.
 
-    rows: the queries to show. activation: as for `write_evaluation_report`. There is no
-    figure without it, and for features without paths.
+    There is no figure without `activation`, nor for features without paths.
+
+    Args:
+        rows: the queries to show.
+        activation: as for `write_evaluation_report`.
     """
     if activation is None or query.paths is None or gallery.paths is None:
         return []

@@ -19,15 +19,20 @@ def bar_chart(
     title: str,
     label: str,
 ) -> None:
-    """Draws the mean of repeated measurements as bars into a PNG file.
+    """Draw the mean of repeated measurements as bars into a PNG file.
 
-    series: name of a series -> name of a group -> fractions of 1, one a repetition. A
-      group has a bar for each series that knows it; groups and series stand in their
-      order. The number above a bar is its mean. Where there is more than one value,
-      dots are the values, and the error bar is one sample standard deviation to each
-      side.
-    title, label: of the figure and of its axis, which is in percent.
-    Raises InputError where there is nothing to draw, and for values outside [0, 1].
+    The number above a bar is its mean. If there is more than one value, the dots are
+    the values, and the error bar is one sample standard deviation to each side.
+
+    Args:
+        series: {name of a series: {name of a group: fractions of 1, one for each
+            repetition}}. A group has a bar for each series with values for it; groups
+            and series keep their order.
+        title: of the figure.
+        label: of the axis, which is in percent.
+
+    Raises:
+        InputError: there is nothing to draw, or a value is outside of [0, 1].
     """
     groups = list(dict.fromkeys(group for bars in series.values() for group in bars))
     if not groups:

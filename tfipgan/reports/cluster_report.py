@@ -12,7 +12,7 @@ _NUMBERS = ("clusters", "outliers", "images_per_cluster", "cameras_per_cluster")
 
 
 def cluster_figure(run: Path) -> dict | None:
-    """Returns the last sheet of clusters as a page's entry; None if there is none.
+    """Return the last sheet of clusters as a page's entry; None if there is none.
 
     Args:
         run: the run folder of `tfipgan adapt`, or of any other run.
@@ -32,7 +32,7 @@ def cluster_figure(run: Path) -> dict | None:
 
 
 def cluster_table(run: Path) -> dict | None:
-    """Returns the clusters of each epoch as a page's table; None if there are none.
+    """Return the clusters of each epoch as a page's table; None if there are none.
 
     Args:
         run: as for `cluster_figure`.

@@ -46,8 +46,10 @@ def cluster_sheet(
         members = np.flatnonzero(labels == cluster)
         seen = {samples[k].camera_id for k in members}
         rows.append(members)
-        told = f"\n{len(seen)} camera{'s' if len(seen) > 1 else ''}" if cameras else ""
-        titles.append(f"cluster {cluster}\n{len(members)} images{told}")
+        cameras_line = (
+            f"\n{len(seen)} camera{'s' if len(seen) > 1 else ''}" if cameras else ""
+        )
+        titles.append(f"cluster {cluster}\n{len(members)} images{cameras_line}")
     outliers = np.flatnonzero(labels < 0)
     if len(outliers):
         rows.append(outliers)

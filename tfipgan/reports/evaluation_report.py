@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tfipgan.evaluation.detail import RankingDetail
 from tfipgan.evaluation.feature_set import FeatureSet
+from tfipgan.evaluation.per_query import RankingDetail
 from tfipgan.evaluation.verification import (
     OperatingPoint,
     area_under_curve,
@@ -88,23 +88,29 @@ def write_evaluation_report(
     activation: Callable[[Sequence[str]], Mapping[str, np.ndarray]] | None = None,
     run: Path | None = None,
 ) -> Path:
-    """Writes report.html into a folder, and each of its figures as a PNG file.
+    """Write report.html into a folder, and each of its figures as a PNG file.
 
-    The files are cmc.png, distances.png and, where there is something to draw:
-    ranked_lists.png (both sets know their paths), roc.png (pairs of two persons) and
-    cameras.png (cameras are known); the page says which are missing and why. Files of
-    these names from before are replaced, or removed where they would not be written.
+    The files are cmc.png, distances.png and, if there is something to draw:
+    ranked_lists.png (both sets have paths), roc.png (there are pairs of two persons)
+    and cameras.png (cameras are known); the page says which are missing and why.
+    Earlier files of these names are replaced, or removed if they would not be written.
+    Equal input gives equal bytes.
 
-    metrics, detail: of `evaluate_in_detail` for these two sets.
-    commands: command lines to show.
-    operating_point: the threshold to mark in figures and tables.
-    queries, num_queries: which ranked lists, as for `choose_queries`.
-    activation: function of paths that gives {path: its map of `activation_maps`}, for
-    activation_maps.png; None for none.
-    run: the network's run folder: one of `adapt` has its clusters in the page.
+    Args:
+        metrics, detail: of `evaluate_in_detail` for these two sets.
+        commands: command lines to show.
+        operating_point: the threshold to mark in figures and tables.
+        queries, num_queries: which ranked lists, as for `choose_queries`.
+        activation: function of paths that returns {path: its map of `activation_maps`},
+            for activation_maps.png; None for no such figure.
+        run: the network's run folder; the page shows the clusters of one of `adapt`.
 
-    Equal input gives equal bytes. Returns the page's path. Raises InputError for what
-    the figures refuse; OSError where the folder can't be written to.
+    Returns:
+        The page's path.
+
+    Raises:
+        InputError: as the figures.
+        OSError: the folder can't be written to.
     """
     folder = Path(folder)
     rows = choose_queries(detail, queries, num_queries)

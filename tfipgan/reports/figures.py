@@ -7,7 +7,7 @@ from itertools import cycle
 import numpy as np
 
 from tfipgan.errors import InputError
-from tfipgan.evaluation.detail import CameraPairs
+from tfipgan.evaluation.per_query import CameraPairs
 from tfipgan.evaluation.verification import DistanceHistogram
 from tfipgan.reports.plotting import (
     COLOURS,
@@ -41,13 +41,17 @@ _TERMS = {
 
 
 def cmc_plot(curves: Mapping[str, Sequence[float]], path: str | os.PathLike) -> None:
-    """Draws a CMC curve for each row of a table, ranks 1 to 20, into a PNG file.
+    """Draw a CMC curve for each row of a table, ranks 1 to 20, into a PNG file.
 
-    curves: name of the row -> fractions of 1, the first one at rank 1 (the "cmc" of
-    `evaluate_ranking`); shorter curves end early. The legend has the rows from the
-    highest rank-1 to the lowest; a row alone has its values at ranks 1, 5, 10 and 20
-    written to it instead. Raises InputError without curves, and for an empty
-    curve or one with a value outside [0, 1].
+    The legend has the rows from the highest rank-1 to the lowest. If there is only one
+    row, its values at ranks 1, 5, 10 and 20 are written to it instead.
+
+    Args:
+        curves: {name of the row: fractions of 1, the first one at rank 1} (the "cmc" of
+            `evaluate_ranking`); shorter curves end early.
+
+    Raises:
+        InputError: no curves, or one that is empty or has a value outside of [0, 1].
     """
     if not curves:
         raise InputError("no CMC curves to draw, expected one or more")
@@ -101,13 +105,19 @@ def distance_histogram(
     threshold: float | None = None,
     distance: str = "distance",
 ) -> None:
-    """Draws how far apart pairs of one person and of two are, into a PNG file.
+    """Draw the distances of pairs of the same person and of two, into a PNG file.
 
-    histogram: any number of bins; neighbours are put together, to 30 bars over the
-      distances that occur, and to as many as 100 where there are pairs enough. Each of
-      the two shapes has the area 1, as pairs of two persons are a thousand times more.
-    threshold: a distance to mark, below which two images are taken for one person.
-    distance: the axis' label. Raises InputError for a histogram without pairs.
+    Each of the two shapes has the area 1, because there are a thousand times more pairs
+    of two persons.
+
+    Args:
+        histogram: any number of bins. Neighbouring bins are joined, to 30 bars over the
+            distances that occur, and to up to 100 where there are enough pairs.
+        threshold: a distance to mark, below which two images are taken for one person.
+        distance: the label of the axis.
+
+    Raises:
+        InputError: a histogram without pairs.
     """
     edges, counts = _fewer_bins(histogram)
     figure = new_figure(7.5, 4)
@@ -146,14 +156,19 @@ def roc_plot(
     path: str | os.PathLike,
     point: tuple[float, float] | None = None,
 ) -> None:
-    """Draws the rate of true accepts over that of false ones, into a PNG file.
+    """Draw the true accept rate over the false accept rate into a PNG file.
 
-    false_accept_rates, true_accept_rates: fractions of 1 at rising thresholds, as
-      `roc` gives them; straight lines lie between their points (bent here, as the axis
-      of the first is logarithmic). It starts at the decade of the first rate above 0.
-    point: the two rates of an operating point, to mark. Raises InputError for rates
-    that are not of one length, fall, or are outside [0, 1], and where no pair is ever
-    falsely accepted.
+    Between the points are straight lines, which look bent because the axis of false
+    accepts is logarithmic. It starts at the decade of the first rate above 0.
+
+    Args:
+        false_accept_rates, true_accept_rates: fractions of 1 at rising thresholds, as
+            `roc` returns them.
+        point: the two rates of an operating point, to mark.
+
+    Raises:
+        InputError: rates that differ in length, fall, or are outside of [0, 1], or no
+            pair is ever falsely accepted.
     """
     false, true = (
         np.asarray(r, float) for r in (false_accept_rates, true_accept_rates)
@@ -215,12 +230,17 @@ def roc_plot(
 def camera_heat_map(
     camera_pairs: CameraPairs, path: str | os.PathLike, value: str = "rank1"
 ) -> None:
-    """Draws a table of cameras, the better the darker, into a PNG file.
+    """Draw a table of cameras, the better the darker, into a PNG file.
 
-    value: "rank1" or "mean_ap". Query cameras go down, gallery cameras across; a cell
-    has the value in percent and, where there are up to 8 cameras, the number of queries
-    below it. Cells without a query are empty. Colours go from 0 to 100% always, so that
-    two maps can be compared. Raises InputError for another value and without cameras.
+    Rows are the query's cameras, columns the gallery's. A cell has the value in percent
+    and, with up to 8 cameras, the number of queries below it. Cells without a query are
+    empty. Colours always go from 0 to 100 %, so that two maps can be compared.
+
+    Args:
+        value: "rank1" or "mean_ap".
+
+    Raises:
+        InputError: another value, or no cameras.
     """
     titles = {"rank1": "rank-1", "mean_ap": "mAP"}
     if value not in titles:
@@ -271,14 +291,19 @@ def camera_heat_map(
 def loss_plot(
     histories: Mapping[str, Sequence[Mapping[str, float]]], path: str | os.PathLike
 ) -> None:
-    """Draws training losses into a PNG file: a panel a term, a line a run.
+    """Draw training losses into a PNG file: a panel for each term, a line for each run.
 
-    histories: name of the run -> the records of its metrics.jsonl, each with "step" and
-    terms. Drawn is every term with "loss" in its name that some record has; the known
-    ones of the GAN first, others after them by name. The faint line is the record's
-    value, the strong one a centred moving mean over 2% of the run's records. Records
-    without a term are passed over, values that are not finite leave a gap. Raises
-    InputError where no record has a loss, and for losses without a "step".
+    Every term with "loss" in its name that some record has is drawn: the known ones of
+    the GAN first, then others by name. The faint line is the record's value, the strong
+    one a centred moving mean over 2% of the run's records. Records without a term are
+    skipped; values that are not finite leave a gap.
+
+    Args:
+        histories: {name of the run: the records of its metrics.jsonl, each with "step"
+            and terms}.
+
+    Raises:
+        InputError: no record has a loss, or one has losses but no "step".
     """
     present = {
         key

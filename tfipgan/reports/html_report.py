@@ -10,7 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from tfipgan.errors import InputError
-from tfipgan.files.output_file import written_aside
+from tfipgan.files.output_file import atomic_file
 from tfipgan.reports.text_table import format_cell, number_columns
 
 _TEMPLATE = "report.html.jinja"
@@ -27,21 +27,25 @@ def write_report(
     commands: Sequence[str] = (),
     footnotes: Sequence[str] = (),
 ) -> None:
-    """Writes a self-contained HTML page; it needs no other file and no network.
+    """Write a self-contained HTML page; it needs no other file and no network.
 
-    summary: a paragraph, or a list of them.
-    tables: each {"title", "columns", "rows", "note"}; cells as `format_cell` shows them
-      (fractions of 1 with three decimals, None as "-"); "note" may be left out, and
-      so may "right": which columns are set to the right (else those of numbers).
-    figures: each {"title", "path", "caption"}, an image file that goes into the page;
-      "caption" may be left out.
-    details: more tables, after the figures.
-    commands: command lines that were run, one a line.
-    footnotes: numbered from 1 in their order.
-    All texts are plain: markup in them is shown, not obeyed. Equal input gives equal
-    bytes. Raises InputError for a table row of another length than its columns and for
-    figures that are not PNG, JPEG, GIF, SVG or WebP by name; OSError where a figure
-    can't be read or the page can't be written.
+    Equal input gives equal bytes. All texts are plain: markup in them is shown as is.
+
+    Args:
+        summary: a paragraph, or a list of them.
+        tables: each {"title", "columns", "rows", "note"}; cells as `format_cell` shows
+            them (fractions of 1 with three decimals, None as "-"). Optional are "note"
+            and "right": which columns are aligned right (by default those of numbers).
+        figures: each {"title", "path", "caption"}, an image file that is embedded in
+            the page; "caption" is optional.
+        details: more tables, after the figures.
+        commands: command lines that were run, one for each line.
+        footnotes: numbered from 1 in their order.
+
+    Raises:
+        InputError: a table row of another length than its columns, or a figure that is
+            not PNG, JPEG, GIF, SVG or WebP by name.
+        OSError: a figure can't be read or the page can't be written.
     """
     environment = Environment(
         autoescape=True,
@@ -62,7 +66,7 @@ def write_report(
         footnotes=footnotes,
     )
     # A file's name need not be UTF-8, which Python has lone surrogates for.
-    with written_aside(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
 
 

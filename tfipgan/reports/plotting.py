@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from itertools import cycle
 
-from tfipgan.files.output_file import written_aside
+from tfipgan.files.output_file import atomic_file
 
 # Okabe and Ito's palette without its yellow (too faint on white); line styles and
 # markers tell lines apart where colours are not seen or run out.
@@ -14,14 +14,14 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
 def line_styles() -> Iterator[dict]:
-    """Gives looks of lines that differ from each other, without end."""
+    """Give looks of lines that differ from each other, without end."""
     for line in cycle(LINES):
         for colour in COLOURS:
             yield {"color": colour, "linestyle": line, "linewidth": 1.6}
 
 
 def new_figure(width: float, height: float):
-    """Returns an empty matplotlib figure of a size in inches."""
+    """Return an empty matplotlib figure of a size in inches."""
     # Not pyplot: it keeps every figure in a global list and picks a backend by itself.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -32,7 +32,7 @@ def new_figure(width: float, height: float):
 
 
 def tidy(axes) -> None:
-    """Gives axes a faint grid behind what is drawn, and no frame."""
+    """Give axes a faint grid behind what is drawn, and no frame."""
     axes.grid(color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
@@ -40,7 +40,7 @@ def tidy(axes) -> None:
 
 
 def save(figure, path: str | os.PathLike) -> None:
-    """Writes a figure as a PNG file, equal figures as equal bytes."""
+    """Write a figure as a PNG file, equal figures as equal bytes."""
     # Matplotlib's version in the file would change its bytes with every release.
-    with written_aside(path) as temporary:
+    with atomic_file(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})

@@ -9,9 +9,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tfipgan.data.local_images import open_rgb
 from tfipgan.errors import InputError
-from tfipgan.evaluation.detail import RankingDetail
 from tfipgan.evaluation.feature_set import FeatureSet
-from tfipgan.files.output_file import written_aside
+from tfipgan.evaluation.per_query import RankingDetail
+from tfipgan.files.output_file import atomic_file
 from tfipgan.reports.activation import with_activation
 
 CHOICES = ("spread", "worst", "best", "first")
@@ -34,14 +34,18 @@ _UNREADABLE, _CROSS = (205, 205, 205), (140, 140, 140)
 def choose_queries(
     detail: RankingDetail, how: str = "spread", count: int = 12
 ) -> np.ndarray:
-    """Rows of the queries to look at, int64 (up to `count`).
+    """Return the rows of the queries to look at, int64 (up to `count`).
 
-    how: "worst" (lowest average precision first), "best" (highest first), "first" (in
-      their own order), or "spread" (from the best to the worst, each from the middle
-      of one of `count` equal parts of that order). Equal queries stay in their order.
-    Queries without a match have no average precision and are never chosen; there are
-    fewer rows where fewer are left. Raises InputError for another `how` and a count
-    below 1.
+    Queries without a match have no average precision and are never chosen; if fewer
+    than `count` are left, there are fewer rows. Equal queries stay in their order.
+
+    Args:
+        how: "worst" (lowest average precision first), "best" (highest first), "first"
+            (in their own order), or "spread" (from the best to the worst, each from the
+            middle of one of `count` equal parts of that order).
+
+    Raises:
+        InputError: another `how`, or a count below 1.
     """
     if how not in CHOICES:
         raise InputError(
@@ -74,20 +78,27 @@ def ranked_list_sheet(
     cell_size: tuple[int, int] = (160, 80),
     activation: Mapping[str, np.ndarray] | None = None,
 ) -> int:
-    """Draws queries, each with its nearest gallery images, into a PNG file.
+    """Draw queries, each with its nearest gallery images, into a PNG file.
 
-    rows: queries, from `choose_queries`, a line each. count: gallery images of a line,
-      no more than `detail.top` has. cell_size: (height, width) in pixels that every
-      image is fitted into; its aspect is kept. activation: by path a map of
-    `activation_maps`, laid over the image once more to its right.
+    Before a query are its person and average precision, and the rank of the nearest
+    match; below each image are its camera and its distance from the query. An image of
+    the query's person has a solid green frame and a tick, any other a dashed red frame
+    and a cross. Images that can't be read are grey with a cross over them.
 
-    Before a query stand its person and average precision, and the rank of the nearest
-    match; below each image its camera, and its distance from the query. An image of the
-    query's person has a solid green frame and a tick, any other a dashed red frame and
-    a cross. Images that can't be read are grey with a cross over them.
+    Args:
+        rows: queries, from `choose_queries`, one for each line.
+        count: gallery images of a line, at most `detail.top`.
+        cell_size: (height, width) in pixels that every image is fitted into; its aspect
+            is kept.
+        activation: {path: map of `activation_maps`}, drawn over a second copy of the
+            image to its right.
 
-    Returns the number of those. Raises InputError where a set has no paths, for a
-    detail of other queries, and for no rows or unknown ones.
+    Returns:
+        The number of images that can't be read.
+
+    Raises:
+        InputError: a set has no paths, the detail is of other queries, or there are no
+            rows or unknown ones.
     """
     rows = np.asarray(rows, np.int64)
     _check(query, gallery, detail, rows, count, cell_size)
@@ -128,7 +139,7 @@ def ranked_list_sheet(
             )
     note = f"{unreadable} of {len(files)} images can't be read" if unreadable else ""
     sheet = _compose(cells, titles, top.shape[1], height, note)
-    with written_aside(path) as temporary:
+    with atomic_file(path) as temporary:
         sheet.save(temporary, format="PNG")
     return unreadable
 
@@ -191,7 +202,7 @@ def _query_title(query: FeatureSet, detail: RankingDetail, row: int) -> list[str
 def _cell(
     picture: Image.Image, captions: list[str], right: bool | None = None
 ) -> Image.Image:
-    """A picture in its frame with lines of text below; right None is a query."""
+    """Draw a picture in its frame with lines of text below; right None is a query."""
     font = _font(_SMALL)
     colour = _INK if right is None else _RIGHT if right else _WRONG
     mark = 0 if right is None else _BADGE + 4
@@ -271,7 +282,7 @@ def _gaps(length: int) -> Iterator[tuple[int, int]]:
 
 
 def _badge(right: bool) -> Image.Image:
-    """A tick or a cross on a disc; drawn large and made smaller, for smooth edges."""
+    """Draw a tick or a cross on a disc; reduced from a large one, for smooth edges."""
     large = Image.new("RGB", (8 * _BADGE, 8 * _BADGE), "white")
     draw = ImageDraw.Draw(large)
 
@@ -298,7 +309,7 @@ def _unreadable_cell(width: int, height: int) -> Image.Image:
 
 
 def _read(file: str, cell_size: tuple[int, int]) -> Image.Image | None:
-    """The image as large as fits, or None where it can't be read."""
+    """Return the image as large as fits, or None where it can't be read."""
     height, width = cell_size
     try:
         image = open_rgb(file)

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from tfipgan.errors import InputError
-from tfipgan.files.output_file import written_aside
+from tfipgan.files.output_file import atomic_file
 
 _GUTTER = 4
 _MARGIN = 8
@@ -23,14 +23,19 @@ def image_sheet(
     scale: int = 2,
     captions: Sequence[Sequence[str]] | None = None,
 ) -> None:
-    """Draws images as a table with titles above and on the left, into a PNG file.
+    """Draw images as a table with titles above and on the left, into a PNG file.
 
-    rows: lists of uint8 arrays (height, width, 3), a list a row title, with a cell
-    a column title; None is an empty cell. Every pixel becomes scale x scale
-    pixels: nothing is smoothed, so a generator's flaws stay in sight. Smaller images
-    stand in the middle of a cell of the largest one's size. Titles may have several
-    lines. captions: a line to stand under each cell, in lists as the rows; "" is none.
-    Raises InputError for anything else.
+    Every pixel becomes scale x scale pixels: nothing is smoothed, so a generator's
+    flaws stay visible. Smaller images are centred in a cell of the largest one's size.
+
+    Args:
+        rows: lists of uint8 arrays (height, width, 3), a list for each row title, with
+            a cell for each column title; None is an empty cell. Titles may have several
+            lines.
+        captions: a line to write under each cell, in lists as the rows; "" is none.
+
+    Raises:
+        InputError: anything else.
     """
     _check(rows, column_titles, row_titles, scale)
     if captions is not None and [*map(len, captions)] != [*map(len, rows)]:
@@ -98,7 +103,7 @@ def image_sheet(
                 top + (height - picture.height) // 2,
             )
             sheet.paste(picture, corner)
-    with written_aside(path) as temporary:
+    with atomic_file(path) as temporary:
         sheet.save(temporary, format="PNG")
 
 

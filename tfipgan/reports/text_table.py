@@ -7,15 +7,24 @@ from tfipgan.errors import InputError
 
 
 def format_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Aligned text of a table, without a newline at the end.
+    """Return the aligned text of a table, without a newline at the end.
 
-    Cells as `format_cell` gives them; number columns are set to the right, others to
-    the left. Raises InputError if a row has another length than `columns`.
+    Cells are as `format_cell` returns them; number columns are aligned right, others
+    left.
+
+    Raises:
+        InputError: a row has another length than `columns`.
     """
     right = number_columns(columns, rows)
     lines = [list(columns), *([format_cell(value) for value in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     lines.insert(1, ["-" * width for width in widths])
+    return align_columns(lines, right)
+
+
+def align_columns(lines: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
+    """Return lines of cells as text with columns of one width, some aligned right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(
             cell.rjust(width) if at_right else cell.ljust(width)
@@ -26,7 +35,7 @@ def format_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> st
 
 
 def format_cell(value: object) -> str:
-    """Text of a table cell: None as "-", whole numbers as they are, others as 0.412."""
+    """Return a cell as text: None is "-", whole numbers stay, others are as 0.412."""
     if value is None:
         return "-"
     if isinstance(value, Real) and not isinstance(value, Integral):

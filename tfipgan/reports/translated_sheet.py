@@ -28,15 +28,18 @@ def translated_sheet(
     method: str,
     people: int = 6,
 ) -> None:
-    """Draws real target images above source images and their translations, as PNG.
+    """Draw real target images above source images and their translations, as PNG.
 
-    source, target: the two training sets. translated: images of the source that
-    `translate_dataset` named; its cameras are the columns. A translation or a real
-    image that is missing is an empty cell. method: title of the rows of translations,
-    of which there are `people` at most, chosen alike for every set of one source.
+    Args:
+        source, target: the two training sets.
+        translated: images of the source that `translate_dataset` named; its cameras are
+            the columns. A missing translation or real image is an empty cell.
+        method: title of the rows of translations.
+        people: the most rows of translations; every set of one source shows the same.
 
-    Raises InputError for no translated image, and for one whose source image is not in
-    `source`; what `open_rgb` raises for one that can't be read.
+    Raises:
+        InputError: no translated image, or one whose source image is not in `source`;
+            also as `open_rgb` for one that can't be read.
     """
     if not translated:
         raise InputError("no translated images to draw, expected one or more")
@@ -65,7 +68,7 @@ def translated_sheet(
 
 
 def _real_images(target, cameras) -> list[str | None]:
-    """An image of each camera; another person in each, to show the camera's look."""
+    """Choose an image of each camera, of different people, to show its look."""
     paths: list[str | None] = []
     shown = set()
     for camera in cameras:

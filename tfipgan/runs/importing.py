@@ -14,7 +14,7 @@ from tfipgan.config import BackboneConfig, Config, load_config
 from tfipgan.config.sections import MOST_LAYERS
 from tfipgan.data.labels import DomainMap
 from tfipgan.errors import InputError, shorten_name
-from tfipgan.files.output_file import folder_written_aside, require_new_folder
+from tfipgan.files.output_file import atomic_folder, require_new_folder
 from tfipgan.models.from_config import (
     build_discriminator,
     build_generator,
@@ -129,7 +129,7 @@ def import_resnet(
 
     Depth, ibn and width are read off the names and shapes; the classifier is left out
     by name. Re-ID checkpoints have that ResNet within (`split_reid_state`); a log line
-    says what else their descriptors pass, and what of it is left out.
+    says what else their features pass, and what of it is left out.
     `backbone.weights` of a training names the run; `extract` takes it as it is.
 
     Args:
@@ -295,7 +295,7 @@ def _numbers(path, name, array, size):
 
 
 def _tell_left_out(path, parts: ReidState, pooling, neck):
-    """Warn of what the file's own descriptor passes and the run's does not."""
+    """Warn of what the file's own feature passes and the run's does not."""
     left_out = list(parts.embedding)
     if pooling == "avg":
         left_out += [f"{name} (--pooling gem takes it)" for name in parts.powers]
@@ -303,15 +303,16 @@ def _tell_left_out(path, parts: ReidState, pooling, neck):
         left_out += [f"{name} (--neck bnneck takes it)" for name in parts.necks]
     if left_out:
         logger.warning(
-            "%s has more between its last map and its descriptor, which is left out: "
-            "%s",
+            "%s has more between its last map and its feature, which is left out: %s",
             path,
             ", ".join(left_out),
         )
 
 
 def _write(path, out, kind, config: Config, networks, domains=None) -> Run:
-    with folder_written_aside(out) as aside:
-        run = create_run(aside, kind, config, domains=domains, imported=Path(path).name)
+    with atomic_folder(out) as temporary:
+        run = create_run(
+            temporary, kind, config, domains=domains, imported=Path(path).name
+        )
         save_checkpoint(run.checkpoints, 0, networks)
     return open_run(out, kind)

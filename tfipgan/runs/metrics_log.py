@@ -9,7 +9,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from tfipgan.errors import InputError
-from tfipgan.files.output_file import sync, written_aside
+from tfipgan.files.output_file import atomic_file, sync
 
 
 class MetricsLog:
@@ -24,7 +24,7 @@ class MetricsLog:
     def __init__(self, folder: Path, start_step: int = 0):
         self._path = folder / "metrics.jsonl"
         kept = [r for r in read_metrics(self._path) if r["step"] <= start_step]
-        with written_aside(self._path) as temporary:
+        with atomic_file(self._path) as temporary:
             temporary.write_text("".join(json.dumps(record) + "\n" for record in kept))
         self._events = folder / "tensorboard"
         with self._writing_events():

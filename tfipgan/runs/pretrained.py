@@ -157,12 +157,12 @@ def _in_common(network: ReidNetwork, other: ReidNetwork) -> dict:
 
     Of the other's backbone nothing is asked: what doesn't fit is an error later.
     """
-    there = named_weights(other)
+    other_weights = named_weights(other)
     return {
         name: variable
         for name, variable in named_weights(network).items()
         if name.startswith("backbone.")
-        or (name in there and name.startswith(("pooling.", "neck.")))
+        or (name in other_weights and name.startswith(("pooling.", "neck.")))
     }
 
 

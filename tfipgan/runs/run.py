@@ -34,7 +34,7 @@ from tfipgan import __version__
 from tfipgan.config import Config, load_saved_config, save_config
 from tfipgan.data.labels import DomainMap, LabelMap
 from tfipgan.errors import InputError
-from tfipgan.files.output_file import folder_written_aside, require_new_folder
+from tfipgan.files.output_file import atomic_folder, require_new_folder
 from tfipgan.models import Discriminator, Generator, ReidNetwork
 from tfipgan.models.from_config import (
     build_discriminator,
@@ -67,7 +67,7 @@ class Run:
         config: the resolved config of the training run.
         labels: of a re-ID run that was trained, where config.reid.labels says what the
             numbers are; None of one that was imported or adapted, which gives
-            descriptors only, and of GAN runs.
+            features only, and of GAN runs.
         domains: of a GAN run, else None.
         imported: name of the file that its weights came from; None if it was trained.
         adapted: name of the re-ID run that it was adapted from, without labels; else
@@ -101,11 +101,13 @@ def create_run(
     domains: DomainMap | None = None,
     imported: str | None = None,
     adapted: str | None = None,
-    more: Callable[[Path], object] | None = None,
+    write_extra: Callable[[Path], object] | None = None,
 ) -> Run:
     """Make a new run folder, whole or not at all; `Run` says what the arguments are.
 
-    more: called with the folder before it has its name, to write more into it.
+    Args:
+        write_extra: called with the folder before it has its name, to write more into
+            it.
 
     Raises:
         InputError: there is something at the path already.
@@ -113,14 +115,14 @@ def create_run(
     path = Path(path)
     require_new_folder(path, RESUME)
     try:
-        with folder_written_aside(path, replace=False) as aside:
-            if more is not None:
-                more(aside)
-            save_config(config, aside / "config.yaml")
+        with atomic_folder(path, replace=False) as temporary:
+            if write_extra is not None:
+                write_extra(temporary)
+            save_config(config, temporary / "config.yaml")
             if labels is not None:
-                labels.save(aside / "labels.json")
+                labels.save(temporary / "labels.json")
             if domains is not None:
-                domains.save(aside / "domains.json")
+                domains.save(temporary / "domains.json")
             about = {
                 "kind": kind,
                 "tfipgan": __version__,
@@ -130,7 +132,7 @@ def create_run(
             for name, origin in (("imported", imported), ("adapted", adapted)):
                 if origin is not None:
                     about[name] = origin
-            (aside / "run.json").write_text(json.dumps(about, indent=2) + "\n")
+            (temporary / "run.json").write_text(json.dumps(about, indent=2) + "\n")
     except OSError:
         # Another process may have been faster.
         require_new_folder(path, RESUME)
@@ -209,7 +211,7 @@ def _require_labels(run: Run, wanted: str, classes: str) -> LabelMap:
         made = f"{'adapted' if run.adapted else 'imported'} from"
         raise InputError(
             f"{run.path} was {made} {run.adapted or run.imported} and can tell no "
-            f"{classes}, it gives descriptors only: give a run that `tfipgan "
+            f"{classes}, it gives features only: give a run that `tfipgan "
             "train-reid` trained"
         )
     found = run.config.reid.labels

@@ -1,6 +1,6 @@
 """Adaptation to an unlabelled target by clusters of its images (`tfipgan adapt`).
 
-Each epoch clusters the descriptors of all images and trains on the clusters as if they
+Each epoch clusters the features of all images and trains on the clusters as if they
 were people: cluster contrast (Dai et al. 2021) on camera-aware distances (Chen et al.
 2024), with PPLR's inter-camera proxies (Cho et al. 2022). The training step is in
 `cluster_training.py`; `AdaptMethod` is all else of a run, `adapt_clusters` the run. No
@@ -277,13 +277,13 @@ def adapt_clusters(
 ) -> Run:
     """Train on from a re-ID run on a target's images, by clusters; no label is read.
 
-    The new run gives descriptors and has no classifier. Where an image has no camera
+    The new run gives features and has no classifier. Where an image has no camera
     number, or all are of one camera, clusters are made without cameras and the term of
     the inter-camera proxies is left out.
 
     Args:
         config: of the run, which keeps it with `backbone` and `reid` of `start`.
-        start: a re-ID run, of which only descriptors are used.
+        start: a re-ID run, of which only features are used.
         samples: of the target, in the order of the cluster files.
         out: the run folder to make.
         source: training samples with identities: their people are classes beside the
@@ -297,7 +297,7 @@ def adapt_clusters(
 
     Raises:
         InputError: no image; a source image without an identity; a run that tells
-            cameras apart, or whose descriptors are NaN; or as `run_training`.
+            cameras apart, or whose features are NaN; or as `run_training`.
         TrainingError: an epoch finds fewer than two clusters; or as `run_training`.
         ConfigError, SystemExit: as `run_training`.
     """

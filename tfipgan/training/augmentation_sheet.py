@@ -61,7 +61,7 @@ def write_augmentation_sheet(
 
 
 def _rows_of(shown, method):
-    """The first rows of the run that each of these samples stands in, DRAWS or fewer"""
+    """Return the first rows of the run with each of these samples, DRAWS at most."""
     found = {place: [] for place in shown}
     order = method.pipeline(order_only=True, end_step=method.num_steps).unbatch()
     for row, place in enumerate(order.as_numpy_iterator()):

@@ -17,13 +17,13 @@ from tfipgan.data.filenames import Sample
 from tfipgan.data.images import to_unit
 from tfipgan.data.pipelines import inference_batches
 from tfipgan.errors import InputError
-from tfipgan.files.output_file import folder_written_aside, require_new_folder
+from tfipgan.files.output_file import atomic_folder, require_new_folder
 from tfipgan.layers.batch_normalization import MOMENTUM
 from tfipgan.models import ReidNetwork
 from tfipgan.runs.run import RESUME, Run, create_run, open_run
 from tfipgan.training.starting_network import (
     adapted_config,
-    descriptor_network,
+    feature_network,
     load_start,
 )
 from tfipgan.weights.checkpoints import save_checkpoint
@@ -56,7 +56,7 @@ def adapt_statistics(
         progress: whether to show a progress bar on stderr.
 
     Raises:
-        InputError: fewer than two images; a network without a descriptor of people, or
+        InputError: fewer than two images; a network without a feature of people, or
             with NaN weights; statistics that are NaN; `out` is not empty, or with
             `resume` a run of another start or config.
     """
@@ -75,7 +75,7 @@ def adapt_statistics(
             f"{len(samples)} target images, expected at least {FEWEST} to take batch "
             "statistics of: add images"
         )
-    network = descriptor_network(config, load_start(start))
+    network = feature_network(config, load_start(start))
     _re_estimate(
         network,
         samples,
@@ -84,8 +84,8 @@ def adapt_statistics(
         config.seed,
         progress,
     )
-    with folder_written_aside(out) as aside:
-        run = create_run(aside, "reid", config, adapted=name)
+    with atomic_folder(out) as temporary:
+        run = create_run(temporary, "reid", config, adapted=name)
         save_checkpoint(run.checkpoints, 0, {"network": network})
     logger.info("batch-norm statistics of %d images", len(samples))
     return open_run(out, "reid")

@@ -114,17 +114,18 @@ class Checkpoints:
 
     def oldest_step(self) -> int:
         """Return the first step that a later `restore_latest` could go back to."""
-        there = list_checkpoints(self._folder)
-        return checkpoint_step(there[0]) if there else 0
+        existing = list_checkpoints(self._folder)
+        return checkpoint_step(existing[0]) if existing else 0
 
 
 class BestCheckpoints:
     """The best weights so far, and those that were the best at earlier checkpoints.
 
-    So what is the best is right wherever a resumed run goes on from.
+    A resumed run may continue from an earlier checkpoint; the best weights up to there
+    are then the right ones.
 
     Args:
-        folder: where they lie.
+        folder: of these weights.
         networks: what to save, by name.
         checkpoints: of the same run.
     """
@@ -158,9 +159,9 @@ class BestCheckpoints:
     def save(self, step: int) -> None:
         """Save the networks as the best so far."""
         save_checkpoint(self._folder, step, self._networks, kept=None)
-        there = list_checkpoints(self._folder)
+        existing = list_checkpoints(self._folder)
         needed_from = self._checkpoints.oldest_step()
-        for path, later in zip(there, there[1:], strict=False):
+        for path, later in zip(existing, existing[1:], strict=False):
             if checkpoint_step(later) <= needed_from:
                 remove_folder(path)
 

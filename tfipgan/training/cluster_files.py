@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tfipgan.data.filenames import Sample
-from tfipgan.files.output_file import written_aside
+from tfipgan.files.output_file import atomic_file
 from tfipgan.reports.cluster_report import FOLDER
 from tfipgan.reports.cluster_sheet import cluster_sheet
 
@@ -46,7 +46,7 @@ def write_clusters(
         samples, labels: the images and their clusters; -1 is none.
     """
     named = dict(zip(_names(samples), labels.tolist(), strict=True))
-    with written_aside(_file(run_path, epoch, "json")) as temporary:
+    with atomic_file(_file(run_path, epoch, "json")) as temporary:
         content = {"epoch": epoch, **about, "labels": named}
         temporary.write_text(json.dumps(content) + "\n")
 

@@ -1,4 +1,4 @@
-"""What clusters are remembered by: means of their images' descriptors, kept up to date.
+"""What clusters are remembered by: means of their images' features, kept up to date.
 
 The memory and its update are those of cluster contrast (Dai et al. 2021), the means by
 camera those of PPLR (Cho et al. 2022).

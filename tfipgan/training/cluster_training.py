@@ -1,4 +1,4 @@
-"""The training step of `tfipgan adapt`: descriptors against what clusters remember."""
+"""The training step of `tfipgan adapt`: features against what clusters remember."""
 
 import tensorflow as tf
 
@@ -15,7 +15,7 @@ from tfipgan.weights.local_copies import LocalCopies
 
 
 class ClusterTraining:
-    """Trains a network's descriptors by a memory of clusters and proxies of cameras.
+    """Trains a network's features by a memory of clusters and proxies of cameras.
 
     To be made in the strategy's scope. Its memories have as many rows as an epoch has
     clusters, and proxies; the step is traced once for all.
@@ -133,7 +133,7 @@ class ClusterTraining:
 
 
 def _unsized_variable(rank, dtype):
-    """A variable of any shape of this rank; every replica gives its copy the same."""
+    """Make a variable of any shape of this rank, with equal copies on all replicas."""
     return tf.Variable(
         tf.zeros([0] * rank, dtype), trainable=False, shape=[None] * rank
     )

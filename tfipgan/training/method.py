@@ -143,7 +143,7 @@ class Method:
         """Take the state that `arrays` gave, in this process or an earlier one."""
 
     def on_train_begin(self, run: Run, checkpoints: Checkpoints, step: int) -> None:
-        """Called once all is restored, `step` steps done."""
+        """Do what is due before the first step, once `step` steps are restored."""
 
     def on_epoch_begin(self, epoch: int) -> None:
         """Make the epoch's state from the networks, for `arrays` to give.
@@ -157,18 +157,18 @@ class Method:
         """
 
     def renew(self, epoch: int) -> None:
-        """Called before an epoch's first step, of all workers, its state being there.
+        """Change networks and optimisers before an epoch's first step, on all workers.
 
-        Only where `remakes_batches`; not in an epoch that was under way. Networks and
-        optimisers may be given other values here, the same on all workers and nothing
-        being run.
+        Only where `remakes_batches`; not in an epoch that was under way. The epoch's
+        state is there. Values must be the same on all workers, and no network may be
+        run here.
 
         Args:
             epoch: from 0.
         """
 
     def on_epoch_end(self, run: Run, step: int, log: MetricsLog) -> None:
-        """Called at each epoch's end, before its checkpoint; what it writes is kept.
+        """Do what is due at an epoch's end, before its checkpoint; files stay.
 
         As for `on_epoch_begin`, no network that workers share may be run.
         """

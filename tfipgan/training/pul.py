@@ -2,7 +2,7 @@
 
 Fan, Zheng, Yan and Yang, "Unsupervised Person Re-identification: Clustering and
 Fine-tuning", ACM TOMM 2018 (`tfipgan adapt --method pul`). Each round clusters the
-descriptors of the round before and starts anew from the weights of the run to go on
+features of the round before and starts anew from the weights of the run to go on
 from, so no round's mistakes stay in the network, only in the clusters. The training
 step is in `pul_training.py`; `PulMethod` is all else of a run, `adapt_pul` the run. No
 identity is ever read.
@@ -56,7 +56,7 @@ class PulMethod(TargetMethod):
         pul = self.config.pul
         network = self._build_network()
         image = tf.zeros((1, *self.config.reid.image_size, 3))
-        self._size = network.embed(image).shape[1]
+        self._size = network.extract_features(image).shape[1]
         self.model = PulTraining(
             network,
             self._size,
@@ -116,7 +116,7 @@ class PulMethod(TargetMethod):
         labels = reliable_clusters(
             features, pul.clusters, pul.reliability, self.config.seed + epoch
         )
-        remedy = "look for images or descriptors that are all alike"
+        remedy = "look for images or features that are all alike"
         count = self._count_clusters(labels, epoch, remedy)
         self.labels_of_images = labels
         logger.info(
@@ -157,13 +157,13 @@ def adapt_pul(
 ) -> Run:
     """Train on from a re-ID run on a target's images by PUL; no label is read.
 
-    The new run is the last round's network. It gives descriptors, and has no classifier
+    The new run is the last round's network. It gives features, and has no classifier
     of its own: that of the clusters is in its checkpoints for --resume only.
 
     Args:
         config: of the run, which keeps it with `backbone` and `reid` of `start`; of
             `adapt` what is done to images, the sheets and the precision are used.
-        start: a re-ID run, of which only descriptors are used.
+        start: a re-ID run, of which only features are used.
         samples: of the target, in the order of the cluster files.
         out: the run folder to make.
         devices, resume, progress, left_out: as for `run_training`.
@@ -173,7 +173,7 @@ def adapt_pul(
 
     Raises:
         InputError: fewer images than clusters; a run that tells cameras apart, or whose
-            descriptors are NaN; or as `run_training`.
+            features are NaN; or as `run_training`.
         TrainingError: a round finds fewer than two clusters; or as `run_training`.
         ConfigError, SystemExit: as `run_training`.
     """

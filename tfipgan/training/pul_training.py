@@ -1,4 +1,4 @@
-"""The training step of PUL: a classifier of clusters on descriptors, from one start."""
+"""The training step of PUL: a classifier of clusters on features, from one start."""
 
 import keras
 import numpy as np
@@ -25,9 +25,9 @@ class PulTraining:
 
     Args:
         network: `ReidNetwork`, built, as each round starts from it.
-        size: of its descriptors.
+        size: of its features.
         classes: of the classifier.
-        dropout: float in [0, 1), the share of descriptor values dropped in training.
+        dropout: float in [0, 1), the share of feature values dropped in training.
         learning_rate, momentum: of SGD.
     """
 
@@ -73,7 +73,7 @@ class PulTraining:
 
         Args:
             batch: of `reid_batches`, whose identities are the rows' clusters and whose
-                dropout_noise has a value for each of the descriptor's.
+                dropout_noise has a value for each of the feature's.
 
         Returns:
             Dict of scalars over the global batch: adapt/loss, the cross-entropy;

@@ -64,7 +64,7 @@ def wait_for_others(worker: Worker, addresses: Sequence[str]) -> None:
         ) from error
     missing = [k for k in range(worker.count) if k != worker.index]
     deadline = time.monotonic() + WAIT_SECONDS
-    told = False
+    logged = False
     with closing(listening):
         while True:
             missing = [k for k in missing if not _answers(addresses[k])]
@@ -77,9 +77,9 @@ def wait_for_others(worker: Worker, addresses: Sequence[str]) -> None:
                     f"expected all workers of {VARIABLE} to be started: see what that "
                     "one said, and that its address can be reached from here"
                 )
-            if not told:
+            if not logged:
                 logger.info("%s waits for %s", worker, names)
-                told = True
+                logged = True
             time.sleep(_ASK_AGAIN_SECONDS)
 
 

@@ -32,7 +32,7 @@ from tfipgan.training.strategy import (
     check_compiler,
     make_strategy,
 )
-from tfipgan.training.team import Team
+from tfipgan.training.worker_group import WorkerGroup
 
 # Steps to a line of numbers, which are means over them.
 METRICS_EVERY = 10
@@ -78,24 +78,24 @@ def run_training(
             under way, or of several workers the one after it, is finished and saved.
     """
     # Before anything that may be an error here: so the other workers see that we end.
-    team = Team(make_strategy(devices))
+    workers = WorkerGroup(make_strategy(devices))
     for line in method.check_config():
-        if team.is_chief:
+        if workers.is_chief:
             logger.warning(line)
     method.prepare()
-    check_batch_size(team.strategy, method.batch_size)
-    check_compiler(team.strategy, method.jit_compile, method.kind)
+    check_batch_size(workers.strategy, method.batch_size)
+    check_compiler(workers.strategy, method.jit_compile, method.kind)
     keras.utils.set_random_seed(method.config.seed)
     # Before the folder is made: weights that can't be had are an error.
-    with team.one_line_errors(out), team.strategy.scope():
+    with workers.lost_worker_as_training_error(out), workers.strategy.scope():
         method.build()
     identity = run_identity(method.config, method.images, method.digests)
-    with team.one_line_errors(out):
-        team.require_same(identity)
-        if not team.is_chief:
-            return _follow(method, team, Path(out))
+    with workers.lost_worker_as_training_error(out):
+        workers.require_same(identity)
+        if not workers.is_chief:
+            return _follow(method, workers, Path(out))
     with (
-        team.one_line_errors(out),
+        workers.lost_worker_as_training_error(out),
         start_run(
             out,
             method.kind,
@@ -110,11 +110,11 @@ def run_training(
             extendable=method.extendable,
         ) as run,
     ):
-        _lead(method, team, run, progress)
+        _lead(method, workers, run, progress)
     return run
 
 
-def _lead(method, team, run, progress) -> None:
+def _lead(method, workers, run, progress) -> None:
     """Run the steps that are left and write all that a run leaves.
 
     What a process does that trains alone, and the chief of several workers.
@@ -124,8 +124,8 @@ def _lead(method, team, run, progress) -> None:
     method.set_arrays(arrays)
     method.on_train_begin(run, checkpoints, start_step)
     logger.info("%s", method.summary())
-    team.start_from_chief(start_step, checkpoints.variables())
-    team.arrays_from_chief(method.arrays())
+    workers.broadcast_from_chief(start_step, checkpoints.variables())
+    workers.broadcast_arrays(method.arrays())
     means = LossMeans(pending)
     saved = time.monotonic()
     with (
@@ -133,7 +133,7 @@ def _lead(method, team, run, progress) -> None:
         StopSignals() as stop,
         closing(MetricsLog(run.path, start_step)) as log,
     ):
-        for step, terms in _steps(method, team, start_step, progress):
+        for step, terms in _steps(method, workers, start_step, progress):
             means.add(step, terms)
             last = step == method.num_steps
             if step % METRICS_EVERY == 0 or last:
@@ -143,7 +143,7 @@ def _lead(method, team, run, progress) -> None:
                 method.on_epoch_end(run, step, log)
             due = rest == 0 and epoch % method.checkpoint_every == 0
             late = time.monotonic() - saved > SAVE_SECONDS
-            signal = _agreed_signal(team, stop)
+            signal = _agreed_signal(workers, stop)
             if due or last or late or signal:
                 pending = means.pending()
                 log.flush()
@@ -155,12 +155,12 @@ def _lead(method, team, run, progress) -> None:
                     "command with --resume goes on from there",
                     signal.name, step, method.num_steps, path,
                 )  # fmt: skip
-                team.meet()
+                workers.barrier()
                 raise SystemExit(128 + signal)
-        team.meet()
+        workers.barrier()
 
 
-def _follow(method, team, out) -> Run:
+def _follow(method, workers, out) -> Run:
     """Train along with the chief: what another worker does, which writes nothing.
 
     It reads no numbers either: if the chief ends for what it has read, it is gone.
@@ -174,23 +174,23 @@ def _follow(method, team, out) -> Run:
         adapted=method.adapted,
     )
     checkpoints = Checkpoints(run.checkpoints, method.networks, method.optimizers)
-    start_step = team.start_from_chief(0, checkpoints.variables())
-    method.set_arrays(team.arrays_from_chief({}))
-    logger.info("%s trains along, worker 0 writes", team.worker)
+    start_step = workers.broadcast_from_chief(0, checkpoints.variables())
+    method.set_arrays(workers.broadcast_arrays({}))
+    logger.info("%s trains along, worker 0 writes", workers.worker)
     with StopSignals() as stop:
-        for step, _ in _steps(method, team, start_step, progress=False):
-            signal = _agreed_signal(team, stop)
+        for step, _ in _steps(method, workers, start_step, progress=False):
+            signal = _agreed_signal(workers, stop)
             if signal and step < method.num_steps:
                 logger.warning("%s stopped the run after step %d", signal.name, step)
-                team.meet()
+                workers.barrier()
                 raise SystemExit(128 + signal)
-        team.meet()
+        workers.barrier()
     return run
 
 
-def _steps(method, team, start_step, progress) -> Iterator[tuple[int, dict]]:
+def _steps(method, workers, start_step, progress) -> Iterator[tuple[int, dict]]:
     """Yield the number and the terms of each step that is left, as `StepLoop`."""
-    loop = StepLoop(method.train_step, team.strategy, method.jit_compile)
+    loop = StepLoop(method.train_step, workers.strategy, method.jit_compile)
     bar = tqdm(
         initial=start_step,
         total=method.num_steps,
@@ -208,28 +208,28 @@ def _steps(method, team, start_step, progress) -> Iterator[tuple[int, dict]]:
                 epoch, done = divmod(step, method.epoch_steps)
                 end_step = (epoch + 1) * method.epoch_steps
                 if not done:
-                    _begin_epoch(method, team, epoch)
-            batches = method.batches(step, end_step, team.worker)
+                    _begin_epoch(method, workers, epoch)
+            batches = method.batches(step, end_step, workers.worker)
             for number, terms in loop.steps(batches, step, end_step):
                 bar.update()
                 yield number, terms
             step = end_step
 
 
-def _begin_epoch(method, team, epoch):
+def _begin_epoch(method, workers, epoch):
     """Have the chief make an epoch's state, and all workers begin with it."""
-    if team.is_chief:
+    if workers.is_chief:
         method.on_epoch_begin(epoch)
-    arrays = team.arrays_from_chief(method.arrays() if team.is_chief else {})
-    if not team.is_chief:
+    arrays = workers.broadcast_arrays(method.arrays() if workers.is_chief else {})
+    if not workers.is_chief:
         method.set_arrays(arrays)
     method.renew(epoch)
 
 
-def _agreed_signal(team, stop):
+def _agreed_signal(workers, stop):
     """Return the signal that all workers stop for after this step, or None."""
-    wishes = team.agree([stop.received == number for number in SIGNALS])
-    agreed = [number for number, wished in zip(SIGNALS, wishes, strict=True) if wished]
+    flags = workers.any_worker([stop.received == number for number in SIGNALS])
+    agreed = [number for number, wished in zip(SIGNALS, flags, strict=True) if wished]
     return agreed[0] if agreed else None
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from tfipgan.config import Config, save_config, to_dict
 from tfipgan.data.filenames import Sample
 from tfipgan.data.labels import DomainMap, LabelMap
-from tfipgan.errors import InputError
+from tfipgan.errors import InputError, first_few
 from tfipgan.files.lock import locked
-from tfipgan.files.output_file import clear_leftovers
+from tfipgan.files.output_file import remove_stale_files
 from tfipgan.runs.run import Run, create_run, open_run
 
 LOCK, IMAGES, LEFT_OUT = ".lock", "images.json", "left_out.json"
@@ -41,7 +41,7 @@ def start_run(
     resume: bool = False,
     extendable: Sequence[str] = (),
 ) -> Iterator[Run]:
-    """Gives a new run folder, or the one to go on with, to this process alone.
+    """Give a new run folder, or the one to go on with, to this process alone.
 
     What killed processes left half-written is removed.
 
@@ -76,22 +76,28 @@ def start_run(
                 run = replace(run, config=config)
                 logger.info("%s goes on with %s", path, ", ".join(longer.values()))
             for folder in (path, run.checkpoints, run.best, path / "samples"):
-                clear_leftovers(folder)
+                remove_stale_files(folder)
             yield run
             return
 
-        def fill(aside: Path) -> None:
+        def write_extra(folder: Path) -> None:
             # Held from before the folder has its name.
-            held.enter_context(locked(aside / LOCK, str(path)))
-            _write(aside / IMAGES, {name: _rows(s) for name, s in images.items()})
+            held.enter_context(locked(folder / LOCK, str(path)))
+            _write(folder / IMAGES, {name: _rows(s) for name, s in images.items()})
             for name, digest in (digests or {}).items():
-                _write(aside / f"{name}.json", {_WEIGHTS: digest})
+                _write(folder / f"{name}.json", {_WEIGHTS: digest})
             if left_out:
-                _write(aside / LEFT_OUT, dict(left_out))
+                _write(folder / LEFT_OUT, dict(left_out))
 
-        _clear_beginnings(path)
+        _remove_stale_folders(path)
         yield create_run(
-            path, kind, config, labels, domains, adapted=adapted, more=fill
+            path,
+            kind,
+            config,
+            labels,
+            domains,
+            adapted=adapted,
+            write_extra=write_extra,
         )
 
 
@@ -107,20 +113,20 @@ def run_identity(
     rows = {
         f"list of {name} images": json.dumps(_rows(s)) for name, s in images.items()
     }
-    more = {_DECIDES.get(name, name): text for name, text in (digests or {}).items()}
-    return {"config": json.dumps(to_dict(config)), **rows, **more}
+    others = {_DECIDES.get(name, name): text for name, text in (digests or {}).items()}
+    return {"config": json.dumps(to_dict(config)), **rows, **others}
 
 
-def _raised(there, here, extendable):
+def _raised(saved, current, extendable):
     """Return {name: words} of the config values that may be higher, and are."""
     return {
         key: f"{key} {new}, {old} before"
-        for key, old, new in _pairs(there, here)
+        for key, old, new in _pairs(saved, current)
         if key in extendable and new > old
     }
 
 
-def _clear_beginnings(path):
+def _remove_stale_folders(path):
     """Remove folders of processes that were killed before theirs had its name."""
     for folder in path.parent.glob(f".{path.name}.*.tmp"):
         try:
@@ -144,17 +150,17 @@ def _require_same(run, config, labels, domains, images, digests, longer):
     }
     path = run.path / IMAGES
     if path.exists():
-        there = _read(path)
+        saved = _read(path)
         for name, samples in images.items():
-            found = _images_difference(there.get(name, []), _rows(samples))
+            found = _images_difference(saved.get(name, []), _rows(samples))
             differences[f"{name} images"] = found
-        for name in there.keys() - images.keys():
-            differences[f"{name} images"] = f"{len(there[name])} there, none here"
-    for name, here in digests.items():
-        there = _read_digest(run.path / f"{name}.json")
-        if there and there != here:
+        for name in saved.keys() - images.keys():
+            differences[f"{name} images"] = f"{len(saved[name])} there, none here"
+    for name, current in digests.items():
+        saved = _read_digest(run.path / f"{name}.json")
+        if saved and saved != current:
             differences[_DECIDES.get(name, name)] = (
-                f"its weights have the digest {there[:12]} there, {here[:12]} here"
+                f"its weights have the digest {saved[:12]} there, {current[:12]} here"
             )
     for what, difference in differences.items():
         if difference:
@@ -164,32 +170,31 @@ def _require_same(run, config, labels, domains, images, digests, longer):
             )
 
 
-def _config_difference(there, here, longer):
-    told = [
+def _config_difference(saved, current, longer):
+    changes = [
         f"{key} is {old} there, {new} here"
-        for key, old, new in _pairs(there, here)
+        for key, old, new in _pairs(saved, current)
         if old != new and key not in longer
     ]
-    more = f" and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
-    return ", ".join(told[:SHOWN]) + more
+    return first_few(changes, SHOWN, counted=True)
 
 
-def _pairs(there, here, prefix=""):
+def _pairs(saved, current, prefix=""):
     """Yield (key, value there, value here) of two configs."""
-    for key, old in there.items():
+    for key, old in saved.items():
         if isinstance(old, dict):
-            yield from _pairs(old, here[key], f"{key}.")
+            yield from _pairs(old, current[key], f"{key}.")
         else:
-            yield prefix + key, old, here[key]
+            yield prefix + key, old, current[key]
 
 
-def _count_difference(there, here):
-    old, new = (len(m.datasets) or 1 if m else 1 for m in (there, here))
+def _count_difference(saved, current):
+    old, new = (len(m.datasets) or 1 if m else 1 for m in (saved, current))
     return "" if old == new else f"{old} there, {new} here"
 
 
-def _numbers_difference(there, here, attribute):
-    old, new = (set(getattr(m, attribute)) if m else set() for m in (there, here))
+def _numbers_difference(saved, current, attribute):
+    old, new = (set(getattr(m, attribute)) if m else set() for m in (saved, current))
     if old == new:
         return ""
     several = [f"{len(old)} there, {len(new)} here"]
@@ -198,18 +203,18 @@ def _numbers_difference(there, here, attribute):
     return ", ".join(several)
 
 
-def _images_difference(there, here):
-    if there == here:
+def _images_difference(saved, current):
+    if saved == current:
         return ""
-    ends = zip([*there, None], [*here, None], strict=False)
+    ends = zip([*saved, None], [*current, None], strict=False)
     old, new = next((old, new) for old, new in ends if old != new)
     return (
-        f"{len(there)} there, {len(here)} here, the first that differs is "
-        f"{_told(old)} there, {_told(new)} here"
+        f"{len(saved)} there, {len(current)} here, the first that differs is "
+        f"{_row_text(old)} there, {_row_text(new)} here"
     )
 
 
-def _told(row):
+def _row_text(row):
     if row is None:
         return "none"
     name, person, camera = row

@@ -24,13 +24,13 @@ def load_start(start: Run) -> ReidNetwork:
     if start.config.reid.labels != "person":
         raise InputError(
             f"{start.path} was trained with reid.labels {start.config.reid.labels}, so "
-            "its descriptors tell those apart and not people: give a run of `tfipgan "
+            "its features tell those apart and not people: give a run of `tfipgan "
             "train-reid` with reid.labels person, or of `import-weights`"
         )
     return load_reid_network(start)
 
 
-def descriptor_network(
+def feature_network(
     config: Config, source: ReidNetwork, precision: str = "float32"
 ) -> ReidNetwork:
     """Return a new network with another's weights, but without a classifier.
@@ -45,7 +45,7 @@ def descriptor_network(
     """
     network = build_reid_network(config.backbone, config.reid, None, precision)
     variables = named_weights(network)
-    there = named_weights(source)
-    values = {name: there[name].numpy() for name in variables}
+    source_weights = named_weights(source)
+    values = {name: source_weights[name].numpy() for name in variables}
     assign_all(variables, values, "the network of --model")
     return network

@@ -31,11 +31,11 @@ def make_strategy(devices=None):
         addresses = worker_addresses()
         check_addresses(addresses)
         return _multi_worker(devices, worker, addresses)
-    there = _names(tf.config.list_logical_devices)
+    available = _names(tf.config.list_logical_devices)
     if devices is None:
-        gpus = [name for name in there if name.startswith("GPU")]
-        devices = tuple(gpus or there)
-    _require_there(devices, there)
+        gpus = [name for name in available if name.startswith("GPU")]
+        devices = tuple(gpus or available)
+    _require_available(devices, available)
     return _mirrored(tuple(f"/{name}" for name in devices))
 
 
@@ -69,15 +69,15 @@ def _multi_worker(devices, worker, addresses):
 
 def _show_only(devices):
     """Let TensorFlow see these of the machine's devices only."""
-    there = _names(tf.config.list_physical_devices)
-    _require_there(devices, there)
+    available = _names(tf.config.list_physical_devices)
+    _require_available(devices, available)
     gpus = [name for name in devices if name.startswith("GPU")]
     if gpus != list(devices) and len(devices) > 1:
         raise InputError(
             f"--devices {','.join(devices)} with {VARIABLE}: expected GPUs only, or "
             "CPU:0 alone; start a worker for each of what else there is"
         )
-    shown = [there[name] for name in gpus]
+    shown = [available[name] for name in gpus]
     try:
         tf.config.set_visible_devices(shown, "GPU")
     except RuntimeError as error:
@@ -95,12 +95,12 @@ def _names(list_devices):
     }
 
 
-def _require_there(devices, there):
-    missing = [name for name in devices if name not in there]
+def _require_available(devices, available):
+    missing = [name for name in devices if name not in available]
     if missing:
         raise InputError(
             f"device {', '.join(missing)} is not there; this machine has "
-            f"{', '.join(there)}"
+            f"{', '.join(available)}"
         )
 
 

@@ -1,6 +1,6 @@
 """What trainings on the clusters of an unlabelled target share.
 
-Each epoch clusters the descriptors of all images and trains on the clusters as if they
+Each epoch clusters the features of all images and trains on the clusters as if they
 were people. No identity of the target is ever read: who is on an image, as far as its
 name says it, is forgotten before anything is done.
 """
@@ -24,7 +24,7 @@ from tfipgan.training.cluster_files import draw_clusters, write_clusters
 from tfipgan.training.method import Method
 from tfipgan.training.starting_network import (
     adapted_config,
-    descriptor_network,
+    feature_network,
     load_start,
 )
 from tfipgan.weights.fingerprint import weights_digest
@@ -50,7 +50,7 @@ class TargetMethod(Method):
     remakes_batches = True
     # What an epoch is called in messages.
     epoch_name = "epoch"
-    # Whether a descriptor is the mean of an image's and its mirror image's.
+    # Whether a feature is the mean of an image's and its mirror image's.
     mirror_images = False
 
     def __init__(self, config: Config, start: Run, samples: Sequence[Sample]):
@@ -78,12 +78,12 @@ class TargetMethod(Method):
     def _build_network(self):
         """Return the network to train, in the strategy's scope."""
         precision = self.config.adapt.precision
-        network = descriptor_network(self.config, self._source, precision)
+        network = feature_network(self.config, self._source, precision)
         del self._source
         return network
 
     def _describe(self, samples: Sequence[Sample]) -> np.ndarray:
-        """Return the descriptors of images by the trained network as it is now."""
+        """Return the features of images by the trained network as it is now."""
         reid = self.config.reid
         if self._local is None:
             # Not the trained network itself, which all workers would have to run; and

@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfipgan.errors import InputError
-from tfipgan.files.output_file import folder_written_aside, remove_folder
+from tfipgan.files.output_file import atomic_folder, remove_folder
 from tfipgan.files.tensor_file import load_arrays, save_arrays
 from tfipgan.weights.local_copies import local_copies
 from tfipgan.weights.variables import assign_all, named_weights, numbered_variables
@@ -62,7 +62,7 @@ def save_checkpoint(
         The checkpoint's own folder.
     """
     kinds = {_OPTIMIZERS: optimizers, _ARRAYS: arrays}
-    names = sorted([*networks, *(name for name, there in kinds.items() if there)])
+    names = sorted([*networks, *(name for name, existing in kinds.items() if existing)])
     about = {
         "step": str(step),
         "keras": keras.__version__,
@@ -70,15 +70,15 @@ def save_checkpoint(
         _FILES: " ".join(names),
     }
     path = folder / f"step-{step:08d}"
-    with folder_written_aside(path) as aside:
+    with atomic_folder(path) as temporary:
         for name, network in networks.items():
-            _write(_file(aside, name), _values(named_weights(network)), about)
+            _write(_file(temporary, name), _values(named_weights(network)), about)
         if optimizers:
             more = {_NOTES: notes} if notes else {}
             state = _values(_state(optimizers))
-            _write(_file(aside, _OPTIMIZERS), state, about | more)
+            _write(_file(temporary, _OPTIMIZERS), state, about | more)
         if arrays:
-            _write(_file(aside, _ARRAYS), arrays, about)
+            _write(_file(temporary, _ARRAYS), arrays, about)
     if kept is not None:
         for old in list_checkpoints(folder)[:-kept]:
             remove_folder(old)
@@ -93,8 +93,8 @@ def list_checkpoints(folder: Path) -> list[Path]:
 
 def latest_checkpoint(folder: Path) -> Path | None:
     """Return the last checkpoint's folder, or None; it may be damaged."""
-    there = list_checkpoints(folder)
-    return there[-1] if there else None
+    existing = list_checkpoints(folder)
+    return existing[-1] if existing else None
 
 
 def intact_checkpoint(folder: Path, *, set_aside: bool = False) -> Path | None:
@@ -143,8 +143,8 @@ def load_network(checkpoint: Path, name: str, network) -> None:
     """
     path = _file(checkpoint, name)
     if not path.is_file():
-        there = ", ".join(sorted(p.stem for p in checkpoint.glob("*.safetensors")))
-        raise InputError(f"{checkpoint} has no {name}, only {there or 'nothing'}")
+        existing = ", ".join(sorted(p.stem for p in checkpoint.glob("*.safetensors")))
+        raise InputError(f"{checkpoint} has no {name}, only {existing or 'nothing'}")
     assign_all(local_copies(named_weights(network)), _read(path)[0], str(path))
 
 

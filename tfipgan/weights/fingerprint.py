@@ -1,4 +1,4 @@
-"""What decides the outputs of a network for image files, as digests."""
+"""Fingerprints of all that the outputs of a network for image files depend on."""
 
 import hashlib
 import json
@@ -14,10 +14,11 @@ from tfipgan.weights.variables import named_weights
 
 
 def fingerprint(samples: Sequence[Sample], *networks) -> dict[str, str]:
-    """Return what decides the outputs, in words or digests by what they are of.
+    """Return texts or hashes of all that the outputs depend on, by name.
 
-    Files are known as by `samples_digest`. With the same fingerprint and the same
-    batches the outputs are the same, to the last bit on a CPU.
+    The names are "network", "images" and "versions". Files are identified as by
+    `samples_digest`. With the same fingerprint and the same batches the outputs are the
+    same, to the last bit on a CPU.
 
     Raises:
         OSError: a file is gone.

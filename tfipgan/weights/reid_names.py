@@ -15,15 +15,15 @@ import numpy as np
 
 from tfipgan.errors import InputError, shorten_name
 
-# The batch norm that makes the descriptor of what is pooled; of fast-reid, OpenUnReID.
+# The batch norm that makes the feature of what is pooled; of fast-reid, OpenUnReID.
 _NECKS = ("bottleneck", "bnneck", "feat_bn", "heads.bottleneck.0", "heads.bnneck",
           "head.feat_bn")  # fmt: skip
 # GeM's power.
 _POWERS = ("gap.p", "gem.p", "pool.p", "pool_layer.p", "global_pool.p",
            "global_pooling.p", "heads.pool_layer.p")  # fmt: skip
-# Other layers between what is pooled and the descriptor.
+# Other layers between what is pooled and the feature.
 _EMBEDDINGS = (r"fc\.\d", r"feat\.", r"head\.feat_reduction\.", r"heads\.bottleneck\.")
-# What no descriptor passes.
+# What no feature passes.
 _UNUSED = (r"fc\.(weight|bias)$", r"classifier\.", r"heads\.(weight$|classifier\.)")
 # A backbone that is a row of modules has them by their places; the one at 2 is a ReLU.
 _IN_A_ROW = {"0": "conv1", "1": "bn1"} | {str(3 + i): f"layer{i}" for i in range(1, 5)}
@@ -41,7 +41,7 @@ class ReidState:
         powers: GeM's p by its name in the file; at most one.
         necks: {weight, bias, running_mean, running_var}, as far as they are there, by
             the neck's name in the file; at most one.
-        embedding: names of other layers that its descriptor passes.
+        embedding: names of other layers that its feature passes.
     """
 
     backbone: dict[str, np.ndarray] = field(default_factory=dict)
@@ -96,7 +96,7 @@ def split_reid_state(
     if any(name.startswith("heads.") for name in own):
         logger.warning(
             "%s is named as fast-reid's networks, whose max pooling begins a pixel "
-            "further down and right than torchvision's, which is ours: descriptors "
+            "further down and right than torchvision's, which is ours: features "
             "will be near theirs, and not the same",
             path,
         )
@@ -112,7 +112,7 @@ def _outer(names):
 
 def _backbone(path, names):
     """Return what is before the backbone's own names, and whether it is a row."""
-    there = set(names)
+    known = set(names)
 
     def prefixes(first, *others):
         return [
@@ -120,7 +120,7 @@ def _backbone(path, names):
             for name in names
             if name.endswith(first)
             and (name == first or name[: -len(first)].endswith("."))
-            and all(name.removesuffix(first) + other in there for other in others)
+            and all(name.removesuffix(first) + other in known for other in others)
         ]
 
     named = prefixes("layer1.0.conv1.weight")

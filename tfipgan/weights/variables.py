@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfipgan.errors import InputError, shorten_name
+from tfipgan.errors import InputError, first_few, shorten_name
 from tfipgan.weights.differences import describe_differences
 
 # What the layers of this project call their variables. Dense layers keep theirs under
@@ -56,7 +56,7 @@ def assign_all(variables: dict, arrays: dict[str, np.ndarray], source: str) -> N
     """
     shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
     common = [name for name in variables if name in arrays]
-    amiss = {
+    names_by_problem = {
         "of another shape": [
             f"{name} is {arrays[name].shape}, expected {shapes[name]}"
             for name in common
@@ -70,17 +70,23 @@ def assign_all(variables: dict, arrays: dict[str, np.ndarray], source: str) -> N
         "missing": [name for name in variables if name not in arrays],
         "unused": [name for name in arrays if name not in variables],
     }
-    if any(amiss.values()):
+    if any(names_by_problem.values()):
         found = {name: array.shape for name, array in arrays.items()}
-        told = describe_differences(found, shapes)
-        told += [f"{what}: {_some(names)}" for what, names in amiss.items() if names]
-        raise InputError(f"{source} does not fit and was not taken: {'; '.join(told)}")
+        problems = describe_differences(found, shapes)
+        problems += [
+            f"{what}: {first_few(map(shorten_name, names), _SHOWN, counted=True)}"
+            for what, names in names_by_problem.items()
+            if names
+        ]
+        raise InputError(
+            f"{source} does not fit and was not taken: {'; '.join(problems)}"
+        )
     broken = [name for name in common if not _is_finite(arrays[name])]
     if broken:
         raise InputError(
             f"{source} has values that are NaN or infinite and was not taken: "
-            f"{_some(broken)}; look for a run that diverged, and take an earlier "
-            "checkpoint"
+            f"{first_few(map(shorten_name, broken), _SHOWN, counted=True)}; look for a "
+            "run that diverged, and take an earlier checkpoint"
         )
     for name, variable in variables.items():
         variable.assign(arrays[name])
@@ -92,13 +98,6 @@ def _type(variable) -> np.dtype:
 
 def _is_finite(array: np.ndarray) -> bool:
     return array.dtype.kind in "biu" or bool(np.isfinite(array).all())
-
-
-def _some(names: list[str]) -> str:
-    """The first few, for a line; a network has hundreds."""
-    more = len(names) - _SHOWN
-    shown = ", ".join(map(shorten_name, names[:_SHOWN]))
-    return shown + (f" and {more} more" if more > 0 else "")
 
 
 def _collect(layer, prefix, named):

@@ -14,7 +14,7 @@ from tfipgan.world.views import Pose
 
 
 def shade(colour: RGB, factor: float) -> tuple[int, int, int, int]:
-    """Returns an opaque colour, brighter or darker."""
+    """Return an opaque colour, brighter or darker."""
     r, g, b = (min(255, round(c * factor)) for c in colour)
     return r, g, b, 255
 
@@ -50,7 +50,7 @@ class Brush:
         )
 
     def limb(self, start, end, w0, w1, colour):
-        """A tapered limb with round ends of radii w0 and w1."""
+        """Draw a tapered limb with round ends of radii w0 and w1."""
         (x0, y0), (x1, y1) = start, end
         length = math.hypot(x1 - x0, y1 - y0) or 1.0
         nx, ny = (y1 - y0) / length, (x0 - x1) / length
@@ -67,7 +67,7 @@ class Brush:
         self.ellipse(x1, y1, w1, w1, colour)
 
     def cloth(self, points, base, accent, pattern):
-        """Fills a polygon with a pattern that is fixed to the body."""
+        """Fill a polygon with a pattern that is fixed to the body."""
         self.polygon(points, base)
         if pattern == "plain":
             return
@@ -89,7 +89,7 @@ class Brush:
 
 
 def _pattern(pattern, x, y):
-    """Returns where (uint8, 0 or 1) a pattern shows its accent colour."""
+    """Return where (uint8, 0 or 1) a pattern shows its accent colour."""
     if pattern == "hoops":
         on = (y % 0.072 < 0.036) & (x == x)
     elif pattern == "stripes":

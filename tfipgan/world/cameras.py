@@ -16,12 +16,18 @@ set: a re-ID network trained on one dataset keeps some 40 % of its mAP on the ot
 class Look:
     """A camera's deviations from neutral; all zero is a neutral camera.
 
-    temperature: log gains of red, green, blue. hue: radians about the grey axis.
-    saturation, contrast, gamma: logs of the factors. exposure: stops. haze: light added
-    to black (0 to 1). blur: sigma in pixels of an image of 128 rows. noise: deviation
-    (0 to 1). shrink: resolution lost, 1 halves it. coarse: JPEG quality below 95.
-    sharpen: the camera's own sharpening, 1 doubles the edges. drift: how much the look
-    changes from image to image.
+    Attributes:
+        temperature: log gains of red, green, blue.
+        hue: radians about the grey axis.
+        saturation, contrast, gamma: logs of the factors.
+        exposure: stops.
+        haze: light added to black (0 to 1).
+        blur: sigma in pixels of an image of 128 rows.
+        noise: deviation (0 to 1).
+        downscale: resolution lost; 1 halves it.
+        jpeg_quality_drop: JPEG quality below 95.
+        sharpen: the camera's own sharpening; 1 doubles the edges.
+        drift: how much the look changes from image to image.
     """
 
     temperature: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -33,13 +39,13 @@ class Look:
     haze: float = 0.0
     blur: float = 0.0
     noise: float = 0.0
-    shrink: float = 0.0
-    coarse: float = 0.0
+    downscale: float = 0.0
+    jpeg_quality_drop: float = 0.0
     sharpen: float = 0.0
     drift: float = 0.0
 
     def matrix(self) -> np.ndarray:
-        """Returns the colour matrix, float32 (3, 3), that acts on a column of RGB."""
+        """Return the colour matrix, float32 (3, 3), that acts on a column of RGB."""
         grey = np.full((3, 3), 1 / 3)
         r = math.sqrt(1 / 3)
         cross = np.array([[0, -r, r], [r, 0, -r], [-r, r, 0]])
@@ -64,13 +70,21 @@ UNIT = Look(
     haze=0.1,
     blur=0.8,
     noise=0.03,
-    shrink=0.7,
-    coarse=45,
+    downscale=0.7,
+    jpeg_quality_drop=45,
     sharpen=1.6,
     drift=0.6,
 )
 """How far a deviation goes at most in a camera, before it is scaled."""
-ONE_SIDED = ("haze", "blur", "noise", "shrink", "coarse", "sharpen", "drift")
+ONE_SIDED = (
+    "haze",
+    "blur",
+    "noise",
+    "downscale",
+    "jpeg_quality_drop",
+    "sharpen",
+    "drift",
+)
 INSTALLATION = 0.5
 """How much of a camera's look all cameras of a dataset have in common: they were bought
 and set up together. The rest is the camera's own."""
@@ -82,10 +96,11 @@ blur at most."""
 def draw_look(
     rng: np.random.Generator, installation: np.random.Generator, *, strength: float
 ) -> Look:
-    """Returns the look of one camera, drawn in the same way for every camera.
+    """Return the look of one camera, drawn in the same way for every camera.
 
-    installation: in the same state for each camera of a dataset. strength: scales the
-    distance from neutral; at 0 all cameras are neutral.
+    Args:
+        installation: in the same state for each camera of a dataset.
+        strength: scales the distance from neutral; at 0 all cameras are neutral.
     """
 
     def draw(unit, low=-1.0):
@@ -114,8 +129,7 @@ def _scale(look: Look, factor: float) -> Look:
 
 
 def drifted(look: Look, rng: np.random.Generator) -> Look:
-    """Returns a camera's look in one of its images: white balance, exposure and focus
-    are never quite the same."""
+    """Return a camera's look in one of its images: it is never quite the same."""
     steps = rng.standard_normal(5) * look.drift
     warm, green, _ = DRIFT.temperature
     shift = (warm * steps[0], green * steps[1], -warm * steps[0])
@@ -131,10 +145,11 @@ def drifted(look: Look, rng: np.random.Generator) -> Look:
 
 
 def photograph(light: np.ndarray, look: Look, rng: np.random.Generator) -> bytes:
-    """Returns the JPEG file of a scene seen by a camera.
+    """Return the JPEG file of a scene seen by a camera.
 
-    light: float32 (height, width, 3), 0 to 1, what a neutral camera would see. rng: of
-    the drift and the noise.
+    Args:
+        light: float32 (height, width, 3), 0 to 1, what a neutral camera would see.
+        rng: of the drift and the noise.
     """
     look = drifted(look, rng)
     height, width, _ = light.shape
@@ -154,10 +169,10 @@ def photograph(light: np.ndarray, look: Look, rng: np.random.Generator) -> bytes
     image = _image(pixels)
     if look.blur * height / 128 > 0.05:
         image = image.filter(ImageFilter.GaussianBlur(look.blur * height / 128))
-    if look.shrink > 0.02:
+    if look.downscale > 0.02:
         small = (
-            max(8, round(width / (1 + look.shrink))),
-            max(16, round(height / (1 + look.shrink))),
+            max(8, round(width / (1 + look.downscale))),
+            max(16, round(height / (1 + look.downscale))),
         )
         image = image.resize(small, Image.Resampling.BILINEAR)
         image = image.resize((width, height), Image.Resampling.BICUBIC)
@@ -169,7 +184,7 @@ def photograph(light: np.ndarray, look: Look, rng: np.random.Generator) -> bytes
         edges = ImageFilter.UnsharpMask(height / 100, round(100 * look.sharpen), 0)
         image = image.filter(edges)
     file = io.BytesIO()
-    quality = max(25, round(95 - look.coarse))
+    quality = max(25, round(95 - look.jpeg_quality_drop))
     image.save(file, "JPEG", quality=quality, subsampling=0 if quality > 90 else 2)
     return file.getvalue()
 

@@ -1,13 +1,15 @@
-"""A world of two re-identification datasets, drawn from a seed, so that every stage can
-run where no dataset can be had."""
+"""Two re-identification datasets, drawn from a seed.
+
+With them every stage can run where no real dataset is available.
+"""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tfipgan.errors import InputError, shorten_name
-from tfipgan.world.folders import FOLDERS, image_name, require_free, written_aside
-from tfipgan.world.network import JUNK, STRANGERS, Network, Shot
+from tfipgan.world.folders import FOLDERS, atomic_folders, image_name, require_free
+from tfipgan.world.network import JUNK_BOXES, STRANGERS, Network, Shot
 from tfipgan.world.people import Person, draw_people
 from tfipgan.world.record import WorldOptions, read_record, write_record
 
@@ -22,7 +24,7 @@ THREADS = min(4, os.cpu_count() or 1)
 def synthesize(
     out: Path, options: WorldOptions = DEFAULTS
 ) -> dict[str, dict[str, int]]:
-    """Writes two datasets in Market-1501's form, `out`/source and `out`/target.
+    """Write two datasets in Market-1501's form, `out`/source and `out`/target.
 
     Both have cameras 1..cameras, training identities 1..identities and, after them,
     test identities. Everybody is seen by two cameras or more, few people by all of
@@ -43,11 +45,14 @@ def synthesize(
     identities, test_identities = options.identities, options.test_identities
     people = _draw_everybody(options.seed, max(identities, test_identities))
     counts = {}
-    with written_aside(out, DATASETS) as aside, ThreadPoolExecutor(THREADS) as pool:
+    with (
+        atomic_folders(out, DATASETS) as temporary,
+        ThreadPoolExecutor(THREADS) as pool,
+    ):
         for number, name in enumerate(DATASETS):
             network = _network(options, number)
             train, test = people[number]
-            writer = _Writer(aside / name, network, options)
+            writer = _Writer(temporary / name, network, options)
             key = (options.seed, number)
             work = [
                 *(pool.submit(writer.train, n, train[n]) for n in range(identities)),
@@ -60,16 +65,16 @@ def synthesize(
             finally:
                 for part in work:
                     part.cancel()
-            write_record(aside / name, name, options)
+            write_record(temporary / name, name, options)
             counts[name] = {
-                folder: sum(1 for _ in (aside / name / folder).iterdir())
+                folder: sum(1 for _ in (temporary / name / folder).iterdir())
                 for folder in FOLDERS
             }
     return counts
 
 
 def redraw(out: Path, source: Path, target: Path) -> int:
-    """Writes a dataset's training images as the other one's cameras would show them.
+    """Write a dataset's training images as the other one's cameras would show them.
 
     The same person, pose, place and light, by a camera with another look: what a
     generator without a fault would make of the image. source, target: the two datasets
@@ -100,27 +105,29 @@ def redraw(out: Path, source: Path, target: Path) -> int:
             light = own.light(people[index], shot)
             stem = Path(image_name(index + 1, shot)).stem
             for camera, look in enumerate(their_network.looks, 1):
-                file = aside / out.name / f"{stem}_to_c{camera}.jpg"
+                file = temporary / out.name / f"{stem}_to_c{camera}.jpg"
                 file.write_bytes(own.photograph(light, shot, look))
                 written += 1
         return written
 
-    with written_aside(out.parent, (out.name,)) as aside:
-        (aside / out.name).mkdir()
+    with atomic_folders(out.parent, (out.name,)) as temporary:
+        (temporary / out.name).mkdir()
         with ThreadPoolExecutor(THREADS) as pool:
             return sum(pool.map(write, range(options.identities)))
 
 
 def _network(options: WorldOptions, number: int) -> Network:
-    """Returns the cameras of the source, 0, or the target, 1."""
+    """Return the cameras of the source, 0, or the target, 1."""
     return Network(
         options.seed, number, options.cameras, options.image_size, options.strength
     )
 
 
 def _draw_everybody(seed: int, count: int) -> list[tuple[list[Person], list[Person]]]:
-    """Returns (training, test) people of both datasets: all in one draw, so that nobody
-    is in two of them."""
+    """Return (training, test) people of both datasets.
+
+    All are drawn at once, so that nobody is in two of them.
+    """
     a, b, c, d = draw_people((seed, len(DATASETS)), 4, count)
     return [(a, b), (c, d)]
 
@@ -146,14 +153,14 @@ class _Writer:
             self._write(split, self._identities + index + 1, shot, person)
 
     def others(self, key, people):
-        """Writes the people of no identity, and the boxes that hold no whole person."""
+        """Write the people of no identity, and the boxes that hold no whole person."""
         for camera in range(len(self._network.places)):
             (strangers,) = draw_people((*key, camera), 1, DISTRACTORS_PER_CAMERA)
             for number, person in enumerate(strangers):
                 shot = Shot(STRANGERS, number, camera, number)
                 self._write(self._gallery, 0, shot, person)
             for number in range(JUNK_PER_CAMERA):
-                shot = Shot(JUNK, number, camera, number)
+                shot = Shot(JUNK_BOXES, number, camera, number)
                 person = people[(camera + number) % len(people)]
                 self._write(self._gallery, -1, shot, person)
 

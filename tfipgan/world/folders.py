@@ -15,7 +15,7 @@ FOLDERS = ("bounding_box_train", "query", "bounding_box_test")
 
 
 def require_free(folder: Path) -> None:
-    """Raises InputError unless there is nothing at a path but an empty folder."""
+    """Raise InputError unless there is nothing at a path but an empty folder."""
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InputError(
             f"{folder} already exists and isn't an empty folder: "
@@ -24,23 +24,23 @@ def require_free(folder: Path) -> None:
 
 
 @contextmanager
-def written_aside(out: Path, names: tuple[str, ...]) -> Iterator[Path]:
-    """Gives a folder in `out`; what has these names in it goes to `out` at the end."""
+def atomic_folders(out: Path, names: tuple[str, ...]) -> Iterator[Path]:
+    """Give a folder in `out`; what has these names in it goes to `out` at the end."""
     new = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=".synthesize-", dir=out))
+    temporary = Path(tempfile.mkdtemp(prefix=".synthesize-", dir=out))
     try:
-        yield aside
+        yield temporary
         for name in names:
-            os.replace(aside / name, out / name)
+            os.replace(temporary / name, out / name)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
         if new and not any(out.iterdir()):
             out.rmdir()
 
 
 def image_name(identity: int, shot: Shot) -> str:
-    """Returns the name of a file, as Market-1501 names it: distractors 0, junk -1."""
+    """Return the name of a file, as Market-1501 names it: distractors 0, junk -1."""
     number = "-1" if identity < 0 else f"{identity:04d}"
     frame = (shot.number * 100 + shot.image) % 1_000_000
     return f"{number}_c{shot.camera + 1}s1_{frame:06d}_{shot.image:02d}.jpg"

@@ -11,11 +11,13 @@ from PIL import Image, ImageFilter
 class Lighting:
     """The light of a camera's place.
 
-    slope: how much brighter one side of a picture is than the other, at most (log).
-    pools, shadows, leaves: the part of its images with a pool of light, the edge of a
-    large shadow, or light through leaves. depth: how dark shadows are (log). cool: by
-    how much more the red light fades than the blue one, where there is less light.
-    sun: x and y of where the end of a person's own shadow falls, in body lengths.
+    Attributes:
+        slope: how much brighter one side of a picture is than the other, at most (log).
+        pools, shadows, leaves: the part of its images with a pool of light, the edge of
+            a large shadow, or light through leaves.
+        depth: how dark shadows are (log).
+        cool: how much more the red light fades than the blue in the shade.
+        sun: x and y of the end of a person's own shadow, in body lengths.
     """
 
     slope: float
@@ -28,7 +30,7 @@ class Lighting:
 
 
 def draw_lighting(rng: np.random.Generator) -> Lighting:
-    """Returns the light of a place: lamps in a hall, a window, the sun in a street."""
+    """Return the light of a place: lamps in a hall, a window, the sun in a street."""
     return Lighting(
         slope=float(rng.uniform(0.1, 0.5)),
         pools=float(rng.uniform(0, 0.6)),
@@ -43,7 +45,7 @@ def draw_lighting(rng: np.random.Generator) -> Lighting:
 def light_field(
     rng: np.random.Generator, lighting: Lighting, size: tuple[int, int]
 ) -> np.ndarray:
-    """Returns the light's factors over a picture, float32 (height, width, 3)."""
+    """Return the light's factors over a picture, float32 (height, width, 3)."""
     height, width = size
     x = ((np.arange(width, dtype=np.float32) + 0.5) / height)[None, :] - 0.25
     y = ((np.arange(height, dtype=np.float32) + 0.5) / height)[:, None] - 0.5
@@ -69,15 +71,18 @@ def light_field(
 
 
 def _smooth_step(x):
-    """Returns the logistic function, without an overflow."""
+    """Return the logistic function, without an overflow."""
     return 0.5 + 0.5 * np.tanh(x / 2)
 
 
 def floor_shadow(cover: Image.Image, feet: float, lighting: Lighting) -> np.ndarray:
-    """Returns the shadow that a figure casts behind it, float32 (height, width).
+    """Return the shadow that a figure casts behind it, float32 (height, width).
 
-    cover: mode L, where the figure is. feet: the row of its soles, in pixels. 0 is no
-    shadow, 1 a black one.
+    0 is no shadow, 1 a black one.
+
+    Args:
+        cover: mode L, where the figure is.
+        feet: the row of its soles, in pixels.
     """
     aside, length = lighting.sun
     # Where the shadow's points come from: it is the figure, laid on the floor.

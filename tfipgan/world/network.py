@@ -30,14 +30,15 @@ OCCLUDED = 0.15
 # Each stream of random numbers is keyed by (seed, dataset, stream, ..), so that no draw
 # depends on how many others there are.
 _LOOKS, _PLACES, _KINDS, _SHARES, _VISITS, _PASSAGES, _SCENES, _FILM = range(8)
-TRAIN, TEST, STRANGERS, JUNK = range(4)
+TRAIN, TEST, STRANGERS, JUNK_BOXES = range(4)
 """What an image is of; part of the key of its random numbers."""
 
 
 class Place(NamedTuple):
     """What a camera looks at, and from where.
 
-    shutter: how far a walker moves in an exposure at most, in body heights.
+    Attributes:
+        shutter: how far a walker moves in an exposure at most, in body heights.
     """
 
     panorama: Image.Image
@@ -49,8 +50,9 @@ class Place(NamedTuple):
 class Shot(NamedTuple):
     """One image to be taken.
 
-    role, number: of whom: TRAIN and the person's place in that split, and so on.
-    camera, image: 0, 1, ..; the latter counts the person's images in that camera.
+    Attributes:
+        role, number: of whom: TRAIN and the person's place in that split, and so on.
+        camera, image: 0, 1, ..; the latter counts the person's images in that camera.
     """
 
     role: int
@@ -103,7 +105,7 @@ class Network:
         return Place(draw_panorama(rng, kind), view, lighting, shutter)
 
     def train_shots(self, number: int, images_per_camera: int) -> Iterator[Shot]:
-        """Yields the images of training person 0, 1, .. in the cameras that see them.
+        """Yield the images of training person 0, 1, .. in the cameras that see them.
 
         As many as if all cameras saw them `images_per_camera` times.
         """
@@ -115,30 +117,32 @@ class Network:
             yield from (Shot(TRAIN, number, camera, image) for image in range(count))
 
     def test_shots(self, number: int, images_per_camera: int) -> Iterator[Shot]:
-        """Yields the images of test person 0, 1, .., `images_per_camera` in each camera
-        that sees them."""
+        """Yield the images of test person 0, 1, ..
+
+        There are `images_per_camera` in each camera that sees them.
+        """
         for camera in self.visits(TEST, number):
             for image in range(images_per_camera):
                 yield Shot(TEST, number, camera, image)
 
     def visits(self, role: int, number: int) -> tuple[int, ...]:
-        """Returns the cameras (0, 1, ..) that see a person of a split."""
+        """Return the cameras (0, 1, ..) that see a person of a split."""
         return draw_visits(self._rng(_VISITS, role, number), number, self._shares)
 
     def light(self, person: Person, shot: Shot) -> np.ndarray:
-        """Returns what a neutral camera would see, float32 (height, width, 3)."""
+        """Return what a neutral camera would see, float32 (height, width, 3)."""
         place = self.places[shot.camera]
         passage = self._rng(_PASSAGES, shot.role, shot.number, shot.camera)
         direction = draw_direction(passage, place.view)
         rng = self._rng(_SCENES, *shot)
-        if shot.role == JUNK:
+        if shot.role == JUNK_BOXES:
             pose = draw_half_pose(rng, place.view)
         else:
             pose = draw_pose(rng, person, place.view, direction)
         return self._compose(person, pose, place, rng)
 
     def photograph(self, light: np.ndarray, shot: Shot, look: Look) -> bytes:
-        """Returns the JPEG file that a camera of a look makes of a shot's light."""
+        """Return the JPEG file that a camera of a look makes of a shot's light."""
         return photograph(light, look, self._rng(_FILM, *shot))
 
     def _compose(self, person, pose: Pose, place: Place, rng) -> np.ndarray:
@@ -163,7 +167,7 @@ class Network:
         return (light * np.sqrt(0.4 / light.mean())).astype(np.float32)
 
     def _shading(self, person, pose, rng):
-        """Returns the figure's factors: the cloth, its folds, light from one side."""
+        """Return the figure's factors: the cloth, its folds, light from one side."""
         height, width = self.size
         x = (np.arange(width, dtype=np.float32) + 0.5) / height - np.float32(pose.x)
         side = 1 + float(rng.uniform(-1.2, 1.2)) * np.clip(x, -0.15, 0.15)

@@ -70,9 +70,12 @@ one of such a pair."""
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One identity. Colours are names of CLOTH, HAIR and SKIN; `tones` are the five
-    small brightness factors of upper, accent, lower, hair and bag; `worn` (0 to 1) is
-    how faded the clothes are, and `weave` the seed of their texture."""
+    """One identity.
+
+    Colours are names of CLOTH, HAIR and SKIN; `tones` are the five small brightness
+    factors of upper, accent, lower, hair and bag; `worn` (0 to 1) is how faded the
+    clothes are, and `weave` the seed of their texture.
+    """
 
     height: float
     girth: float
@@ -118,7 +121,7 @@ class Person:
 
 
 def pick(rng: np.random.Generator, parts: Mapping[str, int]) -> str:
-    """Returns one of the names, each with the chance of its parts."""
+    """Return one of the names, each with the chance of its parts."""
     ends = list(itertools.accumulate(parts.values()))
     return list(parts)[bisect.bisect(ends, int(rng.integers(ends[-1])))]
 
@@ -165,7 +168,7 @@ def _draw_person(rng: np.random.Generator) -> Person:
 
 
 def _redress(rng: np.random.Generator, person: Person) -> Person:
-    """Returns somebody else in the same colours, with other details of a few kinds."""
+    """Return somebody else in the same colours, with other details of a few kinds."""
     other = _draw_person(rng)
     kinds = [
         ["pattern"],
@@ -184,7 +187,7 @@ def _redress(rng: np.random.Generator, person: Person) -> Person:
 def draw_people(
     key: tuple[int, ...], groups: int, count: int, differences: int = 4
 ) -> list[list[Person]]:
-    """Returns `groups` lists of `count` people, all of them different.
+    """Return `groups` lists of `count` people, all of them different.
 
     Any two differ in `differences` traits or more, except that every sixth of a list is
     dressed much like the one before: two to four other traits, none of them a colour of

@@ -48,13 +48,13 @@ class WorldOptions:
 
 
 def write_record(folder: Path, dataset: str, options: WorldOptions) -> None:
-    """Writes what a dataset is drawn with into its folder."""
+    """Write what a dataset is drawn with into its folder."""
     record = {"edition": EDITION, "dataset": dataset, **asdict(options)}
     (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n")
 
 
 def read_record(folder: Path) -> tuple[str, WorldOptions]:
-    """Returns which of the two datasets a folder is, and what it was drawn with.
+    """Return which of the two datasets a folder is, and what it was drawn with.
 
     Raises:
         InputError: it has no record, a damaged one, or one of another edition.

@@ -21,13 +21,13 @@ def _grey(rng, low, high, spread=8):
 
 
 def _colour(rng, low=30, high=225):
-    """A random colour, less vivid than clothes are, so that people stand out."""
+    """Draw a random colour, less vivid than clothes are, so that people stand out."""
     colour = rng.integers(low, high, 3)
     return tuple(int(v) for v in 0.55 * colour + 0.45 * colour.mean())
 
 
 def _spans(rng, low, high):
-    """Yields (left, right) of neighbours whose widths are `low` to `high` pixels."""
+    """Yield (left, right) of neighbours whose widths are `low` to `high` pixels."""
     left = 0
     while left < WIDTH:
         right = left + int(rng.integers(low, high))
@@ -36,7 +36,7 @@ def _spans(rng, low, high):
 
 
 def _ground(draw, rng, colour, step, line):
-    """A floor with lines that draw nearer towards the horizon."""
+    """Draw a floor with lines that come closer together towards the horizon."""
     draw.rectangle([0, FLOOR, WIDTH, HEIGHT], fill=colour)
     row, gap = FLOOR, 6.0
     while row < HEIGHT:
@@ -203,7 +203,7 @@ PLACES = (_hall, _pavement, _lawn, _brick, _platform, _shop, _car_park, _plaza)
 
 
 def draw_panorama(rng: np.random.Generator, kind: int) -> Image.Image:
-    """Returns a place, RGB of HEIGHT x WIDTH; kind: 0, 1, .. of PLACES."""
+    """Return a place, RGB of HEIGHT x WIDTH; kind: 0, 1, .. of PLACES."""
     image = Image.new("RGB", (WIDTH, HEIGHT))
     PLACES[kind](ImageDraw.Draw(image), rng)
     # Light that changes along the place: no colour stands for the whole of it.
@@ -218,7 +218,7 @@ def draw_panorama(rng: np.random.Generator, kind: int) -> Image.Image:
 def cut_background(
     panorama: Image.Image, rng: np.random.Generator, size: tuple[int, int]
 ) -> Image.Image:
-    """Returns another part of a place, RGB of `size` (height, width), at each call."""
+    """Return another part of a place, RGB of `size` (height, width), at each call."""
     height = float(rng.uniform(0.5, 0.95)) * HEIGHT
     width = height * size[1] / size[0]
     left = float(rng.uniform(0, WIDTH - width))

@@ -17,7 +17,7 @@ ENDS = {"trousers": 1.0, "shorts": 0.74, "skirt": 0.72, "long skirt": 0.9}
 
 
 def _fabric(rng, kind, rows):
-    """Returns a fabric's brightness, (rows, COLUMNS) about 0."""
+    """Return a fabric's brightness, (rows, COLUMNS) about 0."""
     if kind == "knit":
         return 0.08 * rng.standard_normal((rows, 1)) * np.ones((1, COLUMNS))
     if kind == "twill":
@@ -30,7 +30,7 @@ def _fabric(rng, kind, rows):
 
 @lru_cache(maxsize=64)
 def cloth_texture(person: Person) -> np.ndarray:
-    """Returns the factors of a person's colours, float32 (ROWS, COLUMNS).
+    """Return the factors of a person's colours, float32 (ROWS, COLUMNS).
 
     Wrapped around the body: column 0 is its front, the middle one its back. Fades,
     stains and folds are larger than the weave; the head and bare legs have none of it.
@@ -50,7 +50,7 @@ def cloth_texture(person: Person) -> np.ndarray:
 
 
 def texture_in_image(person: Person, pose: Pose, size: tuple[int, int]) -> np.ndarray:
-    """Returns the factors of a figure's colours in an image, float32 (height, width).
+    """Return the factors of a figure's colours in an image, float32 (height, width).
 
     What turns away from the camera is drawn together, as on a cylinder.
     """

@@ -16,9 +16,11 @@ OWN_DIRECTIONS = 0.9
 class View:
     """Where a camera hangs.
 
-    directions: yaws in degrees in which most people pass it, one to three. pitch: how
-    much nearer the head is than the feet; 0 is at eye level. roll: degrees by which
-    upright people lean in its images. room: the part of a box that people leave empty.
+    Attributes:
+        directions: yaws in degrees in which most people pass it, one to three.
+        pitch: how much nearer the head is than the feet; 0 is at eye level.
+        roll: degrees by which upright people lean in its images.
+        room: the part of a box that people leave empty.
     """
 
     directions: tuple[float, ...]
@@ -31,9 +33,11 @@ class View:
 class Pose:
     """How a person stands in an image.
 
-    yaw: degrees; 0 faces the camera, 90 walks to the right. phase, stride: radians, of
-    the walk. x of the body's middle, y of the soles and the body's height: fractions of
-    the image's height.
+    Attributes:
+        yaw: degrees; 0 faces the camera, 90 walks to the right.
+        phase, stride: radians, of the walk.
+        x, y, height: x of the body's middle, y of the soles and the body's height, as
+            fractions of the image's height.
     """
 
     yaw: float
@@ -45,7 +49,7 @@ class Pose:
 
 
 def draw_view(rng: np.random.Generator) -> View:
-    """Returns where a camera hangs: beside a path, at a crossing, above a door."""
+    """Return where a camera hangs: beside a path, at a crossing, above a door."""
     along = float(rng.uniform(0, 360))
     # Down the path, up the path, and out of a side street.
     paths = (along, along + 180, along + 90 + float(rng.uniform(-30, 30)))
@@ -58,7 +62,7 @@ def draw_view(rng: np.random.Generator) -> View:
 
 
 def draw_direction(rng: np.random.Generator, view: View) -> float:
-    """Returns the yaw in which somebody passes a camera: as most do, or any."""
+    """Return the yaw in which somebody passes a camera: as most do, or any."""
     own = float(view.directions[int(rng.integers(len(view.directions)))])
     return own if rng.random() < OWN_DIRECTIONS else float(rng.uniform(0, 360))
 
@@ -66,7 +70,7 @@ def draw_direction(rng: np.random.Generator, view: View) -> float:
 def draw_pose(
     rng: np.random.Generator, person: Person, view: View, direction: float
 ) -> Pose:
-    """Returns a pose with the framing error of a person detector's box.
+    """Return a pose with the framing error of a person detector's box.
 
     One box in ten is badly off: feet or head are cut, it holds little more than the
     upper half, or the person stands at its edge.
@@ -95,7 +99,7 @@ def draw_pose(
 
 
 def draw_half_pose(rng: np.random.Generator, view: View) -> Pose:
-    """Returns the pose of a box that holds half of somebody, at its edge."""
+    """Return the pose of a box that holds half of somebody, at its edge."""
     return Pose(
         yaw=float(rng.uniform(0, 360)),
         phase=float(rng.uniform(0, 2 * math.pi)),
@@ -107,7 +111,7 @@ def draw_half_pose(rng: np.random.Generator, view: View) -> Pose:
 
 
 def seen_from_above(layer: Image.Image, view: View) -> Image.Image:
-    """Returns a layer of people as a camera sees it from its height.
+    """Return a layer of people as a camera sees it from its height.
 
     The upper part is magnified and the lower one drawn together, and everything is
     foreshortened and rolled about the middle.

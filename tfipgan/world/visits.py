@@ -7,7 +7,7 @@ MORE_CAMERAS = 0.4
 
 
 def draw_shares(rng: np.random.Generator, cameras: int) -> np.ndarray:
-    """Returns how busy each camera's place is: its chance to see a passer-by, (L,)."""
+    """Return how busy each camera's place is: its chance to see a passer-by, (L,)."""
     shares = rng.uniform(0.3, 1.0, cameras)
     return shares / shares.sum()
 
@@ -15,7 +15,7 @@ def draw_shares(rng: np.random.Generator, cameras: int) -> np.ndarray:
 def draw_visits(
     rng: np.random.Generator, number: int, shares: np.ndarray
 ) -> tuple[int, ...]:
-    """Returns the cameras (0, 1, ..) that see person `number` of a split: two or more.
+    """Return the cameras (0, 1, ..) that see person `number` of a split: two or more.
 
     Person 0 is seen by all, so that no camera is without an image.
     """
@@ -27,7 +27,7 @@ def draw_visits(
 
 
 def share_images(rng: np.random.Generator, total: int, cameras: int) -> list[int]:
-    """Returns how many of a person's images each camera takes: unequal, one or more."""
+    """Return how many of a person's images each camera takes: unequal, one or more."""
     weights = rng.uniform(0.4, 1.6, cameras)
     more = rng.multinomial(total - cameras, weights / weights.sum())
     return [1 + int(count) for count in more]

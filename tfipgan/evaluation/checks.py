@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tfipgan.data.filenames import JUNK
 from tfipgan.errors import InputError
 from tfipgan.evaluation.distances import METRICS
 from tfipgan.evaluation.feature_set import FeatureSet
@@ -9,13 +10,11 @@ from tfipgan.evaluation.feature_set import FeatureSet
 APS = ("standard", "trapezoid")
 PROTOCOLS = ("market1501", "cuhk03", "cross-camera-off")
 
-JUNK = -1
-
 
 def check_options(
     metric: str, ap: str, protocol: str, memory_bytes: int, rerank: bool
 ) -> None:
-    """Raises InputError for an unknown option, or two that exclude each other."""
+    """Raise InputError for an unknown option, or two that exclude each other."""
     _check_choice("metric", metric, METRICS)
     _check_choice("ap", ap, APS)
     _check_choice("protocol", protocol, PROTOCOLS)
@@ -26,7 +25,7 @@ def check_options(
 
 
 def check_sets(query: FeatureSet, gallery: FeatureSet, protocol: str) -> None:
-    """Raises InputError for sets without labels, of two lengths, or of junk only."""
+    """Raise InputError for sets without labels, of two lengths, or of junk only."""
     for name, features in (("query", query), ("gallery", gallery)):
         _check_labels(name, features, needs_cameras=protocol != "cross-camera-off")
     if query.features.shape[1] != gallery.features.shape[1]:
@@ -65,7 +64,7 @@ def _check_labels(name: str, features: FeatureSet, needs_cameras: bool) -> None:
 
 
 def why_no_match(query: FeatureSet, gallery_persons: np.ndarray, protocol: str) -> str:
-    """Returns what to say if no query at all has a match."""
+    """Return what to say if no query at all has a match."""
     found = f"none of the {len(query)} queries has a match in the gallery: "
     if not np.isin(query.person_ids, gallery_persons).any():
         return found + (

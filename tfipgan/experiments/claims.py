@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from tfipgan.experiments.experiment import Direction
 from tfipgan.experiments.rows import (
-    METHODS,
-    NETWORKS,
+    METHOD_TITLES,
+    NETWORK_TITLES,
     TRANSLATED,
     Spread,
     choose,
@@ -56,19 +56,19 @@ def compare(
     holds = difference >= 0 if or_equal else difference > 0
     deviations = None
     if low.deviation is None or high.deviation is None:
-        told = "one seed"
+        spread = "one seed"
     elif max(low.deviation, high.deviation) == 0:
         deviations = math.inf if difference else 0.0
-        told = "no spread"
+        spread = "no spread"
     else:
         deviations = abs(difference) / max(low.deviation, high.deviation)
-        told = f"{deviations:.1f} sd"
+        spread = f"{deviations:.1f} sd"
     if apart is not None and holds:
         holds = None if deviations is None else deviations > apart
     word = {True: "yes", False: "no", None: "open"}[holds]
     sign = "<" if difference > 0 else ">" if difference < 0 else "="
     return Answer(
-        holds, f"{word}: {100 * low.mean:.1f} {sign} {100 * high.mean:.1f} ({told})"
+        holds, f"{word}: {100 * low.mean:.1f} {sign} {100 * high.mean:.1f} ({spread})"
     )
 
 
@@ -84,7 +84,7 @@ def answers(results: Sequence[Mapping], direction: Direction) -> dict[str, Answe
 
     by_far = f"by {APART} sd"
     found = {}
-    for network, shown in NETWORKS.items():
+    for network, shown in NETWORK_TITLES.items():
         direct, stargan, ipgan = (
             measured(row, network, "mAP")
             for row in ("direct transfer", "stargan", "ipgan")
@@ -97,10 +97,10 @@ def answers(results: Sequence[Mapping], direction: Direction) -> dict[str, Answe
             ),
         }
     for row in ("direct transfer", *TRANSLATED):
-        networks = " <= ".join(NETWORKS.values())
+        networks = " <= ".join(NETWORK_TITLES.values())
         for measure in ("rank-1", "mAP"):
-            pair = [measured(row, network, measure) for network in NETWORKS]
-            found[f"{METHODS[row]} {measure}: {networks}"] = compare(
+            pair = [measured(row, network, measure) for network in NETWORK_TITLES]
+            found[f"{METHOD_TITLES[row]} {measure}: {networks}"] = compare(
                 *pair, or_equal=True
             )
     stargan, ipgan = (
@@ -135,18 +135,18 @@ def order_table(results: Sequence[Mapping], directions: Sequence[Direction]) -> 
 def order_sentence(results: Sequence[Mapping], direction: Direction) -> str:
     """Return in a line how many claims hold in a direction, and which don't."""
     found = answers(results, direction)
-    told = {claim: a for claim, a in found.items() if a.holds is not None}
-    if not told:
+    answered = {claim: a for claim, a in found.items() if a.holds is not None}
+    if not answered:
         return f"{direction.title}: these runs answer no claim about the paper's order."
-    failed = [claim for claim, answer in told.items() if not answer.holds]
+    failed = [claim for claim, answer in answered.items() if not answer.holds]
     sentence = (
-        f"{direction.title}: {len(told) - len(failed)} of {len(told)} claims about the "
-        "paper's order hold"
+        f"{direction.title}: {len(answered) - len(failed)} of {len(answered)} claims "
+        "about the paper's order hold"
     )
     if failed:
         sentence += f"; what does not: {'; '.join(failed)}"
-    if len(found) > len(told):
-        sentence += f"; {len(found) - len(told)} can't be answered by these runs"
+    if len(found) > len(answered):
+        sentence += f"; {len(found) - len(answered)} can't be answered by these runs"
     return f"{sentence}."
 
 

@@ -1,6 +1,6 @@
 """The workers of one training, as one of them sees the others.
 
-The chief, worker 0, alone writes. Nothing here but `agree` is done at every step.
+The chief, worker 0, alone writes. Only `any_worker` is called at every step.
 """
 
 import hashlib
@@ -30,8 +30,8 @@ _GONE = (
 )
 
 
-class Team:
-    """This process and the other workers of its strategy; one process is a team too.
+class WorkerGroup:
+    """This process and the other workers of its strategy; a group may be one process.
 
     All of them call the same methods in the same order, or they wait for each other.
 
@@ -59,16 +59,17 @@ class Team:
     def require_same(self, decided_by: Mapping[str, str]) -> None:
         """Raise InputError, on all workers, unless it is the same on all of them.
 
-        decided_by: what decides the training, by what it is of, such as "config".
+        Args:
+            decided_by: what the training depends on, {name, such as "config": value}.
         """
         if self.is_alone:
             return
         digests = [
             hashlib.sha256(text.encode()).digest() for text in decided_by.values()
         ]
-        told = np.zeros((self.worker.count, len(digests), 32), np.float32)
-        told[self.worker.index] = [list(digest) for digest in digests]
-        (everyone,) = self._sum([told])
+        all_digests = np.zeros((self.worker.count, len(digests), 32), np.float32)
+        all_digests[self.worker.index] = [list(digest) for digest in digests]
+        (everyone,) = self._sum([all_digests])
         for place, what in enumerate(decided_by):
             other = (everyone[:, place] != everyone[0, place]).any(axis=1)
             if other.any():
@@ -78,7 +79,7 @@ class Team:
                     "the same on all: start all with the same command and data"
                 )
 
-    def start_from_chief(self, step: int, variables: Sequence) -> int:
+    def broadcast_from_chief(self, step: int, variables: Sequence) -> int:
         """Give all workers the chief's values and step; return the step."""
         if self.is_alone:
             return step
@@ -91,62 +92,65 @@ class Team:
             copy.assign(value)
         return int(step)
 
-    def arrays_from_chief(
+    def broadcast_arrays(
         self, arrays: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
         """Return the chief's arrays, of whatever names and shapes, on all workers.
 
-        arrays: what the chief has; of the others they are not looked at. Numbers only:
-            whole ones come as int64, others as float32 or float64.
+        Args:
+            arrays: what the chief has; those of the others are ignored. Numbers only:
+                integers come as int64, others as float32 or float64.
         """
         if self.is_alone:
             return dict(arrays)
-        own = {}
+        own_arrays = {}
         if self.is_chief:
             for name, array in arrays.items():
                 whole = np.asarray(array).dtype.kind in "biu"
-                own[name] = np.asarray(array, np.int64 if whole else None)
+                own_arrays[name] = np.asarray(array, np.int64 if whole else None)
         # Names and shapes first, as bytes: the others know none of them.
-        told = [[name, a.dtype.str, a.shape] for name, a in own.items()]
-        text = np.frombuffer(json.dumps(told).encode(), np.uint8).astype(np.int64)
+        layout = [[name, a.dtype.str, a.shape] for name, a in own_arrays.items()]
+        text = np.frombuffer(json.dumps(layout).encode(), np.uint8).astype(np.int64)
         (length,) = self._sum([np.int64(len(text) if self.is_chief else 0)])
         if not self.is_chief:
             text = np.zeros(length, np.int64)
         (text,) = self._sum([text])
-        told = json.loads(text.astype(np.uint8).tobytes())
-        if not told:
+        layout = json.loads(text.astype(np.uint8).tobytes())
+        if not layout:
             return {}
         found = {
-            name: own.get(name, np.zeros(shape, kind)) for name, kind, shape in told
+            name: own_arrays.get(name, np.zeros(shape, kind))
+            for name, kind, shape in layout
         }
         # The sum of nothing over workers ends TensorFlow's process.
         names = [name for name, array in found.items() if array.size]
         sums = self._sum([found[name] for name in names]) if names else []
         return {**found, **dict(zip(names, sums, strict=True))}
 
-    def agree(self, wishes: Sequence[bool]) -> list[bool]:
-        """Return what any worker wished at the step before; alone, what it wishes now.
+    def any_worker(self, flags: Sequence[bool]) -> list[bool]:
+        """Return which flags any worker had set at the step before.
 
-        To be called after each step. The answer to this step's wishes is not waited
-        for: a GPU is still at the step.
+        To be called after each step. This step's flags are not waited for, because a
+        GPU is still computing. A worker that is alone gets its own of this step.
         """
         if self.is_alone:
-            return list(wishes)
-        known, self._asked = self._asked, self._summed([np.float32(wishes)])[0]
+            return list(flags)
+        known, self._asked = self._asked, self._summed([np.float32(flags)])[0]
         return (
-            (known.numpy() > 0).tolist() if known is not None else [False] * len(wishes)
+            (known.numpy() > 0).tolist() if known is not None else [False] * len(flags)
         )
 
-    def meet(self) -> None:
+    def barrier(self) -> None:
         """Return when all workers have come to here."""
         if not self.is_alone:
             self._sum([np.float32(0)])
 
     @contextmanager
-    def one_line_errors(self, out: str | os.PathLike) -> Iterator[None]:
+    def lost_worker_as_training_error(self, out: str | os.PathLike) -> Iterator[None]:
         """Turn the loss of a worker into a TrainingError that says what to do.
 
-        out: the chief's run folder.
+        Args:
+            out: the chief's run folder.
         """
         try:
             yield

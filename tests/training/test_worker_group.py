@@ -18,7 +18,7 @@ from tfipgan.training.rendezvous import (
     wait_for_others,
 )
 from tfipgan.training.strategy import make_strategy
-from tfipgan.training.team import Team
+from tfipgan.training.worker_group import WorkerGroup
 from tfipgan.weights.local_copies import LocalCopies
 
 
@@ -173,24 +173,27 @@ def test_devices_of_several_workers(two_workers):
 
 @pytest.fixture
 def alone():
-    return Team(make_strategy(["CPU:0"]))
+    return WorkerGroup(make_strategy(["CPU:0"]))
 
 
-def test_one_process_is_a_team(alone):
+def test_one_process_is_a_group(alone):
     assert alone.is_chief and alone.is_alone
-    assert alone.agree([True, False]) == [True, False]
+    assert alone.any_worker([True, False]) == [True, False]
     variable = tf.Variable(3.0)
-    assert alone.start_from_chief(7, [variable]) == 7
+    assert alone.broadcast_from_chief(7, [variable]) == 7
     assert variable.numpy() == 3.0
     alone.require_same({"config": "a"})
-    alone.meet()
-    with pytest.raises(tf.errors.UnavailableError), alone.one_line_errors("run"):
+    alone.barrier()
+    with (
+        pytest.raises(tf.errors.UnavailableError),
+        alone.lost_worker_as_training_error("run"),
+    ):
         raise tf.errors.UnavailableError(None, None, "of a file system")
 
 
 @pytest.fixture
 def second(alone, monkeypatch, listening, free_port, patient):
-    """The team as worker 1 of 3 sees it; 2 is gone. Its sums are over itself."""
+    """The group as worker 1 of 3 sees it; 2 is gone. Its sums are over itself."""
     patient(0)
     alone.worker = Worker(1, 3)
     ports = listening()[1], free_port(), free_port()
@@ -223,22 +226,29 @@ def test_workers_that_were_started_otherwise_are_named(second, monkeypatch, diff
 
 
 def test_a_lost_worker_is_told(second, tmp_path):
-    with pytest.raises(TrainingError) as error, second.one_line_errors(tmp_path):
+    with (
+        pytest.raises(TrainingError) as error,
+        second.lost_worker_as_training_error(tmp_path),
+    ):
         raise tf.errors.UnavailableError(None, None, "Socket closed")
     line = str(error.value)
     assert line.startswith(f"worker 2 ({second._addresses[2]}) has ended or can't be ")
     assert "so worker 1 of 3 stops too; the checkpoints are the chief's" in line
     second.worker = Worker(0, 1 + 1)
     with pytest.raises(TrainingError, match="there is no checkpoint; see what that"):
-        with second.one_line_errors(tmp_path):
+        with second.lost_worker_as_training_error(tmp_path):
             raise tf.errors.AbortedError(None, None, "")
     # What is wrong with this worker's own images is no one else's going.
-    with pytest.raises(tf.errors.NotFoundError), second.one_line_errors(tmp_path):
+    with (
+        pytest.raises(tf.errors.NotFoundError),
+        second.lost_worker_as_training_error(tmp_path),
+    ):
         raise tf.errors.NotFoundError(None, None, "a file")
 
 
 def test_a_wish_is_known_a_step_later(second):
-    assert [second.agree([wish, False]) for wish in (False, True, False, False)] == [
+    wishes = (False, True, False, False)
+    assert [second.any_worker([wish, False]) for wish in wishes] == [
         [False, False], [False, False], [True, False], [False, False],
     ]  # fmt: skip
 
