@@ -51,7 +51,7 @@ def adapt():
         camera_negatives=adapt.camera_negatives,
     )
     rng = np.random.default_rng(0)
-    size = network.embed(tf.zeros((1, *training.REID_SIZE, 3))).shape[1]
+    size = network.extract_features(tf.zeros((1, *training.REID_SIZE, 3))).shape[1]
 
     def directions(count):
         rows = rng.standard_normal((count, size)).astype(np.float32)
