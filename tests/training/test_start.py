@@ -246,11 +246,11 @@ def test_two_processes_that_begin_at_once(begin, tmp_path, monkeypatch):
     def beaten(*arguments, **options):
         monkeypatch.setattr(start, "create_run", real)
 
-        def more(aside):
-            options["more"](aside)
+        def write_extra(folder):
+            options["write_extra"](folder)
             first.__enter__()
 
-        return real(*arguments, **{**options, "more": more})
+        return real(*arguments, **{**options, "write_extra": write_extra})
 
     first = begin()
     monkeypatch.setattr(start, "create_run", beaten)

@@ -241,18 +241,15 @@ class Chain:
 
     def _watch(self, process, command, log_path) -> None:
         """Tell of a process until it ends or another one has failed."""
-        told = time.monotonic()
+        last_shown = time.monotonic()
         while process.poll() is None and not self._stopping.is_set():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 # Ctrl-C reaches the process too: ours must follow before it would be
                 # taken for a second one (`tfipgan.training.stop`).
                 process.wait(0.1)
-            if time.monotonic() - told > HEARTBEAT_SECONDS:
-                told = time.monotonic()
+            if time.monotonic() - last_shown > HEARTBEAT_SECONDS:
+                last_shown = time.monotonic()
                 self._tell(command, _last_line(log_path))
-
-    def _say_of(self, command: Command, line: str) -> None:
-        self._say(f"{command.name}: {line}")
 
     def _say(self, line: str) -> None:
         minutes, seconds = divmod(int(self.seconds()), 60)
