@@ -133,7 +133,7 @@ def test_unreadable_images_are_left_out_if_asked(train, called, damaged):
     assert set(left_out.values()) == {"empty"}
     for samples in (called.source, called.target):
         assert len(samples) == 29
-        assert [s.odd for s in samples] == [True] + [False] * 28
+        assert [s.needs_conversion for s in samples] == [True] + [False] * 28
 
 
 def test_a_camera_without_a_readable_image(

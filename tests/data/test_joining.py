@@ -13,7 +13,7 @@ from tfipgan.errors import InputError
 FIRST = [
     Sample("a/7_1.jpg", 7, 1),
     Sample("a/3_2.jpg", 3, 2),
-    Sample("a/3_1.jpg", 3, 1, odd=True),
+    Sample("a/3_1.jpg", 3, 1, needs_conversion=True),
 ]
 SECOND = [
     Sample("b/5_1.jpg", 5, 1, dataset=1),

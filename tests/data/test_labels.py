@@ -94,11 +94,12 @@ def test_cameras_as_classes():
     given = [
         Sample("a.jpg", 5, 3),
         Sample("b.jpg", JUNK, 8),
-        Sample("c.jpg", 0, 3, distractor=True, odd=True),
+        Sample("c.jpg", 0, 3, distractor=True, needs_conversion=True),
     ]
     classes = camera_classes(given)
     assert classes == (
-        Sample("a.jpg", 3, 3), Sample("b.jpg", 8, 8), Sample("c.jpg", 3, 3, odd=True),
+        Sample("a.jpg", 3, 3), Sample("b.jpg", 8, 8),
+        Sample("c.jpg", 3, 3, needs_conversion=True),
     )  # fmt: skip
     assert LabelMap.from_samples(classes).person_ids == (3, 8)
     with pytest.raises(InputError, match="d.jpg has no camera number; .* group named"):
@@ -106,9 +107,13 @@ def test_cameras_as_classes():
 
 
 def test_samples_whose_identities_are_forgotten():
-    given = [Sample("a.jpg", 7, 3, distractor=True, odd=True), Sample("b.jpg", JUNK, 1)]
+    given = [
+        Sample("a.jpg", 7, 3, distractor=True, needs_conversion=True),
+        Sample("b.jpg", JUNK, 1),
+    ]
     assert without_identities(given) == (
-        Sample("a.jpg", UNLABELLED, 3, odd=True), Sample("b.jpg", UNLABELLED, 1),
+        Sample("a.jpg", UNLABELLED, 3, needs_conversion=True),
+        Sample("b.jpg", UNLABELLED, 1),
     )  # fmt: skip
 
 

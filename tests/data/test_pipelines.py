@@ -422,7 +422,7 @@ def odd_samples(tiny_samples, tmp_path):
         exif[0x0112] = 3
         with Image.open(sample.path) as image:
             image.save(path, exif=exif)
-        return replace(sample, path=str(path), odd=True)
+        return replace(sample, path=str(path), needs_conversion=True)
 
     places = iter(range(999))
     return tuple([turned(s, next(places)) for s in split] for split in tiny_samples)
@@ -441,7 +441,7 @@ def test_odd_files_are_read_as_people_see_them(odd_samples):
     # All have the size already. Of a JPEG the two decoders differ by some rounding.
     for sample, image in zip(samples, images, strict=True):
         difference = np.abs(image - seen(sample.path))
-        assert difference.mean() <= (0 if sample.odd else 4)
+        assert difference.mean() <= (0 if sample.needs_conversion else 4)
 
 
 def test_training_reads_odd_files_like_inference(odd_samples, maps):
@@ -469,7 +469,9 @@ def test_only_odd_files_are_converted(odd_samples, monkeypatch):
 
     monkeypatch.setattr(batching, "converted", spying)
     list(inference_batches(odd_samples[0], SIZE, 7))
-    assert sorted(called) == sorted(s.path for s in odd_samples[0] if s.odd)
+    assert sorted(called) == sorted(
+        s.path for s in odd_samples[0] if s.needs_conversion
+    )
 
 
 def test_plain_files_are_read_without_python(tiny_samples, odd_samples, monkeypatch):
@@ -498,7 +500,7 @@ def test_odd_files_on_two_devices(odd_samples, maps, two_devices):
 
 
 def test_a_file_that_changed_is_named(odd_samples):
-    odd = next(s for s in odd_samples[0] if s.odd)
+    odd = next(s for s in odd_samples[0] if s.needs_conversion)
     with open(odd.path, "wb") as file:
         file.write(b"gone")
     with pytest.raises(tf.errors.InvalidArgumentError, match="has changed: not an im"):

@@ -70,7 +70,7 @@ def test_only_the_first_few_are_named(tmp_path):
 
 def test_what_must_be_converted_is_marked(samples):
     kept, left_out = check_readable(good(samples))
-    assert [sample.odd for sample in kept] == [False, False, True, False]
+    assert [sample.needs_conversion for sample in kept] == [False, False, True, False]
     assert left_out == {}
     assert kept[:2] == good(samples)[:2]
 
@@ -106,7 +106,7 @@ def test_a_second_start_decodes_only_what_is_new(samples, looked_at):
     Image.new("CMYK", (8, 16)).save(changed)
     kept, _ = check_readable(good(samples))
     assert looked_at[2:] == [["2.jpg"]]
-    assert [sample.odd for sample in kept] == [False, True, True, False]
+    assert [sample.needs_conversion for sample in kept] == [False, True, True, False]
     check_readable(good(samples))
     assert looked_at[3:] == [[]]
 

@@ -28,7 +28,7 @@ def test_what_changes_it(samples):
         first,
         samples_digest(samples[::-1]),
         samples_digest(samples[:1]),
-        samples_digest([samples[0], replace(samples[1], odd=True)]),
+        samples_digest([samples[0], replace(samples[1], needs_conversion=True)]),
     }
     os.utime(samples[1].path, ns=(10**18, 10**18 + 1))
     others.add(samples_digest(samples))

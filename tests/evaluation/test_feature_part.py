@@ -28,7 +28,7 @@ def fill(rows, after_each=lambda: None):
     done = 0
     for batch in BATCHES:
         done += len(batch)
-        if done > rows.done:
+        if done > rows.num_done:
             rows.append(batch)
             after_each()
 
@@ -44,7 +44,7 @@ def filled(held):
 def test_rows_in_batches(part):
     with part() as held:
         with FeaturePart(held, 11) as rows:
-            assert rows.done == 0
+            assert rows.num_done == 0
         np.testing.assert_array_equal(filled(held), ROWS, strict=True)
 
 
@@ -66,7 +66,7 @@ def test_what_a_kill_leaves(part, tmp_path, monkeypatch, caplog, seconds, safe):
         shutil.copytree(left, held.folder)
         with caplog.at_level(logging.INFO), part() as again:
             with FeaturePart(again, 11) as rows:
-                assert rows.done == done
+                assert rows.num_done == done
             np.testing.assert_array_equal(filled(again), ROWS)
         assert (f"going on after {done} of 11" in caplog.text) == (done > 0)
 
@@ -96,7 +96,7 @@ def test_half_a_batch_is_written_again(part):
         file.write(b"\xff" * 99)
     with part() as held:
         with FeaturePart(held, 11) as rows:
-            assert rows.done == 4
+            assert rows.num_done == 4
         np.testing.assert_array_equal(filled(held), ROWS)
 
 
@@ -105,7 +105,7 @@ def test_an_error_keeps_all_rows(part):
         rows.append(BATCHES[0])
         raise KeyError
     with part() as held, FeaturePart(held, 11) as rows:
-        assert rows.done == 4
+        assert rows.num_done == 4
 
 
 def test_a_full_disk(part, monkeypatch):
@@ -124,7 +124,7 @@ def test_a_full_disk(part, monkeypatch):
     monkeypatch.undo()
     with part() as held:
         with FeaturePart(held, 11) as rows:
-            assert rows.done == 4
+            assert rows.num_done == 4
         np.testing.assert_array_equal(filled(held), ROWS)
 
 
@@ -135,5 +135,5 @@ def test_rows_that_were_cut_off(part, caplog):
     with part() as held:
         with FeaturePart(held, 11) as rows:
             assert "rows.f32 was cut off: starting anew" in caplog.text
-            assert rows.done == 0
+            assert rows.num_done == 0
         np.testing.assert_array_equal(filled(held), ROWS)

@@ -39,8 +39,8 @@ def test_a_disk_that_syncs_no_folders(failing, tmp_path, code):
     assert (tmp_path / "run" / "below" / "file").read_text() == "x"
     with PartialOutput(tmp_path / "out", {"images": "i"}, require_new_file) as part:
         (part.folder / "made").write_text("whole")
-        part.keep(done=1)
-        part.finish(part.folder / "made")
+        part.save_progress(done=1)
+        part.publish(part.folder / "made")
     assert sorted(os.listdir(tmp_path)) == ["out", "run"]
 
 

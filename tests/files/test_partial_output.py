@@ -33,7 +33,7 @@ def left_over(out, text="work", **state):
     """Leave a part as a killed process would."""
     with pytest.raises(KeyError), part_of(out) as part:
         (part.folder / "work").write_text(text)
-        part.keep(**state)
+        part.save_progress(**state)
         raise KeyError
     return part.folder
 
@@ -45,10 +45,10 @@ def names(folder):
 def test_an_output_gets_its_name_when_it_is_whole(out):
     with part_of(out) as part:
         assert part.folder == out.parent / "out.part"
-        assert (part.state, part.finished) == ({}, False)
+        assert (part.state, part.was_already_published) == ({}, False)
         (part.folder / "made").write_text("whole")
         assert not out.exists()
-        part.finish(part.folder / "made")
+        part.publish(part.folder / "made")
     assert names(out.parent) == ["out"]
     assert out.read_text() == "whole"
 
@@ -105,8 +105,8 @@ def test_killed_between_the_last_two_acts(out, monkeypatch, kind):
             (made.touch if kind == require_new_file else made.mkdir)()
             if kind == require_new_folder:
                 (made / "file").touch()
-            part.keep(done=1)
-            part.finish(made)
+            part.save_progress(done=1)
+            part.publish(made)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(PartialOutput, "remove", _interrupt)
@@ -117,7 +117,7 @@ def test_killed_between_the_last_two_acts(out, monkeypatch, kind):
     with pytest.raises(InputError, match="out exists"):
         PartialOutput(out, {}, kind).__enter__()
     with PartialOutput(out, ABOUT, kind) as part:
-        assert part.finished
+        assert part.was_already_published
     assert names(out.parent) == ["out"]
     with pytest.raises(InputError, match="out exists"):
         require_new_output(out, kind)
@@ -135,13 +135,13 @@ def test_a_rename_that_failed_is_tried_again(out, monkeypatch):
             if error:
                 patch.setattr(os, "replace", failing)
             (part.folder / "made").write_text("whole")
-            part.keep(**part.state, done=7) if error else None
+            part.save_progress(**part.state, done=7) if error else None
             assert part.state == {"done": 7}
             if error:
                 with pytest.raises(OSError, match="no rename"):
-                    part.finish(part.folder / "made")
+                    part.publish(part.folder / "made")
             else:
-                part.finish(part.folder / "made")
+                part.publish(part.folder / "made")
     assert out.read_text() == "whole"
 
 
@@ -214,7 +214,7 @@ def test_links_are_followed(tmp_path):
     with part_of(tmp_path / "out") as part:
         assert part.folder == tmp_path / "disk" / "to.part"
         (part.folder / "made").touch()
-        part.finish(part.folder / "made")
+        part.publish(part.folder / "made")
     assert (tmp_path / "out").is_symlink() and (tmp_path / "out").is_file()
 
 
@@ -226,7 +226,7 @@ def test_what_is_noted_is_on_the_disk(out, monkeypatch):
 
     with part_of(out) as part:
         monkeypatch.setattr(os, "fsync", spying)
-        part.keep(done=1)
+        part.save_progress(done=1)
         monkeypatch.undo()
     assert synced == [str(part.folder / "part.json.new"), str(part.folder)]
 
@@ -243,14 +243,14 @@ def joined(part):
     """Make the output of the shares' works, as the last worker does."""
     made = part.folder / "made"
     made.write_text("".join((own / "work").read_text() for own in part.shares()))
-    part.finish(made)
+    part.publish(made)
 
 
 def do_share(out, index):
     """Do a worker's share; return whether it was the last one, which joins."""
     with worker_part(out, index) as part:
-        (part.own / "work").write_text(str(index))
-        is_last = part.done()
+        (part.share_folder / "work").write_text(str(index))
+        is_last = part.mark_share_complete()
         if is_last:
             joined(part)
     return is_last
@@ -268,14 +268,16 @@ def test_the_last_worker_joins(out, order):
 
 def test_workers_at_once(out):
     with worker_part(out, 0) as first, worker_part(out, 1) as second:
-        assert first.folder == second.folder != first.own != second.own
-        first.keep(done=1)
-        second.keep(done=2)
-        assert not first.done()
-        assert first.ready and not second.ready
-        (first.own / "work").write_text("0")
-        (second.own / "work").write_text("1")
-        assert second.done()
+        assert (
+            first.folder == second.folder != first.share_folder != second.share_folder
+        )
+        first.save_progress(done=1)
+        second.save_progress(done=2)
+        assert not first.mark_share_complete()
+        assert first.share_is_complete and not second.share_is_complete
+        (first.share_folder / "work").write_text("0")
+        (second.share_folder / "work").write_text("1")
+        assert second.mark_share_complete()
         joined(second)
     assert names(out.parent) == ["out"]
 
@@ -284,20 +286,20 @@ def test_a_worker_goes_on_with_its_share(out, caplog):
     for state in ({}, {"done": 3}):
         with worker_part(out, 0) as part:
             assert part.state == state
-            assert (part.own / "work").exists() == bool(state)
-            (part.own / "work").touch()
-            (part.own / ".made.17.tmp").touch()
-            part.keep(done=3)
+            assert (part.share_folder / "work").exists() == bool(state)
+            (part.share_folder / "work").touch()
+            (part.share_folder / ".made.17.tmp").touch()
+            part.save_progress(done=3)
     with worker_part(out, 0) as part:
-        assert not (part.own / ".made.17.tmp").exists()
+        assert not (part.share_folder / ".made.17.tmp").exists()
     with worker_part(out, 1) as part:
-        assert part.state == {} and not names(part.own)[2:]
+        assert part.state == {} and not names(part.share_folder)[2:]
     # Killed before it noted anything.
     for left in ([], [LOCK]):
-        shutil.rmtree(part.own)
-        part.own.mkdir()
+        shutil.rmtree(part.share_folder)
+        part.share_folder.mkdir()
         for name in left:
-            (part.own / name).touch()
+            (part.share_folder / name).touch()
         with worker_part(out, 1) as part:
             assert part.state == {}
 
@@ -306,14 +308,14 @@ def test_a_worker_goes_on_with_its_share(out, caplog):
 def test_killed_while_it_joins(out, caplog, again):
     do_share(out, 0)
     with pytest.raises(KeyError), worker_part(out, 1) as part:
-        (part.own / "work").write_text("1")
-        assert part.done()
+        (part.share_folder / "work").write_text("1")
+        assert part.mark_share_complete()
         raise KeyError
     caplog.clear()
     with caplog.at_level(logging.INFO), worker_part(out, again) as part:
-        assert part.ready and part.done()
+        assert part.share_is_complete and part.mark_share_complete()
         joined(part)
-    assert f"{part.own}: going on after all of it" in caplog.text
+    assert f"{part.share_folder}: going on after all of it" in caplog.text
     assert names(out.parent) == ["out"] and out.read_text() == "01"
 
 
@@ -327,11 +329,11 @@ def test_killed_between_the_last_two_acts_of_all(out, monkeypatch, again):
         assert names(out.parent) == ["out", "out.part"]
         # For a worker that was under way it is the others' work that is done.
         if again == 0:
-            assert not early.done()
+            assert not early.mark_share_complete()
             assert names(out.parent) == ["out"]
             return
     with worker_part(out, 1) as part:
-        assert part.finished
+        assert part.was_already_published
     assert names(out.parent) == ["out"] and out.read_text() == "01"
 
 
@@ -339,15 +341,15 @@ def test_a_worker_waits_while_another_joins(out):
     """The one that has just done its share too, and finds nothing more to do."""
     with worker_part(out, 0) as first, ThreadPoolExecutor(1) as pool:
         with worker_part(out, 1) as second:
-            (first.own / "work").write_text("0")
-            (second.own / "work").write_text("1")
-            first.keep(ready=True)
-            assert second.done()
-            waiting = pool.submit(first.done)
+            (first.share_folder / "work").write_text("0")
+            (second.share_folder / "work").write_text("1")
+            first.save_progress(ready=True)
+            assert second.mark_share_complete()
+            waiting = pool.submit(first.mark_share_complete)
             assert not wait([waiting], 0.3).done
             joined(second)
         assert waiting.result(9) is False
-        assert first.done() is False
+        assert first.mark_share_complete() is False
     assert names(out.parent) == ["out"] and out.read_text() == "01"
 
 
@@ -355,8 +357,8 @@ def test_a_worker_that_comes_while_another_joins(out):
     do_share(out, 0)
     with ThreadPoolExecutor(1) as pool:
         with worker_part(out, 1) as second:
-            (second.own / "work").write_text("1")
-            assert second.done()
+            (second.share_folder / "work").write_text("1")
+            assert second.mark_share_complete()
             waiting = pool.submit(worker_part(out, 0).__enter__)
             assert not wait([waiting], 0.3).done
             joined(second)

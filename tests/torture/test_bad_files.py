@@ -61,7 +61,7 @@ def exact(sample):
     Two decoders of a JPEG differ by more.
     """
     with open(sample.path, "rb") as file:
-        return sample.odd or file.read(2) != b"\xff\xd8"
+        return sample.needs_conversion or file.read(2) != b"\xff\xd8"
 
 
 def test_every_file_is_found(corpus, folder):
@@ -89,7 +89,7 @@ def test_inspect_and_query_agree(corpus, folder, checked):
     images, broken = check_images(list(map(str, sorted(corpus))))
     assert broken == left_out
     odd = {image.path for image in images if image and not image.plain}
-    assert odd == {sample.path for sample in kept if sample.odd}
+    assert odd == {sample.path for sample in kept if sample.needs_conversion}
 
 
 def test_what_is_read_is_what_people_see(corpus, checked):

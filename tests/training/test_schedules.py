@@ -5,7 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfipgan.training.schedules import CosineDecay, LinearDecay, StepDecay, Warmup
+from tfipgan.training.schedules import (
+    ConstantThenLinearDecay,
+    CosineDecay,
+    StepDecay,
+    Warmup,
+)
 
 
 @pytest.mark.parametrize(
@@ -13,7 +18,7 @@ from tfipgan.training.schedules import CosineDecay, LinearDecay, StepDecay, Warm
     [(0, 0.8), (3, 0.8), (4, 0.8), (5, 0.6), (6, 0.4), (7, 0.2), (8, 0.0), (99, 0.0)],
 )
 def test_linear_decay(step, rate):
-    schedule = LinearDecay(0.8, constant_steps=4, decay_steps=4)
+    schedule = ConstantThenLinearDecay(0.8, constant_steps=4, decay_steps=4)
     for kind in (tf.int32, tf.int64):
         value = schedule(tf.constant(step, kind))
         assert value.dtype == tf.float32
@@ -21,26 +26,28 @@ def test_linear_decay(step, rate):
 
 
 def test_no_constant_part():
-    schedule = LinearDecay(1.0, constant_steps=0, decay_steps=2)
+    schedule = ConstantThenLinearDecay(1.0, constant_steps=0, decay_steps=2)
     assert [float(schedule(step)) for step in range(4)] == [1, 0.5, 0, 0]
 
 
 def test_no_decay_keeps_the_rate_for_all_of_the_run():
-    schedule = LinearDecay(1.0, constant_steps=3, decay_steps=0)
+    schedule = ConstantThenLinearDecay(1.0, constant_steps=3, decay_steps=0)
     assert [float(schedule(step)) for step in range(4)] == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize("updates", [1, 2, 5])
 def test_both_optimisers_fall_together(updates):
-    generator = LinearDecay(0.8, constant_steps=2, decay_steps=3)
-    critic = LinearDecay(0.8, 2, 3, updates_per_step=updates)
+    generator = ConstantThenLinearDecay(0.8, constant_steps=2, decay_steps=3)
+    critic = ConstantThenLinearDecay(0.8, 2, 3, updates_per_step=updates)
     for step in range(7):
         for update in range(updates):
             assert critic(step * updates + update) == generator(step)
 
 
 def test_optimiser_follows_its_own_count():
-    optimizer = keras.optimizers.SGD(LinearDecay(1.0, 1, 2, updates_per_step=2))
+    optimizer = keras.optimizers.SGD(
+        ConstantThenLinearDecay(1.0, 1, 2, updates_per_step=2)
+    )
     variable = tf.Variable(0.0)
     optimizer.build([variable])
     moves = []
@@ -90,7 +97,7 @@ def test_warmup():
 @pytest.mark.parametrize(
     "schedule",
     [
-        LinearDecay(0.1, 2, 4, 3),
+        ConstantThenLinearDecay(0.1, 2, 4, 3),
         StepDecay(0.1, 2, 0.5),
         StepDecay(0.1, [2, 5], 0.5),
         CosineDecay(0.1, 2, 4),

@@ -51,9 +51,9 @@ def test_what_decides_the_outputs(samples):
     assert changed(network, samples[::-1]) == {"images"}
     # The names' meaning does not decide the outputs, the way of reading does.
     assert not changed(network, [Sample(s.path, 7, 2) for s in samples])
-    assert changed(network, [Sample(s.path, -2, -1, odd=True) for s in samples]) == {
-        "images"
-    }
+    assert changed(
+        network, [Sample(s.path, -2, -1, needs_conversion=True) for s in samples]
+    ) == {"images"}
     os.utime(samples[1].path, ns=(10**18, 10**18 + 1))
     assert changed(network, samples) == {"images"}
     with open(samples[1].path, "ab") as file:

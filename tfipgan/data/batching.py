@@ -24,9 +24,9 @@ def image_reader(samples, image_size, cache=False):
     samples = [Sample(s, 0, 0) if isinstance(s, str) else s for s in samples]
     # Encoded here: names on a disk need not be UTF-8, which TensorFlow would ask for.
     paths = tf.constant([os.fsencode(s.path) for s in samples], tf.string)
-    if not any(s.odd for s in samples):
+    if not any(s.needs_conversion for s in samples):
         return lambda index: decode_image(tf.io.read_file(paths[index]), image_size)
-    odd = tf.constant([s.odd for s in samples])
+    odd = tf.constant([s.needs_conversion for s in samples])
 
     def image_of(index):
         contents = tf.cond(

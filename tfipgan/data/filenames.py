@@ -32,6 +32,8 @@ class Sample:
         distractor: True for a background person who is not an identity. It is not
             read off person_id == 0, which is a real person in MSMT17 and in many
             datasets of one's own.
+        needs_conversion: whether TensorFlow would decode the file differently from what
+            a person sees; `check_readable` sets it.
         dataset: where several are trained on together, which of them, from 0.
     """
 
@@ -40,7 +42,7 @@ class Sample:
     camera_id: int
     source_camera_id: int | None = None
     distractor: bool = False
-    odd: bool = False
+    needs_conversion: bool = False
     dataset: int = 0
 
 

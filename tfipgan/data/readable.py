@@ -49,7 +49,8 @@ def check_readable(
         progress: whether to show a progress bar on stderr if it takes a while.
 
     Returns:
-        The samples to use, `odd` set where the pipelines must convert the file; and for
+        The samples to use, `needs_conversion` set where the pipelines must convert the
+        file; and for
         the paths of those left out, in order, why they can't be read.
 
     Raises:
@@ -67,7 +68,9 @@ def check_readable(
     if left_out:
         logger.warning("left out %s", _listed(left_out, len(paths)))
     kept = [
-        replace(sample, odd=odd[sample.path]) if odd[sample.path] else sample
+        replace(sample, needs_conversion=odd[sample.path])
+        if odd[sample.path]
+        else sample
         for sample in samples
         if sample.path in odd
     ]

@@ -16,6 +16,6 @@ def samples_digest(samples: Iterable[Sample]) -> str:
     digest = hashlib.sha256()
     for sample in samples:
         about = os.stat(sample.path)
-        line = f"{sample.path}\0{about.st_size}\0{about.st_mtime_ns}\0{sample.odd}\n"
-        digest.update(os.fsencode(line))
+        fields = sample.path, about.st_size, about.st_mtime_ns, sample.needs_conversion
+        digest.update(os.fsencode("\0".join(map(str, fields)) + "\n"))
     return digest.hexdigest()

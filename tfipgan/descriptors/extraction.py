@@ -123,10 +123,10 @@ def _to_file(describe, name, size, samples, out, threads, progress, worker):
     }
 
     def append_rows(rows, share):
-        found = _described(describe, size, share[rows.done :], threads)
+        found = _described(describe, size, share[rows.num_done :], threads)
         bar = tqdm(
             total=len(share),
-            initial=rows.done,
+            initial=rows.num_done,
             unit="image",
             disable=not progress,
             dynamic_ncols=True,

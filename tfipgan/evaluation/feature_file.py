@@ -43,15 +43,15 @@ def features_to_file(
     """
     share = samples[worker.share(len(samples), batch_size)]
     with PartialOutput(out, about, require_new_file, worker) as part:
-        if part.finished:
+        if part.was_already_published:
             return FeatureSet.load(out).features.shape
-        if not part.ready:
+        if not part.share_is_complete:
             with FeaturePart(part, len(share)) as rows:
                 describe(rows, share)
-        if not part.done():
+        if not part.mark_share_complete():
             return None
         npz_file = part.folder / "features.npz"
         shape = write_features(npz_file, row_files(part), samples)
         sync(npz_file)
-        part.finish(npz_file)
+        part.publish(npz_file)
     return shape

@@ -33,7 +33,7 @@ class FeaturePart:
         count: rows that the share will have at the end.
 
     Attributes:
-        done: rows in it.
+        num_done: rows in it.
 
     Raises:
         OSError: the file can't be written.
@@ -41,24 +41,29 @@ class FeaturePart:
 
     def __init__(self, part: PartialOutput, count: int):
         self.count = count
-        self.done, self._values = part.state.get("done", 0), part.state.get("values", 0)
+        self.num_done, self._values = (
+            part.state.get("done", 0),
+            part.state.get("values", 0),
+        )
         self._part = part
-        path = part.own / _ROWS
+        path = part.share_folder / _ROWS
         path.touch()
         self._file = open(path, "r+b")
-        if path.stat().st_size < 4 * self._values * self.done:
+        if path.stat().st_size < 4 * self._values * self.num_done:
             logger.warning("%s was cut off: starting anew", path)
-            self.done = 0
-        elif self.done:
-            logger.info("%s: going on after %d of %d", part.own, self.done, count)
+            self.num_done = 0
+        elif self.num_done:
+            logger.info(
+                "%s: going on after %d of %d", part.share_folder, self.num_done, count
+            )
         self._kept = time.monotonic()
 
     def append(self, rows: np.ndarray) -> None:
         """Add float32 rows (n, D); now and then all so far are made safe."""
         self._values = rows.shape[1]
-        self._file.seek(4 * self._values * self.done)
+        self._file.seek(4 * self._values * self.num_done)
         self._file.write(np.ascontiguousarray(rows, np.float32))
-        self.done += len(rows)
+        self.num_done += len(rows)
         if time.monotonic() - self._kept >= KEEP_SECONDS:
             self.keep()
 
@@ -66,7 +71,7 @@ class FeaturePart:
         """Write all rows so far to the disk, then how many they are."""
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._part.keep(done=self.done, values=self._values)
+        self._part.save_progress(done=self.num_done, values=self._values)
         self._kept = time.monotonic()
 
     def __enter__(self):
@@ -76,7 +81,7 @@ class FeaturePart:
         if kind is None:
             with self._file:
                 # A kill may have left more than there is, of a batch that was not kept.
-                self._file.truncate(4 * self._values * self.done)
+                self._file.truncate(4 * self._values * self.num_done)
                 self.keep()
             return
         # The disk may be full; the error that ended the work says so.

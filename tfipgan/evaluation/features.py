@@ -254,7 +254,7 @@ def graph_of(function, image_size: tuple[int, int]):
 
 def _apply(graph, rows, samples, image_size, batch_size, progress):
     """Append what the graph makes of the images that are not done."""
-    before, count = rows.done, len(samples)
+    before, count = rows.num_done, len(samples)
     samples = samples[before:]
     bar = tqdm(
         total=count,
@@ -268,7 +268,7 @@ def _apply(graph, rows, samples, image_size, batch_size, progress):
             batch = graph(images).numpy()
             bad = ~np.isfinite(batch).all(axis=1)
             if bad.any():
-                path = samples[rows.done + int(bad.argmax()) - before].path
+                path = samples[rows.num_done + int(bad.argmax()) - before].path
                 raise InputError(
                     f"{shorten_name(path)}: what the network makes of it is NaN or "
                     f"infinite ({int(bad.sum())} such images of a batch of "

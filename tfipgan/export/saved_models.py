@@ -263,7 +263,10 @@ def _check_files(folder) -> list[bytes]:
             return _check_files(Path(world, "target", "bounding_box_train"))
     samples = read_images(folder, labelled=False)[:CHECK_IMAGES]
     samples, _ = check_readable(samples)
-    return [converted(s.path) if s.odd else Path(s.path).read_bytes() for s in samples]
+    return [
+        converted(s.path) if s.needs_conversion else Path(s.path).read_bytes()
+        for s in samples
+    ]
 
 
 def _decoded(files, size):

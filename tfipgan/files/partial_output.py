@@ -81,10 +81,10 @@ class PartialOutput:
     Attributes:
         out: the output's path, links followed.
         folder: of the work of all workers.
-        own: folder of this worker's share; `folder` if it is the only one.
-        finished: whether an earlier process had renamed the output already, and was
-            killed before it removed the folder. It is removed then.
-        state: what was given to `keep` last; {} at first.
+        share_folder: folder of this worker's share; `folder` if it is the only one.
+        was_already_published: whether an earlier process had renamed the output, and
+            was killed before it removed the folder. It is removed then.
+        state: what was given to `save_progress` last; {} at first.
 
     Raises (on entering):
         InputError: another process works on it, `out` is there, something else than a
@@ -103,12 +103,12 @@ class PartialOutput:
         self.out = Path(os.path.realpath(out))
         self.folder = part_of(out)
         self.worker = worker
-        self.own = self.shares()[worker.index]
+        self.share_folder = self.shares()[worker.index]
         self.about = dict(about)
         if worker.count > 1:
             self.about[_WORKERS] = str(worker.count)
         self._require_new = require_new
-        self.finished = False
+        self.was_already_published = False
         self.state: dict = {}
 
     def __enter__(self):
@@ -124,8 +124,8 @@ class PartialOutput:
                     self._open()
                     self._open_share(stack)
             self._lock = stack.pop_all()
-        if self.ready:
-            logger.info("%s: going on after all of it", self.own)
+        if self.share_is_complete:
+            logger.info("%s: going on after all of it", self.share_folder)
         return self
 
     def __exit__(self, kind, failure, trace):
@@ -135,7 +135,7 @@ class PartialOutput:
         name_full_disk(failure, self.folder)
 
     @property
-    def ready(self) -> bool:
+    def share_is_complete(self) -> bool:
         """Whether this worker's share is whole, and on the disk."""
         return bool(self.state.get(_READY))
 
@@ -145,21 +145,21 @@ class PartialOutput:
             return [self.folder]
         return [self.folder / f"worker-{k}" for k in range(self.worker.count)]
 
-    def keep(self, **state) -> None:
+    def save_progress(self, **state) -> None:
         """Note how far the work is; on the disk before this returns."""
-        self._note(self.own, {"about": self.about, **state})
+        self._note(self.share_folder, {"about": self.about, **state})
         self.state = state
 
-    def done(self) -> bool:
+    def mark_share_complete(self) -> bool:
         """Note that this worker's share is complete; return whether to join all now.
 
         The share must be on the disk. Only the last worker that calls this gets True;
         it locks all others out until the end of `with`. If it is killed before
-        `finish`, any worker that is started again finds all shares complete and joins
+        `publish`, any worker that is started again finds all shares complete and joins
         them.
         """
-        if not self.ready:
-            self.keep(**self.state, **{_READY: True})
+        if not self.share_is_complete:
+            self.save_progress(**self.state, **{_READY: True})
         if self.worker.count == 1:
             return True
         with self._turn() as lock:
@@ -173,7 +173,7 @@ class PartialOutput:
             self._lock.enter_context(lock.pop_all())
         return True
 
-    def finish(self, made: Path) -> None:
+    def publish(self, made: Path) -> None:
         """Rename the complete output to its final name, and remove the folder.
 
         Args:
@@ -201,8 +201,8 @@ class PartialOutput:
         found = _read(self.folder)
         about = found.pop("about", None)
         same = about == self.about
-        self.finished = same and _just_renamed(self.out, found)
-        if self.finished:
+        self.was_already_published = same and _just_renamed(self.out, found)
+        if self.was_already_published:
             self.remove()
             return
         try:
@@ -229,16 +229,18 @@ class PartialOutput:
 
     def _open_share(self, stack):
         """Take this worker's share, if there is still something to do."""
-        if self.finished:
+        if self.was_already_published:
             return
-        self.own.mkdir(exist_ok=True)
+        self.share_folder.mkdir(exist_ok=True)
         stack.enter_context(
-            locked(self.own / LOCK, f"the share of {self.worker} in {self.out}")
+            locked(
+                self.share_folder / LOCK, f"the share of {self.worker} in {self.out}"
+            )
         )
-        self.state = _read(self.own)
+        self.state = _read(self.share_folder)
         if not self.state.pop("about", None):
-            self.keep()
-        remove_stale_files(self.own)
+            self.save_progress()
+        remove_stale_files(self.share_folder)
 
     def _turn(self) -> ExitStack:
         """Wait until no other worker begins or joins; return what ends the turn."""

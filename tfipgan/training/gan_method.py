@@ -10,7 +10,7 @@ from tfipgan.data.filenames import Sample
 from tfipgan.models.translator import Translator
 from tfipgan.reports.sample_sheet import sheet_images, write_sample_sheet
 from tfipgan.training.method import Method
-from tfipgan.training.schedules import LinearDecay
+from tfipgan.training.schedules import ConstantThenLinearDecay
 
 
 class GANMethod(Method):
@@ -93,7 +93,7 @@ class GANMethod(Method):
     def _rates(self, updates_per_step):
         """Return the learning rate's schedule, by updates."""
         gan = self.config.gan
-        return LinearDecay(
+        return ConstantThenLinearDecay(
             gan.learning_rate,
             gan.constant_epochs * self.epoch_steps,
             gan.decay_epochs * self.epoch_steps,

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 
 @keras.saving.register_keras_serializable(package="tfipgan")
-class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
+class ConstantThenLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
     """Constant, then linear to 0 (paper section 4.2).
 
     Args:

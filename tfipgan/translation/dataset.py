@@ -113,9 +113,9 @@ def translate_dataset(
     share = worker.share(len(samples), batch)
     samples, names = samples[share], names[share]
     with PartialOutput(out, about, require_new_folder, worker) as part:
-        if part.finished:
+        if part.was_already_published:
             return header["images"]
-        if not part.ready:
+        if not part.share_is_complete:
             total = len(samples) * cameras
             with TranslationPart(part, total, batch * cameras) as files:
                 _translate_rest(
@@ -123,7 +123,7 @@ def translate_dataset(
                     names, translator.cameras, translator.image_size, batch,
                     ENDINGS[format], progress,
                 )  # fmt: skip
-        if not part.done():
+        if not part.mark_share_complete():
             return None
         join_translations(part, header, reasons)
     return header["images"]
@@ -133,7 +133,7 @@ def _translate_rest(
     translate, files, samples, names, cameras, image_size, batch, ending, progress
 ):
     """Add to the files what they lack."""
-    done = files.done // len(cameras)
+    done = files.num_done // len(cameras)
     files.make_folders(names)
     remaining = zip(samples[done:], names[done:], strict=True)
     bar = tqdm(

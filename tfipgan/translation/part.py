@@ -64,7 +64,7 @@ def join_translations(
     sync(manifest)
     for folder, _, _ in os.walk(images):
         sync(folder)
-    part.finish(images)
+    part.publish(images)
 
 
 class TranslationPart:
@@ -81,7 +81,7 @@ class TranslationPart:
         batch_images: images of a batch; the last may have fewer.
 
     Attributes:
-        done: images in whole batches that an earlier process has left.
+        num_done: images in whole batches that an earlier process has left.
 
     Raises:
         OSError: the folder can't be written.
@@ -91,13 +91,16 @@ class TranslationPart:
         self._total = total
         self._images = part.folder / _IMAGES
         self._images.mkdir(exist_ok=True)
-        self._notes = part.own / _NOTES
+        self._notes = part.share_folder / _NOTES
         self._notes.touch()
         self._pool = ThreadPoolExecutor(THREADS)
-        self.done = self._cut_to_whole_batches(batch_images)
-        if self.done:
+        self.num_done = self._cut_to_whole_batches(batch_images)
+        if self.num_done:
             logger.info(
-                "%s: going on after %d of %d images", part.own, self.done, total
+                "%s: going on after %d of %d images",
+                part.share_folder,
+                self.num_done,
+                total,
             )
         self._file = open(self._notes, "ab")
         self._pending: Iterable[list[TranslatedImage]] = ()
