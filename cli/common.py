@@ -118,14 +118,17 @@ def computing_options(command):
     return wrapper
 
 
-def skip_option(listed, names=True):
+def skip_option(listed, names=True, images=True):
     """Return the option --skip-unreadable.
 
     Args:
         listed: text of the help, where the images that were left out are listed.
         names: bool, whether images whose names can't be read are left out too.
+        images: bool, whether images are opened at all.
     """
     what = "that can't be read" + (", or whose names can't" if names else "")
+    if not images:
+        what = "whose names can't be read"
     return click.option(
         "--skip-unreadable", is_flag=True, help=f"Leave out images {what}; {listed}."
     )

@@ -4,7 +4,7 @@ import re
 
 import click
 
-from tfipgan.cli.common import FOLDER, dataset_options
+from tfipgan.cli.common import FOLDER, dataset_options, skip_option
 
 
 def _cameras(context, parameter, value):
@@ -24,7 +24,8 @@ def _cameras(context, parameter, value):
 )
 @click.option("--out", type=FOLDER, required=True, help="Folder to make.")
 @dataset_options()
-def subset(dataset, cameras, out, format, pattern):
+@skip_option("the log says how many", images=False)
+def subset(dataset, cameras, out, format, pattern, skip_unreadable):
     """Copy the images of some cameras of DATASET into a dataset of their own.
 
     A labelled dataset can stand for an unlabelled target so: keep some of its cameras
@@ -37,6 +38,9 @@ def subset(dataset, cameras, out, format, pattern):
 
     require_outside(out, datasets=[dataset])
     require_new_folder(out)
-    layout = find_layout(dataset, format=format, pattern=pattern, flat=True)
-    for split, images in write_subset(layout, cameras, out).items():
+    layout = find_layout(
+        dataset, format=format, pattern=pattern, flat=True, skip=skip_unreadable
+    )
+    misnamed = {} if skip_unreadable else None
+    for split, images in write_subset(layout, cameras, out, misnamed).items():
         click.echo(f"{out / split}: {images} images")

@@ -1,5 +1,7 @@
 """tfipgan subset."""
 
+import shutil
+
 import pytest
 
 
@@ -30,3 +32,17 @@ def test_no_place_among_the_images(tfipgan, tiny_world):
     out = source / "query" / "some"
     result = tfipgan("subset", source, "--cameras", "1", "--out", out)
     assert result.exit_code == 1 and "images are read from" in result.stderr
+
+
+def test_a_stray_name_is_an_error_or_left_out(tfipgan, tiny_world, tmp_path, caplog):
+    dataset = shutil.copytree(tiny_world / "source", tmp_path / "dataset")
+    stray = dataset / "query" / "logo.jpg"
+    shutil.copy(next((dataset / "query").glob("*.jpg")), stray)
+    words = "subset", dataset, "--cameras", "1", "--out", tmp_path / "some"
+    result = tfipgan(*words)
+    assert result.exit_code == 1 and f"{stray}: 1 of" in result.stderr
+    assert not (tmp_path / "some").exists()
+    result = tfipgan(*words, "--skip-unreadable")
+    assert result.exit_code == 0 and f"left out {stray}" in caplog.text
+    copies = list((tmp_path / "some").rglob("*.jpg"))
+    assert copies and all("_c1" in path.name for path in copies)

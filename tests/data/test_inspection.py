@@ -156,10 +156,28 @@ def test_unlabelled_images_are_a_note(tmp_path):
 
 
 def test_a_split_that_cannot_be_read_does_not_hide_the_others(good):
-    (good / "query" / "portrait.jpg").write_bytes(b"")
+    for path in (good / "query").iterdir():
+        path.rename(path.with_name(f"IMG_{path.name[:4]}.jpg"))
     result = inspect_dataset(good)
     assert list(result.splits) == ["train", "gallery"]
-    assert "portrait.jpg: 1 of 3 image names" in the(result.problems, "query can't be")
+    assert "2 of 2 image names don't match" in the(result.problems, "query can't be")
+
+
+def test_images_with_other_names_are_listed_and_the_others_counted(good):
+    for folder, name in (
+        ("query", "logo"),
+        ("query", "a"),
+        ("bounding_box_train", "b"),
+    ):
+        picture(1).save(good / folder / f"{name}.jpg")
+    result = inspect_dataset(good)
+    assert [split.images for split in result.splits.values()] == [4, 2, 4]
+    line = the(result.problems, "names don't match")
+    assert line.startswith(
+        "images whose names don't match (3): bounding_box_train/b.jpg, query/a.jpg, "
+        "query/logo.jpg; expected a market1501 name"
+    )
+    assert line.endswith("leave them out by --skip-unreadable")
 
 
 def test_nothing_to_read_is_an_error(tmp_path):

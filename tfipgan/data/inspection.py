@@ -9,7 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from tfipgan.data.datasets import read_with_doubts
-from tfipgan.data.filenames import JUNK, NO_CAMERA, UNLABELLED, Sample
+from tfipgan.data.filenames import (
+    JUNK,
+    NO_CAMERA,
+    UNLABELLED,
+    Sample,
+    expected_names,
+)
 from tfipgan.data.layouts import SPLITS, find_layout
 from tfipgan.data.local_images import each_image
 from tfipgan.errors import InputError, first_few, shorten_name
@@ -95,18 +101,27 @@ def inspect_dataset(
     problems: list[str] = []
     notes: list[str] = []
     splits: dict[str, tuple[Sample, ...]] = {}
-    layout = find_layout(root, format=format, pattern=pattern, flat=True)
+    layout = find_layout(root, format=format, pattern=pattern, flat=True, skip=True)
     first_error = None
+    misnamed: dict[str, str] = {}
     for split in SPLITS:
         if split not in layout.folders:
             problems.append(f"no {split} split found")
             continue
         try:
-            splits[split], doubts = read_with_doubts(layout, split)
+            splits[split], doubts = read_with_doubts(layout, split, misnamed)
             problems += [f"{split}: {line}" for line in doubts]
         except InputError as error:
             first_error = first_error or error
             problems.append(f"{split} can't be read: {error}")
+    if misnamed:
+        names = [str(Path(path).relative_to(layout.root)) for path in misnamed]
+        some = first_few(names, _EXAMPLES)
+        problems.append(
+            f"images whose names don't match ({len(names)}): {some}; "
+            f"expected {expected_names(layout.format, layout.pattern)}; rename or "
+            "remove them, or leave them out by --skip-unreadable"
+        )
     if not splits:
         raise first_error or InputError(f"{root}: no split found")
     problems += _camera_problems(splits)

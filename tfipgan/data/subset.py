@@ -14,7 +14,10 @@ from tfipgan.files.output_file import atomic_folder
 
 
 def write_subset(
-    layout: Layout, cameras: Collection[int], out: str | os.PathLike[str]
+    layout: Layout,
+    cameras: Collection[int],
+    out: str | os.PathLike[str],
+    misnamed: dict[str, str] | None = None,
 ) -> dict[str, int]:
     """Copy the images of some cameras into a dataset of their own.
 
@@ -25,6 +28,7 @@ def write_subset(
         layout: of the whole dataset.
         cameras: the numbers to keep.
         out: the folder to make.
+        misnamed: as for `read_split`.
 
     Returns:
         The number of images by split.
@@ -32,7 +36,7 @@ def write_subset(
     Raises:
         InputError: a camera that the dataset has no image of; or as `read_split`.
     """
-    splits = {split: read_split(layout, split) for split in layout.folders}
+    splits = {split: read_split(layout, split, misnamed) for split in layout.folders}
     known = {sample.camera_id for samples in splits.values() for sample in samples}
     unknown = sorted(set(cameras) - known)
     if unknown:
