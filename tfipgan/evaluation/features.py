@@ -220,27 +220,27 @@ class _Rows:
     """Rows in memory, put in by batches: a `FeaturePart` that does not outlive us."""
 
     def __init__(self, count):
-        self.count, self.done = count, 0
+        self.count, self.num_done = count, 0
         self.array = None
 
     def append(self, rows):
         if self.array is None:
             self.array = np.empty((self.count, rows.shape[1]), np.float32)
-        self.array[self.done : self.done + len(rows)] = rows
-        self.done += len(rows)
+        self.array[self.num_done : self.num_done + len(rows)] = rows
+        self.num_done += len(rows)
 
 
 class _Hits:
     """Of rows of logits, put in by batches: how many name the class expected."""
 
     def __init__(self, expected):
-        self.done = self.count = 0
+        self.num_done = self.count = 0
         self._expected = expected
 
     def append(self, rows):
-        expected = self._expected[self.done : self.done + len(rows)]
+        expected = self._expected[self.num_done : self.num_done + len(rows)]
         self.count += int((rows.argmax(axis=1) == expected).sum())
-        self.done += len(rows)
+        self.num_done += len(rows)
 
 
 def graph_of(function, image_size: tuple[int, int]):
