@@ -136,7 +136,8 @@ class DomainMap:
             found = f"only camera {min(cameras)}" if cameras else "no image"
             whole = (
                 "; or translate to all of it as one domain, with --set "
-                "gan.target_domains=one"
+                "gan.target_domains=one, or in the place of gan.method camstyle "
+                "gan.method=cyclegan"
             )
             raise InputError(
                 f"a target needs images of at least two cameras, found {found}; check "
