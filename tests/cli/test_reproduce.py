@@ -107,7 +107,8 @@ def test_what_it_leaves(tfipgan, pretended, tmp_path):
     assert kept["experiment"] == "synthetic"
     config = kept["config"]["source_to_target-ipgan-gan"]
     assert config["seed"] == 1 and config["gan"]["width"] == 16
-    assert "lambda_semantic" not in config["gan"]  # as by default
+    assert config["gan"]["lambda_semantic"] == 0.3
+    assert "lambda_domain" not in config["gan"]  # as by default
     other = json.loads(
         (out / "results" / "target_to_source" / "stargan_ibn_seed0.json").read_text()
     )

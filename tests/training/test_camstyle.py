@@ -5,6 +5,7 @@ import logging
 import shutil
 import signal
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from tfipgan.runs.run import (
     load_translator,
     open_run,
 )
+from tfipgan.training import camstyle as module
 from tfipgan.training import runner
 from tfipgan.training.camstyle import train_camstyle
 from tfipgan.training.cyclegan import train_cyclegan
@@ -250,6 +252,23 @@ def test_weights_of_it_are_refused(run, refused, tiny_world, tmp_path, tiny_over
     assert "has networks for each camera (gan.method camstyle)" in line
 
 
+def test_the_command_trains_it(tiny_world, tfipgan, tmp_path, monkeypatch):
+    given = {}
+
+    def train(config, source, target, out, **options):
+        given.update(config=config, sizes=(len(source), len(target)), **options)
+        return SimpleNamespace(path=out)
+
+    monkeypatch.setattr(module, "train_camstyle", train)
+    words = "--source", tiny_world / "source", "--target", tiny_world / "target"
+    words += "--config", "synthetic/camstyle", "--out", tmp_path / "run", "--resume"
+    made = tfipgan("train-gan", *words)
+    assert made.exit_code == 0 and made.stdout == f"{tmp_path / 'run'}\n"
+    assert given["config"].gan.method == "camstyle" and given["resume"]
+    assert given["sizes"] == (30, 30)
+
+
+@pytest.mark.slow
 def test_by_command_line(tiny_world, tfipgan, tiny_overrides, tmp_path, caplog):
     """The method's config, as far as the first camera; the rest is a resumed run's."""
     words = [w for value in tiny_overrides for w in ("--set", value)]

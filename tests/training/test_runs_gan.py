@@ -151,7 +151,7 @@ def test_the_semantic_discriminator_sees_what_identity_accuracy_sees(
 
 
 def test_a_semantic_run_is_needed(train, tmp_path):
-    with pytest.raises(InputError, match="lambda_semantic is 1 but no .* --semantic"):
+    with pytest.raises(InputError, match="lambda_semantic is 0.3 but no .* --semantic"):
         train(semantic=None)
     assert not (tmp_path / "run").exists()
 
