@@ -89,7 +89,6 @@ class TargetMethod(Method):
             # Not the trained network itself, which all workers would have to run; and
             # one for all epochs, so that its graph is traced once.
             self._local = build_reid_network(self.config.backbone, reid, None)
-            copy_weights(self.networks["network"], self._local)
             self._inference = InferenceNetwork(self._local)
             describe = self._inference
             if self.mirror_images:
