@@ -322,6 +322,7 @@ def tiny_experiment(tmp_path, tiny_overrides):
     return folder
 
 
+@pytest.mark.slow
 def test_the_real_commands_killed_and_gone_on_with(tiny_experiment, tmp_path):
     """SIGTERM in the middle of the GAN's training; the same command ends it."""
     out = tmp_path / "out"

@@ -57,9 +57,8 @@ def test_held_out_identities_choose_the_best_checkpoint(
     translated,
     tmp_path,
     monkeypatch,
-    two_devices,
 ):
-    """A whole run, on translated images and the devices that are there."""
+    """A whole run, on translated images."""
     # The first epoch is made the better one.
     scores, held_out = iter([0.9, 0.4]), []
 

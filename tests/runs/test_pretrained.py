@@ -127,6 +127,7 @@ def test_features_are_those_of_keras(keras_resnet50, offered, capsys, caplog):
     np.testing.assert_allclose(ours.moving_variance.numpy(), 3e-8, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_depth_of_101_too(offered, monkeypatch):
     # Nothing to draw where everything is given.
     zeros = keras.initializers.Zeros()

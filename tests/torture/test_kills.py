@@ -154,7 +154,7 @@ def damage(run, draw):
     [
         pytest.param("reid", marks=pytest.mark.slow),
         "gan",
-        "adapt",
+        pytest.param("adapt", marks=pytest.mark.slow),
         pytest.param("pul", marks=pytest.mark.slow),
     ],
 )

@@ -234,6 +234,7 @@ def test_a_resumed_bfloat16_run_ends_where_the_other_ended(
 # ------------------------------------------------------------------------ one step
 
 
+@pytest.mark.slow
 def test_two_devices_in_bfloat16_take_the_step_of_one(
     tiny_config, tiny_samples, two_devices
 ):

@@ -54,6 +54,7 @@ def test_the_run(gan):
         assert 2 * 32 < sheet.width < 4 * 64
 
 
+@pytest.mark.slow
 def test_resuming(tfipgan, refused, settings, gan, tiny_world, tiny_reid_run):
     words = [
         "train-gan", "--config", "synthetic/ipgan", *settings,
