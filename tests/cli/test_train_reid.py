@@ -73,6 +73,7 @@ def test_held_out_identities_choose_the_best_checkpoint(
     result = tfipgan(
         "train-reid", "--config", "synthetic/ipgan", *settings,
         "--data", tiny_world / "source", "--translated", translated, "--out", out,
+        "--devices", "CPU:0",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert result.stdout == f"{out}\n"
