@@ -77,7 +77,7 @@ def test_the_run_folder(tiny_reid_run):
         ".lock", "checkpoints", "config.yaml", "images.json", "labels.json",
         "metrics.jsonl", "run.json", "tensorboard",
     ]  # fmt: skip
-    assert run.labels.person_ids == (1, 2, 3, 4, 5)
+    assert run.labels.class_ids == (1, 2, 3, 4, 5)
     assert {
         str(p.relative_to(run.checkpoints)) for p in run.checkpoints.glob("*/*")
     } == {
@@ -229,7 +229,7 @@ def test_translated_images_are_trained_on_alone(
     ((samples, labels),) = trained_on
     assert set(samples) < set(translated)
     # Nor is a person who chooses the checkpoint trained on in another style.
-    assert {s.person_id for s in samples} == set(labels.person_ids)
+    assert {s.person_id for s in samples} == set(labels.class_ids)
     assert len(labels) == 4 and len(samples) == 4 * 6 * 3
 
 
@@ -240,7 +240,7 @@ def test_labels_are_the_datasets_also_where_translated_lacks_some(
     with pytest.raises(Reached):
         train(translated=some)
     ((_, labels),) = trained_on
-    assert labels.person_ids == (1, 2, 3, 4, 5)
+    assert labels.class_ids == (1, 2, 3, 4, 5)
 
 
 def test_a_stranger_among_the_translated(train, tiny_samples, tmp_path):
@@ -263,7 +263,7 @@ def test_a_classifier_of_cameras(train, trained_on, tiny_config, tiny_samples):
     with pytest.raises(Reached):
         train(config, samples=target)
     ((samples, labels),) = trained_on
-    assert labels.person_ids == (1, 2, 3)
+    assert labels.class_ids == (1, 2, 3)
     assert [(s.path, s.person_id) for s in samples] == [
         (s.path, s.camera_id) for s in target
     ]
@@ -335,7 +335,7 @@ def test_the_classes_of_two_datasets_add_up(train, trained_on, both, tmp_path):
     with pytest.raises(Reached):
         train(samples=both)
     ((samples, labels),) = trained_on
-    assert labels.person_ids == tuple(range(10)) and len(samples) == 60
+    assert labels.class_ids == tuple(range(10)) and len(samples) == 60
     assert labels.datasets == ((1, 2, 3, 4, 5),) * 2
     assert {s.camera_id for s in samples} == set(range(6))
     for old, new in zip(both, samples, strict=True):
@@ -355,7 +355,7 @@ def test_people_of_two_datasets_are_held_out(train, trained_on, tiny_config, bot
         train(with_reid(tiny_config, held_out_identities=6), samples=both)
     ((samples, labels),) = trained_on
     assert len(labels) == 4 and len(samples) == 24
-    assert {s.person_id for s in samples} == set(labels.person_ids)
+    assert {s.person_id for s in samples} == set(labels.class_ids)
     assert labels.datasets == ((1, 2, 3, 4, 5),) * 2
 
 
@@ -363,7 +363,7 @@ def test_cameras_of_two_datasets(train, trained_on, tiny_config, both):
     with pytest.raises(Reached):
         train(with_reid(tiny_config, labels="camera"), samples=both)
     ((samples, labels),) = trained_on
-    assert labels.person_ids == tuple(range(6))
+    assert labels.class_ids == tuple(range(6))
     assert labels.datasets == ((1, 2, 3),) * 2
     assert [s.person_id for s in samples] == [s.camera_id for s in samples]
 

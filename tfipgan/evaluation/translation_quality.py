@@ -68,7 +68,7 @@ def translation_quality(
 
     Args:
         network: `ReidNetwork`, the classifier, in inference mode.
-        labels: of the cameras it tells apart, as person_ids.
+        labels: of the cameras it tells apart, as class_ids.
         translated: images that carry the number of the camera they were made for.
         real: the target's training images.
         held_out: other real images of the target, with other people if it has such.
@@ -140,10 +140,10 @@ def _check(labels, translated, real, source):
             f"training images of {_listed(cameras)}; expected the same: give the "
             "target that they were translated to"
         )
-    unknown = set(cameras) - set(labels.person_ids)
+    unknown = set(cameras) - set(labels.class_ids)
     if unknown:
         raise InputError(
-            f"the classifier tells cameras {_listed(labels.person_ids)} apart and does "
+            f"the classifier tells cameras {_listed(labels.class_ids)} apart and does "
             f"not know the target's camera {min(unknown)}: train it on the target"
         )
     for camera in cameras:

@@ -50,7 +50,7 @@ def semantic_labels(
             f"makes {wanted[0]}x{wanted[1]} (height x width): train the semantic "
             "discriminator with reid.image_size set to gan.image_size"
         )
-    missing = {s.person_id for s in source} - set(labels.person_ids)
+    missing = {s.person_id for s in source} - set(labels.class_ids)
     if missing:
         raise InputError(
             f"{semantic_run.path} does not know {len(missing)} of the source's "
