@@ -31,9 +31,10 @@ from tfipgan.weights.fingerprint import weights_digest
 
 
 class IPGAN(keras.Model):
-    """Generator and domain discriminator in training, semantic discriminator frozen.
+    """The training step of G and D_dom, with D_sem frozen; not used with Keras's fit.
 
-    With `lambda_semantic=0` it is StarGAN. The step draws no random numbers: everything
+    Runs call `train_step` by `StepLoop`; fit would give the same. With
+    `lambda_semantic=0` it is StarGAN. The step draws no random numbers: everything
     random comes with the batch, so one device and several give the same update.
 
     Args:

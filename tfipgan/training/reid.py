@@ -53,7 +53,10 @@ ONLY_REAL = (
 
 
 class ReidTraining(keras.Model):
-    """Trains a `ReidNetwork` with one optimiser for its backbone and one for its head.
+    """The training step of a `ReidNetwork`; not used with Keras's fit.
+
+    It has one optimiser for the backbone and one for the head. Runs call `train_step`
+    by `StepLoop`; fit would give the same.
 
     Args:
         network: `ReidNetwork`, built.
