@@ -8,7 +8,6 @@ import logging
 import os
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +17,7 @@ from tfipgan.errors import ConfigError, InputError
 from tfipgan.runs.metrics_log import read_metrics
 from tfipgan.runs.run import create_run, open_run
 from tfipgan.training import reid, runner
-from tfipgan.training.held_out import draw_held_out, held_out_map
+from tfipgan.training.held_out import draw_held_out, held_out_map, logged_map
 from tfipgan.training.reid import train_reid
 from tfipgan.weights.checkpoints import latest_checkpoint
 
@@ -443,10 +442,10 @@ def test_what_was_left_out_is_in_the_run(train, trained_on, tmp_path):
 
 def test_the_best_score_so_far_is_that_of_the_best_that_is_there(tmp_path):
     lines = ('{"step": 3, "reid/loss": 1.0}', '{"step": 3, "held_out/mAP": 0.5}')
-    (tmp_path / "metrics.jsonl").write_text("\n".join([*lines, ""]))
-    run = SimpleNamespace(path=tmp_path)
-    assert reid._score_at(run, 3) == 0.5
-    assert reid._score_at(run, None) == reid._score_at(run, 6) == -1
+    log = tmp_path / "metrics.jsonl"
+    log.write_text("\n".join([*lines, ""]))
+    assert logged_map(log, 3) == 0.5
+    assert logged_map(log, None) == logged_map(log, 6) == -1
 
 
 def test_a_better_epoch_after_the_checkpoint_is_found_again(
