@@ -159,8 +159,10 @@ def _run(experiment, plan, out, jobs, progress):
         chain = Chain(
             out / "logs",
             lambda line: tqdm.write(line, file=click.get_text_stream("stderr")),
-            tell=lambda command, line: bar.set_postfix_str(f"{command.name}: {line}"),
-            done=lambda command: bar.update(command.weight),
+            on_progress=lambda command, line: bar.set_postfix_str(
+                f"{command.name}: {line}"
+            ),
+            on_finish=lambda command: bar.update(command.weight),
         )
         bar = tqdm(
             total=sum(command.weight for command in plan.commands),

@@ -54,7 +54,7 @@ def pretended(monkeypatch):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 found = metrics(number) if kind == "evaluate" else QUALITY
                 path.write_text(json.dumps(found))
-            chain._done(command)
+            chain.on_finish(command)
 
     monkeypatch.setattr(Chain, "run", run)
     return ran

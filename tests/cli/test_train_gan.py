@@ -17,9 +17,9 @@ def called(monkeypatch):
     """The arguments that `ipgan.train_gan` was called with, and not run."""
     calls = SimpleNamespace()
 
-    def note(config, source, target, semantic, out, **options):
+    def note(config, source, target, semantic_run, out, **options):
         calls.config, calls.source, calls.target = config, source, target
-        calls.semantic, calls.options = semantic, options
+        calls.semantic_run, calls.options = semantic_run, options
         return SimpleNamespace(path=out)
 
     monkeypatch.setattr(ipgan, "train_gan", note)
@@ -48,7 +48,7 @@ def test_options_arrive(train, called, tiny_world, tiny_reid_run, tmp_path):
     for name in ("source", "target"):
         expected = read_images(tiny_world / name / "bounding_box_train")
         assert tuple(getattr(called, name)) == expected
-    assert called.semantic == tiny_reid_run
+    assert called.semantic_run == tiny_reid_run
     assert called.options == {
         "left_out": {},
         "devices": ["CPU:0"],
@@ -60,7 +60,7 @@ def test_options_arrive(train, called, tiny_world, tiny_reid_run, tmp_path):
 
 def test_defaults(train, called):
     assert train("--set", "gan.lambda_semantic=0").exit_code == 0
-    assert called.semantic is None
+    assert called.semantic_run is None
     assert called.options == {
         "left_out": {},
         "devices": None,

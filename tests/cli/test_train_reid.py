@@ -81,7 +81,7 @@ def test_held_out_identities_choose_the_best_checkpoint(
     run = open_run(out, "reid")
     assert run.config == load_config("synthetic/ipgan", settings[1::2])
     assert held_out[0] == held_out[1] and len(held_out[0]) == 2
-    assert set(run.labels.person_ids) == {1, 2, 3, 4, 5} - held_out[0]
+    assert set(run.labels.class_ids) == {1, 2, 3, 4, 5} - held_out[0]
     # 18 images are left: two steps of 8 in an epoch.
     records = read_metrics(out / "metrics.jsonl")
     maps = {r["step"]: r["held_out/mAP"] for r in records if "held_out/mAP" in r}

@@ -144,7 +144,7 @@ def test_a_target_that_is_a_folder_of_cameras(tfipgan, words, tiny_world, tmp_pa
 
 def test_the_classifier(classifier, tiny_overrides):
     run = open_run(classifier, "reid")
-    assert run.labels.person_ids == (1, 2, 3)
+    assert run.labels.class_ids == (1, 2, 3)
     values = [*tiny_overrides, "reid.labels=camera"]
     assert run.config == load_config("synthetic/semantic", values)
     rows = json.loads((classifier / "images.json").read_text())["data"]

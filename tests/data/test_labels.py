@@ -25,10 +25,10 @@ def test_titles_of_domains():
 
 def test_labels_are_the_places_of_sorted_identities():
     labels = LabelMap.from_samples(samples((30, 1), (2, 1), (30, 2), (7, 4)))
-    assert labels.person_ids == (2, 7, 30)
+    assert labels.class_ids == (2, 7, 30)
     assert len(labels) == 3
     assert [labels.index(p) for p in (2, 7, 30)] == [0, 1, 2]
-    assert LabelMap.from_samples(samples((0, 1))).person_ids == (0,)
+    assert LabelMap.from_samples(samples((0, 1))).class_ids == (0,)
 
 
 @pytest.mark.parametrize("person", [-3, 3, 31])
@@ -101,7 +101,7 @@ def test_cameras_as_classes():
         Sample("a.jpg", 3, 3), Sample("b.jpg", 8, 8),
         Sample("c.jpg", 3, 3, needs_conversion=True),
     )  # fmt: skip
-    assert LabelMap.from_samples(classes).person_ids == (3, 8)
+    assert LabelMap.from_samples(classes).class_ids == (3, 8)
     with pytest.raises(InputError, match="d.jpg has no camera number; .* group named"):
         camera_classes([*given, Sample("d.jpg", 5, NO_CAMERA)])
 

@@ -135,6 +135,15 @@ def test_a_set_translated_to_the_whole_target():
         assert (camera["sharpness"], camera["fine"]) == (10 / 9, 0.0)
 
 
+def test_camera_0_of_several_is_a_camera_like_any():
+    made = images("made", {0: (1, 1), 3: (3, 3)}, source_camera=2)
+    real = images("real", {0: (1, 1), 3: (3, 3)})
+    zero, three = measure(made, real, labels=LabelMap((0, 3, 8)))["cameras"]
+    assert zero["images"] == three["images"] == 2
+    # By its own images alone, whose number is 3 as that of the real ones.
+    assert (three["sharpness"], three["fine"]) == (1, 1)
+
+
 def test_real_images_without_any_detail(monkeypatch):
     flat = np.zeros((len(REAL), 2))
     made = np.ones((len(TRANSLATED), 2))

@@ -105,7 +105,7 @@ def test_what_is_done_is_not_done_again(run, shell, tmp_path):
     run([one])
     seen = []
     two = shell("two", f"echo two >> {log}", "one")
-    done = run([one, two], done=seen.append)
+    done = run([one, two], on_finish=seen.append)
     assert log.read_text().split() == ["one", "two"]
     assert done.output("one") == "one\n"
     assert seen == [two]
@@ -167,7 +167,7 @@ def test_a_process_is_ended_and_not_killed_if_telling_of_it_fails(
 
     script = f"trap 'touch {saved}; exit 143' TERM; while true; do sleep 0.05; done"
     with pytest.raises(BrokenPipeError):
-        run([shell("train", script)], tell=fail)
+        run([shell("train", script)], on_progress=fail)
     assert saved.exists()
 
 
@@ -233,11 +233,10 @@ def test_long_commands_tell_of_themselves(run, shell, monkeypatch):
     assert set(lines[1:-1]) == {"slow: 20%"}
 
 
-def test_the_time_is_in_minutes_and_seconds(run, monkeypatch):
-    run([])
+def test_the_time_is_in_minutes_and_seconds(run, shell, monkeypatch):
     monkeypatch.setattr(Chain, "seconds", lambda self: 125.7)
-    run.chain._say("x")
-    assert run.lines == [" 2:05 x"]
+    run([shell("x", "true")])
+    assert run.lines[0] == " 2:05 x: starts"
 
 
 def test_ctrl_c_ends_the_commands(run, shell, monkeypatch):

@@ -268,7 +268,7 @@ def test_the_command_takes_one_size_and_a_new_folder(recorder, tmp_path):
 
 def test_a_failed_stage_is_one_line(tmp_path, monkeypatch):
     def fail(self, commands, at_once):
-        self.say("0:00 starts")
+        self.write_line("0:00 starts")
         raise CommandFailed(f"`{Command('x', ('train-gan',))}` failed with exit code 1")
 
     monkeypatch.setattr(Chain, "run", fail)

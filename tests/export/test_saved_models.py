@@ -499,7 +499,7 @@ def test_what_the_model_says_of_itself(
         },
     }
     about = json.loads((extractor / ABOUT_FILE).read_text())
-    assert about["person_ids"] == list(tiny_reid_run.labels.person_ids)
+    assert about["person_ids"] == list(tiny_reid_run.labels.class_ids)
 
 
 def test_the_weights_are_there_once_and_batch_norm_not_at_all(extractor, tiny_network):

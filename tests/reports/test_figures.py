@@ -278,15 +278,18 @@ def test_unused_panels_are_hidden(tmp_path, drawn):
     assert [axes.get_visible() for axes in drawn[0].axes] == [True] * 5 + [False] * 3
 
 
-def test_smoothing():
+def test_the_strong_line_is_a_moving_mean(tmp_path, drawn):
     values = np.zeros(100)
     values[[0, 50]] = 3
     values[99] = np.nan
-    smooth = figures._smooth(values)
+    long = [{"step": step, "reid/loss": value} for step, value in enumerate(values)]
+    short = [{"step": 0, "reid/loss": 4.0}]
+    loss_plot({"long": long, "short": short}, tmp_path / "l.png")
+    _, smooth, _, alone = (line.get_ydata() for line in drawn[0].axes[0].lines)
     assert smooth[0] == 1.5  # of two values, as there is none before the first
     np.testing.assert_array_equal(smooth[48:53], [0, 1, 1, 1, 0])
     assert smooth[98] == 0 and np.isnan(smooth[99])
-    assert figures._smooth(np.array([4.0])) == [4]
+    assert alone == [4]
 
 
 @pytest.mark.parametrize(

@@ -234,7 +234,7 @@ def test_labels_and_domains(fuzz, tmp_path):
         for kind in (LabelMap, DomainMap):
             found = value_or_line(kind.load, path)
             if found is not None:
-                numbers = getattr(found, "person_ids", None) or found.cameras
+                numbers = getattr(found, "class_ids", None) or found.cameras
                 assert all(0 <= number < 10**18 for number in numbers)
                 found.save(path)
                 assert kind.load(path) == found

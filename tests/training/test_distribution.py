@@ -109,7 +109,7 @@ def weights_of(model):
     """Weights of the networks, not of the optimisers, nor Keras's own counts."""
     networks = [
         getattr(model, name)
-        for name in ("generator", "discriminator", "semantic", "network")
+        for name in ("generator", "discriminator", "semantic_network", "network")
         if hasattr(model, name)
     ]
     return {

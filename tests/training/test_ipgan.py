@@ -48,14 +48,14 @@ def make_networks():
     generator((tf.zeros((1, SIZE, SIZE, 3)), tf.zeros((1, DOMAINS))))
     discriminator = Discriminator(DOMAINS, (SIZE, SIZE), width=4, num_layers=3)
     discriminator(tf.zeros((1, SIZE, SIZE, 3)))
-    semantic = ReidNetwork(PEOPLE, depth=18, width=4, fc_units=8)
-    semantic(tf.zeros((1, SIZE, SIZE, 3)))
-    for network in (generator, discriminator, semantic):
+    semantic_network = ReidNetwork(PEOPLE, depth=18, width=4, fc_units=8)
+    semantic_network(tf.zeros((1, SIZE, SIZE, 3)))
+    for network in (generator, discriminator, semantic_network):
         unsettle(network)
     # Or all people look alike.
-    kernel = semantic.head.classifier.kernel
+    kernel = semantic_network.head.classifier.kernel
     kernel.assign(200 * kernel.numpy())
-    return generator, discriminator, semantic
+    return generator, discriminator, semantic_network
 
 
 def make_batch(seed=0, n_critic=N_CRITIC):
@@ -87,9 +87,11 @@ def restored(networks):
         put_back(network, weights)
 
 
-def compiled(networks, optimizers=None, n_critic=N_CRITIC, semantic=True, **options):
+def compiled(
+    networks, optimizers=None, n_critic=N_CRITIC, with_semantic=True, **options
+):
     generator, discriminator, identities = networks[0]
-    if not semantic:
+    if not with_semantic:
         identities = None
     model = IPGAN(
         generator, discriminator, identities, n_critic=n_critic, **LAMBDAS | options
@@ -137,7 +139,7 @@ def length(gradients):
 
 def plain_step(networks, batch, optimizers, adversarial):
     """One step of the paper's section 3.3; returns the terms of the last updates."""
-    generator, discriminator, semantic = networks[0]
+    generator, discriminator, semantic_network = networks[0]
     terms = {}
     for k in range(N_CRITIC):
         part = {name: value[:, k] for name, value in batch.items()}
@@ -184,7 +186,7 @@ def plain_step(networks, batch, optimizers, adversarial):
         back = generator((fake, tf.one_hot(part["domains"], DOMAINS)))
         terms["G/loss_rec"] = tf.reduce_mean(tf.abs(back - real))
         source = np.flatnonzero(part["is_source"])
-        people = semantic(tf.gather((fake + 1) / 2, source))
+        people = semantic_network(tf.gather((fake + 1) / 2, source))
         identities = part["identities"].numpy()[source]
         terms["G/loss_sem"] = cross_entropy(people, identities)
         terms["G/loss"] = (
@@ -228,8 +230,8 @@ def test_steps_equal_the_plain_ones(networks, adversarial):
 
 def test_semantic_is_only_read(networks):
     model = compiled(networks)
-    generator, discriminator, semantic = networks[0]
-    assert semantic.trainable_variables == []
+    generator, discriminator, semantic_network = networks[0]
+    assert semantic_network.trainable_variables == []
     trained = len(generator.trainable_variables + discriminator.trainable_variables)
     assert len(model.trainable_variables) == trained
 
@@ -241,12 +243,12 @@ def test_updates_are_counted_by_each_optimiser(networks):
     assert int(model.generator_optimizer.iterations) == 1
 
 
-@pytest.mark.parametrize("semantic", [True, False])
-def test_stargan_has_no_semantic_term(networks, semantic):
+@pytest.mark.parametrize("with_semantic", [True, False])
+def test_stargan_has_no_semantic_term(networks, with_semantic):
     with_it = compiled(networks).train_step(make_batch())
     for network, weights in zip(*networks, strict=True):
         put_back(network, weights)
-    model = compiled(networks, semantic=semantic, lambda_semantic=0.0)
+    model = compiled(networks, with_semantic=with_semantic, lambda_semantic=0.0)
     terms = model.train_step(make_batch())
     assert with_it.keys() - terms.keys() == {"G/loss_sem"}
     assert float(terms["G/loss"]) == pytest.approx(
@@ -313,7 +315,7 @@ def test_semantic_term_without_a_semantic_discriminator(networks):
         "lambda_semantic is 0.7 but there is no .*--semantic RUN.*lambda_semantic=0"
     )
     with pytest.raises(InputError, match=message):
-        compiled(networks, semantic=False)
+        compiled(networks, with_semantic=False)
 
 
 def test_unknown_adversarial_loss(networks):

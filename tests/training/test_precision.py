@@ -325,11 +325,11 @@ def test_all_parts_of_a_gan_compute_in_its_precision(
     model = method.model
     loaded = load_reid_network(tiny_reid_run)
     # By name: Keras 2 puts a frozen network's weights in another order.
-    own, right = named_weights(model.semantic), named_weights(loaded)
+    own, right = named_weights(model.semantic_network), named_weights(loaded)
     assert own.keys() == right.keys()
     for name, variable in own.items():
         np.testing.assert_array_equal(variable.numpy(), right[name].numpy(), name)
-    for network in (model.generator, model.discriminator, model.semantic):
+    for network in (model.generator, model.discriminator, model.semantic_network):
         kinds = {layer.compute_dtype for layer in network._flatten_layers()}
         assert kinds == {"bfloat16"}, network.name
         assert {tf.as_dtype(v.dtype) for v in network.variables} == {tf.float32}

@@ -39,7 +39,11 @@ def train(tiny_config, tiny_samples, tiny_reid_run, tmp_path):
     """`train_gan` of the tiny world into tmp_path/run, for what isn't given."""
 
     def call(config=tiny_config, source=None, target=None, **options):
-        settings = {"semantic": tiny_reid_run, "devices": ["CPU:0"], "progress": False}
+        settings = {
+            "semantic_run": tiny_reid_run,
+            "devices": ["CPU:0"],
+            "progress": False,
+        }
         return train_gan(
             config,
             source or tiny_samples[0],
@@ -116,7 +120,7 @@ def test_stargan_on_all_devices_needs_no_semantic_run(train, tiny_config, two_de
     config = with_gan(
         tiny_config, lambda_semantic=0.0, n_critic=1, batch_size=20, decay_epochs=0
     )
-    run = train(config, semantic=None, devices=None)
+    run = train(config, semantic_run=None, devices=None)
     (record,) = read_metrics(run.path / "metrics.jsonl")
     assert record["step"] == 3
     assert record.keys() == (TERMS | {"step"}) - {"G/loss_sem"}
@@ -152,7 +156,7 @@ def test_the_semantic_discriminator_sees_what_identity_accuracy_sees(
 
 def test_a_semantic_run_is_needed(train, tmp_path):
     with pytest.raises(InputError, match="lambda_semantic is 0.3 but no .* --semantic"):
-        train(semantic=None)
+        train(semantic_run=None)
     assert not (tmp_path / "run").exists()
 
 
@@ -188,9 +192,9 @@ def test_one_domain_needs_no_two_cameras(tiny_config, tiny_samples):
 
 def test_the_semantic_run_tells_identities(train, tiny_config, tiny_reid_run, tmp_path):
     reid = replace(tiny_config.reid, labels="camera")
-    semantic = replace(tiny_reid_run, config=replace(tiny_config, reid=reid))
+    semantic_run = replace(tiny_reid_run, config=replace(tiny_config, reid=reid))
     with pytest.raises(InputError, match="reid.labels camera and can tell no ident"):
-        train(semantic=semantic)
+        train(semantic_run=semantic_run)
     assert not (tmp_path / "run").exists()
 
 
@@ -258,5 +262,5 @@ def test_a_semantic_run_without_weights_leaves_no_folder(
         tmp_path / "bare", "reid", tiny_config, labels=tiny_reid_run.labels
     )
     with pytest.raises(InputError, match="has no checkpoint"):
-        train(semantic=bare)
+        train(semantic_run=bare)
     assert not (tmp_path / "run").exists()

@@ -8,7 +8,6 @@ import logging
 import os
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +17,7 @@ from tfipgan.errors import ConfigError, InputError
 from tfipgan.runs.metrics_log import read_metrics
 from tfipgan.runs.run import create_run, open_run
 from tfipgan.training import reid, runner
-from tfipgan.training.held_out import draw_held_out, held_out_map
+from tfipgan.training.held_out import draw_held_out, held_out_map, logged_map
 from tfipgan.training.reid import train_reid
 from tfipgan.weights.checkpoints import latest_checkpoint
 
@@ -77,7 +76,7 @@ def test_the_run_folder(tiny_reid_run):
         ".lock", "checkpoints", "config.yaml", "images.json", "labels.json",
         "metrics.jsonl", "run.json", "tensorboard",
     ]  # fmt: skip
-    assert run.labels.person_ids == (1, 2, 3, 4, 5)
+    assert run.labels.class_ids == (1, 2, 3, 4, 5)
     assert {
         str(p.relative_to(run.checkpoints)) for p in run.checkpoints.glob("*/*")
     } == {
@@ -229,7 +228,7 @@ def test_translated_images_are_trained_on_alone(
     ((samples, labels),) = trained_on
     assert set(samples) < set(translated)
     # Nor is a person who chooses the checkpoint trained on in another style.
-    assert {s.person_id for s in samples} == set(labels.person_ids)
+    assert {s.person_id for s in samples} == set(labels.class_ids)
     assert len(labels) == 4 and len(samples) == 4 * 6 * 3
 
 
@@ -240,7 +239,7 @@ def test_labels_are_the_datasets_also_where_translated_lacks_some(
     with pytest.raises(Reached):
         train(translated=some)
     ((_, labels),) = trained_on
-    assert labels.person_ids == (1, 2, 3, 4, 5)
+    assert labels.class_ids == (1, 2, 3, 4, 5)
 
 
 def test_a_stranger_among_the_translated(train, tiny_samples, tmp_path):
@@ -263,7 +262,7 @@ def test_a_classifier_of_cameras(train, trained_on, tiny_config, tiny_samples):
     with pytest.raises(Reached):
         train(config, samples=target)
     ((samples, labels),) = trained_on
-    assert labels.person_ids == (1, 2, 3)
+    assert labels.class_ids == (1, 2, 3)
     assert [(s.path, s.person_id) for s in samples] == [
         (s.path, s.camera_id) for s in target
     ]
@@ -335,7 +334,7 @@ def test_the_classes_of_two_datasets_add_up(train, trained_on, both, tmp_path):
     with pytest.raises(Reached):
         train(samples=both)
     ((samples, labels),) = trained_on
-    assert labels.person_ids == tuple(range(10)) and len(samples) == 60
+    assert labels.class_ids == tuple(range(10)) and len(samples) == 60
     assert labels.datasets == ((1, 2, 3, 4, 5),) * 2
     assert {s.camera_id for s in samples} == set(range(6))
     for old, new in zip(both, samples, strict=True):
@@ -355,7 +354,7 @@ def test_people_of_two_datasets_are_held_out(train, trained_on, tiny_config, bot
         train(with_reid(tiny_config, held_out_identities=6), samples=both)
     ((samples, labels),) = trained_on
     assert len(labels) == 4 and len(samples) == 24
-    assert {s.person_id for s in samples} == set(labels.person_ids)
+    assert {s.person_id for s in samples} == set(labels.class_ids)
     assert labels.datasets == ((1, 2, 3, 4, 5),) * 2
 
 
@@ -363,7 +362,7 @@ def test_cameras_of_two_datasets(train, trained_on, tiny_config, both):
     with pytest.raises(Reached):
         train(with_reid(tiny_config, labels="camera"), samples=both)
     ((samples, labels),) = trained_on
-    assert labels.person_ids == tuple(range(6))
+    assert labels.class_ids == tuple(range(6))
     assert labels.datasets == ((1, 2, 3),) * 2
     assert [s.person_id for s in samples] == [s.camera_id for s in samples]
 
@@ -443,10 +442,10 @@ def test_what_was_left_out_is_in_the_run(train, trained_on, tmp_path):
 
 def test_the_best_score_so_far_is_that_of_the_best_that_is_there(tmp_path):
     lines = ('{"step": 3, "reid/loss": 1.0}', '{"step": 3, "held_out/mAP": 0.5}')
-    (tmp_path / "metrics.jsonl").write_text("\n".join([*lines, ""]))
-    run = SimpleNamespace(path=tmp_path)
-    assert reid._score_at(run, 3) == 0.5
-    assert reid._score_at(run, None) == reid._score_at(run, 6) == -1
+    log = tmp_path / "metrics.jsonl"
+    log.write_text("\n".join([*lines, ""]))
+    assert logged_map(log, 3) == 0.5
+    assert logged_map(log, None) == logged_map(log, 6) == -1
 
 
 def test_a_better_epoch_after_the_checkpoint_is_found_again(

@@ -67,10 +67,10 @@ def train(training, data, folder, index):
     options = {"resume": training.get("resume", False), "progress": False}
     try:
         if training["kind"] == "gan":
-            semantic = training.get("semantic") and open_run(
+            semantic_run = training.get("semantic") and open_run(
                 training["semantic"], "reid"
             )
-            ipgan.train_gan(config, source, target, semantic, out, **options)
+            ipgan.train_gan(config, source, target, semantic_run, out, **options)
         elif training["kind"] != "reid":
             method = getattr(toy_methods, training["kind"])(config, {})
             runner.run_training(method, out, **options)

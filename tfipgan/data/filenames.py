@@ -25,7 +25,9 @@ class Sample:
 
     Attributes:
         path: the file, as the given folder joined with the name found in it.
-        person_id: the number in the name; JUNK (-1), UNLABELLED (-2).
+        person_id: the number in the name; JUNK (-1), UNLABELLED (-2). Where cameras
+            are told apart in the place of people, the camera
+            (`tfipgan.data.labels.camera_classes`).
         camera_id: the number in the name, for a translated image the camera whose
             style it has; NO_CAMERA (-1) if the name has none.
         source_camera_id: for a translated image the camera that saw it, else None.

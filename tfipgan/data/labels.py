@@ -18,29 +18,39 @@ WHOLE_TARGET = 0
 _END = 10**18
 
 
+def is_whole_target(cameras: Sequence[object]) -> bool:
+    """Return whether a target with these cameras is one domain.
+
+    WHOLE_TARGET is the only one then. Among others, 0 is a camera like any.
+    """
+    return list(cameras) == [WHOLE_TARGET]
+
+
 def domain_titles(cameras: Sequence[int]) -> list[str]:
     """Return what a figure calls the target's domains: its cameras, or all of it."""
-    if list(cameras) == [WHOLE_TARGET]:
+    if is_whole_target(cameras):
         return ["target"]
     return [f"camera {camera}" for camera in cameras]
 
 
 @dataclass(frozen=True)
 class LabelMap:
-    """Identities in sorted order; an identity's label is its place.
+    """Classes in sorted order, identities or cameras; a class's label is its place.
 
     Attributes:
-        person_ids: strictly rising, at least one, none negative.
+        class_ids: numbers of identities, or in a camera classifier of the cameras that
+            it tells apart (`camera_classes`); strictly rising, at least one, none
+            negative. A run's labels.json calls them person_ids in both.
         datasets: where people of several datasets are numbered anew from 0 (see
             `tfipgan.data.joining`), each dataset's own numbers in the order of the new
             ones; else empty.
     """
 
-    person_ids: tuple[int, ...]
+    class_ids: tuple[int, ...]
     datasets: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
-        _check_person_ids(self.person_ids)
+        _check_person_ids(self.class_ids)
 
     @classmethod
     def from_samples(cls, samples: Iterable[Sample]) -> Self:
@@ -57,21 +67,21 @@ class LabelMap:
         return cls(tuple(sorted(person_ids)))
 
     def __len__(self) -> int:
-        return len(self.person_ids)
+        return len(self.class_ids)
 
-    def index(self, person_id: int) -> int:
-        """Return an identity's label, 0..len-1; InputError if it is not in the map."""
-        place = _place(self.person_ids, person_id)
+    def index(self, class_id: int) -> int:
+        """Return a class's label, 0..len-1; InputError if it is not in the map."""
+        place = _place(self.class_ids, class_id)
         if place is None:
             raise InputError(
-                f"person {person_id} is not among the {len(self)} identities of this "
+                f"person {class_id} is not among the {len(self)} identities of this "
                 "label map; expected images of the dataset it was made from"
             )
         return place
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the map as JSON (a run's labels.json)."""
-        content: dict[str, list] = {"person_ids": list(self.person_ids)}
+        content: dict[str, list] = {"person_ids": list(self.class_ids)}
         if self.datasets:
             content["datasets"] = [list(numbers) for numbers in self.datasets]
         _write(path, content)
@@ -85,7 +95,7 @@ class LabelMap:
 
 
 def camera_classes(samples: Iterable[Sample]) -> tuple[Sample, ...]:
-    """Return the samples with their cameras as classes, in place of identities.
+    """Return the samples with their cameras as classes: person_id is the camera.
 
     Junk, distractors and unlabelled people are images of a camera like any other.
 
@@ -212,7 +222,7 @@ def _check_person_ids(numbers: Sequence[object]) -> None:
 
 
 def _check_cameras(numbers: Sequence[object]) -> None:
-    _check_rising(numbers, "cameras", 1 if list(numbers) == [WHOLE_TARGET] else 2)
+    _check_rising(numbers, "cameras", 1 if is_whole_target(numbers) else 2)
 
 
 def _check_rising(numbers: Sequence[object], name: str, least: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfipgan.errors import InputError
+from tfipgan.errors import InputError, first_few
 from tfipgan.evaluation.feature_set import FeatureSet
 from tfipgan.files.npz_file import load_npz
 from tfipgan.files.output_file import atomic_file
@@ -59,8 +59,8 @@ class CameraProjections:
         other = np.setdiff1d(features.camera_ids, self.cameras)
         if len(other):
             raise InputError(
-                f"{name} images are of camera {_listed(other)}, expected cameras that "
-                f"CAMEL was fitted on: {_listed(self.cameras)}"
+                f"{name} images are of camera {first_few(other, _SHOWN)}, expected "
+                f"cameras that CAMEL was fitted on: {first_few(self.cameras, _SHOWN)}"
             )
         projected = np.empty((len(features), self.basis.shape[1]), np.float32)
         for camera, projection in zip(self.cameras, self.projections, strict=True):
@@ -127,8 +127,3 @@ def _check(arrays, names):
     ):
         shapes = ", ".join(f"{name} {arrays[name].shape}" for name in names)
         raise InputError(f"arrays that don't belong together ({shapes})")
-
-
-def _listed(cameras):
-    shown = ", ".join(str(camera) for camera in cameras[:_SHOWN])
-    return shown + (", ..." if len(cameras) > _SHOWN else "")

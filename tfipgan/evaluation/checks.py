@@ -3,7 +3,7 @@
 import numpy as np
 
 from tfipgan.data.filenames import JUNK
-from tfipgan.errors import InputError
+from tfipgan.errors import InputError, first_few
 from tfipgan.evaluation.distances import METRICS
 from tfipgan.evaluation.feature_set import FeatureSet
 
@@ -75,15 +75,10 @@ def why_no_match(query: FeatureSet, gallery_persons: np.ndarray, protocol: str) 
         return found + (
             "all images of a query's person are of the query's own camera, or the same "
             "image "
-            f"(query cameras: {_short_list(np.unique(query.camera_ids))}); a dataset "
+            f"(query cameras: {first_few(np.unique(query.camera_ids), 8)}); a dataset "
             "of one camera needs the protocol 'cross-camera-off'"
         )
     return found + (
         "the only images of a query's person are the query images themselves; add "
         "other images of these persons to the gallery"
     )
-
-
-def _short_list(values: np.ndarray) -> str:
-    shown = ", ".join(str(value) for value in values[:8])
-    return shown + (", ..." if len(values) > 8 else "")

@@ -1,6 +1,7 @@
 """CMC, mean average precision and mINP of a query set against a gallery set."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -109,20 +110,17 @@ def evaluate_ranking(
             0), a gallery of junk only, zero features under "cosine", or no query at all
             with a match.
     """
-    return _evaluate(
-        query,
-        gallery,
+    options = _Options(
         metric=metric,
         ap=ap,
         protocol=protocol,
         memory_bytes=memory_bytes,
         rerank=rerank,
         seed=seed,
-        matrix=distances,
-        top=None,
         query_expansion=query_expansion,
         alpha=alpha,
-    )[0]
+    )
+    return _evaluate(query, gallery, options, matrix=distances)[0]
 
 
 def evaluate_in_detail(
@@ -143,46 +141,51 @@ def evaluate_in_detail(
     The same arguments and errors; `top` is the length of the ranked lists. Gallery rows
     in the detail are those of the set as given, junk included.
     """
-    return _evaluate(
-        query,
-        gallery,
+    options = _Options(
         metric=metric,
         ap=ap,
         protocol=protocol,
         memory_bytes=memory_bytes,
         rerank=rerank,
         seed=seed,
-        matrix=None,
-        top=top,
         query_expansion=query_expansion,
         alpha=alpha,
     )
+    return _evaluate(query, gallery, options, top=top)
+
+
+@dataclass(frozen=True)
+class _Options:
+    """How to rank; `evaluate_ranking` says what each of them is."""
+
+    metric: str
+    ap: str
+    protocol: str
+    memory_bytes: int
+    rerank: bool
+    seed: int
+    query_expansion: int | None
+    alpha: float
 
 
 def _evaluate(
-    query,
-    gallery,
-    *,
-    metric,
-    ap,
-    protocol,
-    memory_bytes,
-    rerank,
-    seed,
-    matrix,
-    top,
-    query_expansion,
-    alpha,
+    query: FeatureSet, gallery: FeatureSet, options: _Options, matrix=None, top=None
 ) -> tuple[dict, RankingDetail | None]:
-    check_options(metric, ap, protocol, memory_bytes, rerank)
-    if query_expansion is not None:
-        check_expansion(query_expansion, alpha)
+    check_options(
+        options.metric,
+        options.ap,
+        options.protocol,
+        options.memory_bytes,
+        options.rerank,
+    )
+    if options.query_expansion is not None:
+        check_expansion(options.query_expansion, options.alpha)
         if matrix is not None:
             raise InputError(
                 "query expansion is by features, and distances of your own are given; "
                 "expected one of the two"
             )
-    check_sets(query, gallery, protocol)
+    check_sets(query, gallery, options.protocol)
     kept = np.flatnonzero(gallery.person_ids != JUNK)
     persons, cameras = gallery.person_ids[kept], gallery.camera_ids[kept]
     if matrix is not None:
@@ -191,30 +194,30 @@ def _evaluate(
     else:
         is_equal = EqualRows(query.features, gallery.features, kept)
     candidates = Protocol(
-        protocol,
-        query.person_ids,
-        query.camera_ids,
-        persons,
-        cameras,
-        Copies(query, gallery, kept, is_equal),
+        options.protocol,
+        query_persons=query.person_ids,
+        query_cameras=query.camera_ids,
+        gallery_persons=persons,
+        gallery_cameras=cameras,
+        copies=Copies(query, gallery, kept, is_equal),
     )
     reasons = _left_out(query, persons, candidates)
     evaluated = np.flatnonzero(reasons == _EVALUATED)
     if not len(evaluated):
-        raise InputError(why_no_match(query, persons, protocol))
+        raise InputError(why_no_match(query, persons, options.protocol))
 
     searched = query.features
-    if query_expansion is not None:
+    if options.query_expansion is not None:
         searched = expanded_queries(
             searched,
             gallery.features,
-            query_expansion,
-            alpha,
-            memory_bytes,
+            options.query_expansion,
+            options.alpha,
+            options.memory_bytes,
             kept if len(kept) < len(gallery) else None,
         )
-    tiles, *of_values = _tiles(
-        searched, gallery, kept, metric, protocol, memory_bytes, rerank, matrix
+    tiles, to_distance, largest, dtype = _tiles(
+        searched, gallery, kept, options, matrix
     )
     ranks = Ranks(candidates)
     collector = None
@@ -222,14 +225,16 @@ def _evaluate(
         collector = DetailCollector(
             ranks,
             candidates,
-            query.person_ids,
-            query.camera_ids,
-            cameras,
-            kept,
-            *of_values,
-            top,
+            query_persons=query.person_ids,
+            query_cameras=query.camera_ids,
+            gallery_cameras=cameras,
+            kept=kept,
+            to_distance=to_distance,
+            largest=largest,
+            dtype=dtype,
+            top=top,
         )
-    shots = SingleShot(persons, seed) if protocol == "cuhk03" else None
+    shots = SingleShot(persons, options.seed) if options.protocol == "cuhk03" else None
     first_ranks = []
     for tile in tiles:
         ranks.add(tile)
@@ -243,16 +248,16 @@ def _evaluate(
     length = min(CMC_LENGTH, len(shots) if shots is not None else len(kept))
     hits = np.bincount(first_ranks, minlength=length + 1)[1 : length + 1]
     cmc = (np.cumsum(hits) / len(first_ranks)).tolist()
-    precisions = [average_precision(own, ap) for own in all_ranks]
+    precisions = [average_precision(own, options.ap) for own in all_ranks]
     metrics = {
         **{f"rank-{k}": cmc[min(k, length) - 1] for k in RANKS},
         "mAP": float(np.mean(precisions)),
         "mINP": float(np.mean([inverse_negative_penalty(own) for own in all_ranks])),
         "cmc": cmc,
-        "metric": metric,
-        "ap": ap,
-        "protocol": protocol,
-        "rerank": rerank,
+        "metric": options.metric,
+        "ap": options.ap,
+        "protocol": options.protocol,
+        "rerank": options.rerank,
         "num_queries": len(query),
         "num_queries_evaluated": len(evaluated),
         "num_queries_without_match": len(query) - len(evaluated),
@@ -261,27 +266,28 @@ def _evaluate(
         "num_gallery_junk": len(gallery) - len(kept),
         "num_gallery_copies": sum(candidates(i).num_copies for i in range(len(query))),
     }
-    if query_expansion is not None:
-        metrics["query_expansion"] = query_expansion
-        metrics["query_expansion_alpha"] = float(alpha)
+    if options.query_expansion is not None:
+        metrics["query_expansion"] = options.query_expansion
+        metrics["query_expansion_alpha"] = float(options.alpha)
     detail = None if collector is None else collector.detail(evaluated, precisions)
     return metrics, detail
 
 
-def _tiles(searched, gallery, kept, metric, protocol, memory_bytes, rerank, matrix):
+def _tiles(searched, gallery, kept, options, matrix):
     """Return tiles to rank by; what makes distances of values, the largest, a dtype."""
     as_they_are = _as_it_is, 1.0, np.float32
     if matrix is not None:
         return _of_matrix(matrix, kept), *as_they_are
-    if rerank:
-        return _reranked(searched, gallery, kept, memory_bytes), *as_they_are
+    if options.rerank:
+        tiles = _reranked(searched, gallery, kept, options.memory_bytes)
+        return tiles, *as_they_are
     tiles = Distances(
         searched,
         gallery.features,
-        metric,
-        memory_bytes,
+        options.metric,
+        options.memory_bytes,
         kept if len(kept) < len(gallery) else None,
-        whole_rows=protocol == "cuhk03",
+        whole_rows=options.protocol == "cuhk03",
     )
     return tiles, tiles.to_distance, tiles.largest, tiles.dtype
 

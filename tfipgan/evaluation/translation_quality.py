@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from tfipgan.data.filenames import Sample
-from tfipgan.data.labels import WHOLE_TARGET, LabelMap
+from tfipgan.data.labels import LabelMap, is_whole_target
 from tfipgan.errors import InputError, shorten_name
 from tfipgan.evaluation.features import classes_and_features
 from tfipgan.evaluation.kernel_distance import kernel_distance
@@ -63,12 +63,12 @@ def translation_quality(
 ) -> dict:
     """Measure a translated set camera by camera; docs/method.md defines the numbers.
 
-    A set that is translated to the whole target as one domain (its cameras are
-    WHOLE_TARGET) is compared as a whole with each camera.
+    A set that is translated to the whole target as one domain (`is_whole_target`) is
+    compared as a whole with each camera.
 
     Args:
         network: `ReidNetwork`, the classifier, in inference mode.
-        labels: of the cameras it tells apart, as person_ids.
+        labels: of the cameras it tells apart, as class_ids.
         translated: images that carry the number of the camera they were made for.
         real: the target's training images.
         held_out: other real images of the target, with other people if it has such.
@@ -99,13 +99,14 @@ def translation_quality(
         measured.append(_Images(camera_ids, classes[rows], features[rows]))
         start = rows.stop
     made, real, others, source = measured
+    whole = _is_whole(translated)
     made_energies, real_energies = energies_at_one_size(*sets[:2], batch_size)
     found = [
         CameraQuality(
             camera,
-            **_measure(camera, labels.index(camera), made, real, others, source),
+            **_measure(camera, labels.index(camera), whole, made, real, others, source),
             **_ratios(
-                made_energies[_is_made_for(camera, made.cameras)],
+                made_energies if whole else made_energies[made.cameras == camera],
                 real_energies[real.cameras == camera],
             ),
         )
@@ -140,10 +141,10 @@ def _check(labels, translated, real, source):
             f"training images of {_listed(cameras)}; expected the same: give the "
             "target that they were translated to"
         )
-    unknown = set(cameras) - set(labels.person_ids)
+    unknown = set(cameras) - set(labels.class_ids)
     if unknown:
         raise InputError(
-            f"the classifier tells cameras {_listed(labels.person_ids)} apart and does "
+            f"the classifier tells cameras {_listed(labels.class_ids)} apart and does "
             f"not know the target's camera {min(unknown)}: train it on the target"
         )
     for camera in cameras:
@@ -185,9 +186,8 @@ class _Images:
         return kernel_distance(self.rows, other.rows)
 
 
-def _measure(camera, label, translated, real, held_out, source) -> dict:
+def _measure(camera, label, whole, translated, real, held_out, source) -> dict:
     """Return what the classifier says of a camera's images."""
-    whole = (translated.cameras == WHOLE_TARGET).all()
     own = translated if whole else translated.of(camera)
     real, others = real.of(camera), held_out.of(camera)
     return {
@@ -211,12 +211,8 @@ def _ratios(made, real) -> dict:
     }
 
 
-def _is_made_for(camera, cameras):
-    return (cameras == camera) | (cameras == WHOLE_TARGET)
-
-
 def _is_whole(translated):
-    return all(s.camera_id == WHOLE_TARGET for s in translated)
+    return is_whole_target(sorted({s.camera_id for s in translated}))
 
 
 def _of(camera, samples):

@@ -66,24 +66,25 @@ class Chain:
     Args:
         logs: folder for NAME.log (stderr) and NAME.out (stdout) of each command, and
             NAME.json once it is done.
-        say: called with a line whenever a command starts or ends.
-        tell: called with a command and its last line while it runs; None says that.
-        done: called with each command as it is done.
+        write_line: called with a line whenever a command starts or ends.
+        on_progress: called with a command and the last line of its log, now and then
+            while it runs; by default `write_line` is.
+        on_finish: called with each command as it is done.
     """
 
     def __init__(
         self,
         logs: Path,
-        say: Callable[[str], None],
-        tell: Callable[[Command, str], None] | None = None,
-        done: Callable[[Command], None] = lambda command: None,
+        write_line: Callable[[str], None],
+        on_progress: Callable[[Command, str], None] | None = None,
+        on_finish: Callable[[Command], None] = lambda command: None,
     ):
         self.logs = logs
-        self.say = say
-        self._tell = tell or (
-            lambda command, line: self._say(f"{command.name}: {line}")
+        self.write_line = write_line
+        self.on_progress = on_progress or (
+            lambda command, line: self._write(f"{command.name}: {line}")
         )
-        self._done = done
+        self.on_finish = on_finish
         self._started = time.monotonic()
         self._stopping = threading.Event()
 
@@ -135,7 +136,7 @@ class Chain:
                         command = running.pop(job)
                         job.result()
                         graph.done(command.name)
-                        self._done(command)
+                        self.on_finish(command)
             except BaseException:
                 # The pool's end waits for the processes, which this ends.
                 self._stopping.set()
@@ -199,7 +200,7 @@ class Chain:
         if command.makes is not None and command.makes.exists():
             self._note(command, 0.0, done=True)
             return
-        self._say(f"{command.name}: starts")
+        self._write(f"{command.name}: starts")
         began = time.monotonic()
         done = False
         try:
@@ -207,7 +208,7 @@ class Chain:
             done = True
         finally:
             self._note(command, time.monotonic() - began, done)
-        self._say(f"{command.name}: done in {time.monotonic() - began:.0f} s")
+        self._write(f"{command.name}: done in {time.monotonic() - began:.0f} s")
 
     # ------------------------------------------------------------------- one process
 
@@ -240,7 +241,7 @@ class Chain:
             )
 
     def _watch(self, process, command, log_path) -> None:
-        """Tell of a process until it ends or another one has failed."""
+        """Report a process's progress until it ends, or another one has failed."""
         last_shown = time.monotonic()
         while process.poll() is None and not self._stopping.is_set():
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -249,11 +250,11 @@ class Chain:
                 process.wait(0.1)
             if time.monotonic() - last_shown > HEARTBEAT_SECONDS:
                 last_shown = time.monotonic()
-                self._tell(command, _last_line(log_path))
+                self.on_progress(command, _last_line(log_path))
 
-    def _say(self, line: str) -> None:
+    def _write(self, line: str) -> None:
         minutes, seconds = divmod(int(self.seconds()), 60)
-        self.say(f"{minutes:2d}:{seconds:02d} {line}")
+        self.write_line(f"{minutes:2d}:{seconds:02d} {line}")
 
 
 def available_cores() -> int:

@@ -168,12 +168,12 @@ def plan_demo(out: Path, size: DemoSize, seed: int, threads: int) -> Demo:
     return Demo(out, experiment, plan, tuple(exports))
 
 
-def run_demo(demo: Demo, jobs: int, say: Callable[[str], None]) -> dict:
+def run_demo(demo: Demo, jobs: int, write_line: Callable[[str], None]) -> dict:
     """Run all stages; return what results.json, written beside report.html, holds.
 
     Args:
         jobs: commands at a time.
-        say: called with each line of progress.
+        write_line: called with each line of progress.
 
     Raises:
         InputError: the folder is not empty.
@@ -181,7 +181,7 @@ def run_demo(demo: Demo, jobs: int, say: Callable[[str], None]) -> dict:
     """
     require_new_folder(demo.out)
     (demo.out / "logs").mkdir(parents=True)
-    chain = Chain(demo.out / "logs", say)
+    chain = Chain(demo.out / "logs", write_line)
     chain.run(demo.commands, jobs)
     found = collect_results(demo.plan, chain, demo.experiment)
     keys = ("network", "rank-1", "rank-5", "mAP", "identity_accuracy")

@@ -192,7 +192,7 @@ def export_extractor(
         and not run.labels.datasets
     )
     about = {
-        "person_ids": list(run.labels.person_ids) if of_persons else None,
+        "person_ids": list(run.labels.class_ids) if of_persons else None,
         "inputs": {
             "image_bytes": _FILES_IN,
             "images": "RGB in [0, 255]; the mean and deviation are taken inside",

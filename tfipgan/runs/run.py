@@ -197,7 +197,7 @@ def require_classifier(run: Run) -> LabelMap:
 
 
 def require_camera_classifier(run: Run) -> LabelMap:
-    """Return the cameras that a re-ID run tells apart, as its person_ids.
+    """Return the cameras that a re-ID run tells apart, as its class_ids.
 
     Raises:
         InputError: it is imported or adapted and so tells nothing apart, or it tells

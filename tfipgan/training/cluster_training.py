@@ -15,7 +15,7 @@ from tfipgan.weights.local_copies import LocalCopies
 
 
 class ClusterTraining:
-    """Trains a network's features by a memory of clusters and proxies of cameras.
+    """The training step by a memory of clusters and camera proxies; no Keras model.
 
     To be made in the strategy's scope. Its memories have as many rows as an epoch has
     clusters, and proxies; the step is traced once for all.

@@ -33,7 +33,7 @@ NETWORKS = ("generator", "generator_back", "discriminator", "discriminator_back"
 
 
 class CycleGAN:
-    """Two generators and two patch discriminators in training.
+    """The training step of two generators and two patch discriminators; no Keras model.
 
     To be made in the strategy's scope. The step draws no random numbers but the pools',
     whose seeds come with the batch.

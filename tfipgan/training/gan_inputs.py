@@ -26,7 +26,7 @@ def target_domains(
 
 
 def semantic_labels(
-    config: Config, semantic: Run | None, source: Sequence[Sample]
+    config: Config, semantic_run: Run | None, source: Sequence[Sample]
 ) -> LabelMap | None:
     """Return D_sem's label map once it is seen to fit this run; None without one.
 
@@ -36,25 +36,25 @@ def semantic_labels(
     """
     if not config.gan.lambda_semantic:
         return None
-    if semantic is None:
+    if semantic_run is None:
         raise InputError(
             f"gan.lambda_semantic is {config.gan.lambda_semantic:g} but no semantic "
             "discriminator is given: add --semantic RUN (a train-reid run on the "
             "source), or --set gan.lambda_semantic=0 for StarGAN"
         )
-    labels = require_classifier(semantic)
-    own, wanted = semantic.config.reid.image_size, config.gan.image_size
+    labels = require_classifier(semantic_run)
+    own, wanted = semantic_run.config.reid.image_size, config.gan.image_size
     if own != wanted:
         raise InputError(
-            f"{semantic.path} was trained on {own[0]}x{own[1]} images, this GAN makes "
-            f"{wanted[0]}x{wanted[1]} (height x width): train the semantic "
+            f"{semantic_run.path} was trained on {own[0]}x{own[1]} images, this GAN "
+            f"makes {wanted[0]}x{wanted[1]} (height x width): train the semantic "
             "discriminator with reid.image_size set to gan.image_size"
         )
-    missing = {s.person_id for s in source} - set(labels.person_ids)
+    missing = {s.person_id for s in source} - set(labels.class_ids)
     if missing:
         raise InputError(
-            f"{semantic.path} does not know {len(missing)} of the source's identities "
-            f"(such as {min(missing)}): train it on the same source dataset, with "
-            "reid.held_out_identities=0"
+            f"{semantic_run.path} does not know {len(missing)} of the source's "
+            f"identities (such as {min(missing)}): train it on the same source "
+            "dataset, with reid.held_out_identities=0"
         )
     return labels

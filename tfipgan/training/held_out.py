@@ -1,6 +1,7 @@
 """Identities of the source that choose a checkpoint instead of being trained on."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -9,6 +10,9 @@ from tfipgan.data.filenames import NO_CAMERA, Sample
 from tfipgan.errors import InputError, shorten_name
 from tfipgan.evaluation import evaluate_ranking
 from tfipgan.evaluation.features import extract_features
+from tfipgan.runs.metrics_log import read_metrics
+
+HELD_OUT_MAP = "held_out/mAP"
 
 
 def draw_held_out(samples: Sequence[Sample], count: int, seed: int) -> set[int]:
@@ -54,3 +58,18 @@ def held_out_map(network, validation: Sequence[Sample], config: Config) -> float
         network, validation, config.reid.image_size, config.evaluation.batch_size
     )
     return evaluate_ranking(features, features)["mAP"]
+
+
+def logged_map(log: Path, step: int | None) -> float:
+    """Return the held-out mAP that was logged at a step; below all others without.
+
+    Args:
+        log: a run's metrics.jsonl, where HELD_OUT_MAP is its name.
+        step: of the best checkpoint; None if there is none.
+    """
+    scores = [
+        record[HELD_OUT_MAP]
+        for record in read_metrics(log)
+        if record["step"] == step and HELD_OUT_MAP in record
+    ]
+    return scores[0] if scores else -1.0

@@ -31,16 +31,17 @@ from tfipgan.weights.fingerprint import weights_digest
 
 
 class IPGAN(keras.Model):
-    """Generator and domain discriminator in training, semantic discriminator frozen.
+    """The training step of G and D_dom, with D_sem frozen; not used with Keras's fit.
 
-    With `lambda_semantic=0` it is StarGAN. The step draws no random numbers: everything
+    Runs call `train_step` by `StepLoop`; fit would give the same. With
+    `lambda_semantic=0` it is StarGAN. The step draws no random numbers: everything
     random comes with the batch, so one device and several give the same update.
 
     Args:
         generator: `Generator`.
         discriminator: `Discriminator`, D_dom.
-        semantic: `ReidNetwork` trained on the source, D_sem; None if lambda_semantic
-            is 0. It is only read.
+        semantic_network: `ReidNetwork` trained on the source, D_sem; None if
+            lambda_semantic is 0. It is only read.
         adversarial: "wgan-gp" or "vanilla".
         n_critic: int, D updates a step.
         lambda_domain, lambda_reconstruction, lambda_semantic,
@@ -57,7 +58,7 @@ class IPGAN(keras.Model):
         self,
         generator,
         discriminator,
-        semantic=None,
+        semantic_network=None,
         adversarial="wgan-gp",
         n_critic=5,
         lambda_domain=1.0,
@@ -67,7 +68,7 @@ class IPGAN(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if lambda_semantic and semantic is None:
+        if lambda_semantic and semantic_network is None:
             raise InputError(
                 f"lambda_semantic is {lambda_semantic} but there is no semantic "
                 "discriminator: give one (--semantic RUN), or set "
@@ -80,9 +81,9 @@ class IPGAN(keras.Model):
             )
         self.generator = generator
         self.discriminator = discriminator
-        self.semantic = semantic
-        if semantic is not None:
-            semantic.trainable = False
+        self.semantic_network = semantic_network
+        if semantic_network is not None:
+            semantic_network.trainable = False
         self.adversarial = adversarial
         self.n_critic = n_critic
         self.lambda_domain = lambda_domain
@@ -216,7 +217,9 @@ class IPGAN(keras.Model):
             num_source = sum_over_replicas(
                 tf.reduce_sum(tf.cast(is_source, tf.float32))
             )
-            identity_logits = self.semantic(signed_to_unit(fake), training=False)
+            identity_logits = self.semantic_network(
+                signed_to_unit(fake), training=False
+            )
             terms["G/loss_sem"] = losses.semantic_loss(
                 identity_logits, batch["identities"], is_source, num_source
             )
@@ -237,38 +240,38 @@ class IPGANMethod(GANMethod):
         config: Config,
         source: Sequence[Sample],
         target: Sequence[Sample],
-        semantic: Run | None,
+        semantic_run: Run | None,
         cache_gib: float | None = None,
     ):
         super().__init__(config, source, target, cache_gib)
-        self._semantic = semantic
+        self._semantic_run = semantic_run
 
     def prepare(self):
         gan = self.config.gan
         self.target, self.domains = target_domains(gan.target_domains, self.target)
         self.images["target"] = self.target
-        self._identities = semantic_labels(self.config, self._semantic, self.source)
+        self._identities = semantic_labels(self.config, self._semantic_run, self.source)
         num_images = len(self.source) + len(self.target)
         check_cache(num_images, gan.image_size, self.cache_gib)
         self.epoch_steps = steps_per_epoch(num_images, gan.batch_size * gan.n_critic)
         if self._identities:
             # Outside of the strategy, where it does not depend on the devices.
-            digest = weights_digest(load_reid_network(self._semantic))
-            self.digests["semantic"] = digest
+            semantic_digest = weights_digest(load_reid_network(self._semantic_run))
+            self.digests["semantic"] = semantic_digest
 
     def build(self):
         gan = self.config.gan
         sizes = gan, self.domains.num_domains, gan.precision
         generator, discriminator = build_generator(*sizes), build_discriminator(*sizes)
         load_pretrained_gan(generator, discriminator, gan)
-        semantic = None
+        semantic_network = None
         if gan.lambda_semantic:
             # In the GAN's precision, not in that of its own training.
-            semantic = load_reid_network(self._semantic, gan.precision)
+            semantic_network = load_reid_network(self._semantic_run, gan.precision)
         self.model = IPGAN(
             generator,
             discriminator,
-            semantic,
+            semantic_network,
             adversarial=gan.adversarial,
             n_critic=gan.n_critic,
             lambda_domain=gan.lambda_domain,
@@ -310,7 +313,7 @@ def train_gan(
     config: Config,
     source: Sequence[Sample],
     target: Sequence[Sample],
-    semantic: Run | None,
+    semantic_run: Run | None,
     out: str | os.PathLike,
     *,
     devices: Sequence[str] | None = None,
@@ -325,7 +328,7 @@ def train_gan(
         config: of the run; with gan.lambda_semantic 0 it trains StarGAN.
         source: training samples with identities.
         target: training samples with cameras; their identities are not looked at.
-        semantic: run of D_sem; not needed if gan.lambda_semantic is 0.
+        semantic_run: run of D_sem; not needed if gan.lambda_semantic is 0.
         out: the run folder to make.
         devices, resume, progress, left_out: as for `run_training`, which returns the
             run.
@@ -338,7 +341,7 @@ def train_gan(
         ConfigError, TrainingError, SystemExit: as `run_training`.
     """
     return run_training(
-        IPGANMethod(config, source, target, semantic, cache_gib),
+        IPGANMethod(config, source, target, semantic_run, cache_gib),
         out,
         devices=devices,
         resume=resume,

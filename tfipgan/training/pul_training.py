@@ -18,10 +18,10 @@ _FIRST = 0.001
 
 
 class PulTraining:
-    """Trains a network and a classifier of clusters, which can both start anew.
+    """The training step of a network and a classifier of clusters; no Keras model.
 
-    To be made in the strategy's scope. The classifier has the same classes in every
-    round; of those that are no cluster then, no image is shown.
+    Both can start anew. To be made in the strategy's scope. The classifier has the same
+    classes in every round; of those that are no cluster then, no image is shown.
 
     Args:
         network: `ReidNetwork`, built, as each round starts from it.

@@ -22,11 +22,15 @@ from tfipgan.data.labels import LabelMap, camera_classes
 from tfipgan.data.pipelines import reid_batches, steps_per_epoch
 from tfipgan.errors import InputError
 from tfipgan.models.from_config import build_reid_network
-from tfipgan.runs.metrics_log import read_metrics
 from tfipgan.runs.pretrained import load_pretrained_backbone, resolve_weights
 from tfipgan.runs.run import Run
 from tfipgan.training.checkpoints import BestCheckpoints
-from tfipgan.training.held_out import draw_held_out, held_out_map
+from tfipgan.training.held_out import (
+    HELD_OUT_MAP,
+    draw_held_out,
+    held_out_map,
+    logged_map,
+)
 from tfipgan.training.method import Method
 from tfipgan.training.reid_optimizers import (
     freeze_stages,
@@ -43,7 +47,6 @@ from tfipgan.training.replicas import (
 from tfipgan.training.runner import run_training
 from tfipgan.weights.local_copies import copy_weights
 
-_HELD_OUT = "held_out/mAP"
 _CLASSES = {"person": ("identity", "identities"), "camera": ("camera", "cameras")}
 ONLY_REAL = (
     "translated images are given, but a classifier of cameras (reid.labels camera) is "
@@ -53,7 +56,10 @@ ONLY_REAL = (
 
 
 class ReidTraining(keras.Model):
-    """Trains a `ReidNetwork` with one optimiser for its backbone and one for its head.
+    """The training step of a `ReidNetwork`; not used with Keras's fit.
+
+    It has one optimiser for the backbone and one for the head. Runs call `train_step`
+    by `StepLoop`; fit would give the same.
 
     Args:
         network: `ReidNetwork`, built.
@@ -296,7 +302,8 @@ class ReidMethod(Method):
 
     def on_train_begin(self, run, checkpoints, step):
         self._best = BestCheckpoints(run.best, self.networks, checkpoints)
-        self._best_map = _score_at(run, self._best.go_back(step))
+        best_step = self._best.go_back(step)
+        self._best_map = logged_map(run.path / "metrics.jsonl", best_step)
 
     def on_epoch_end(self, run, step, log):
         if not self._validation:
@@ -305,7 +312,7 @@ class ReidMethod(Method):
         plain = self._network()
         copy_weights(self.networks["network"], plain)
         score = held_out_map(plain, self._validation, self.config)
-        log.write(step, {_HELD_OUT: score})
+        log.write(step, {HELD_OUT_MAP: score})
         if score > self._best_map:
             self._best_map = score
             self._best.save(step)
@@ -379,10 +386,3 @@ def _by_name(what, samples):
     """Return the samples by what a run calls them: "data", "data 2" of a second one."""
     parts = enumerate(by_dataset(samples), start=1)
     return {what if n == 1 else f"{what} {n}": part for n, part in parts}
-
-
-def _score_at(run, step):
-    """Return the held-out mAP that was logged at a step; below all others without."""
-    records = read_metrics(run.path / "metrics.jsonl")
-    scores = [r[_HELD_OUT] for r in records if r["step"] == step and _HELD_OUT in r]
-    return scores[0] if scores else -1.0

@@ -22,7 +22,7 @@ from tfipgan.training.runner import run_training
 
 
 class SPGAN(CycleGAN):
-    """CycleGAN's networks in training, and a SiaNet M.
+    """The training step of CycleGAN's networks and a SiaNet M; no Keras model.
 
     A translated image should lie near the image that it was made of, and far from the
     domain that it goes to. The step draws no random numbers: those of M's dropout come

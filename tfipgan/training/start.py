@@ -145,7 +145,7 @@ def _require_same(run, config, labels, domains, images, digests, longer):
     differences = {
         "config": _config_difference(to_dict(run.config), to_dict(config), longer),
         "number of datasets": _count_difference(run.labels, labels),
-        "identities": _numbers_difference(run.labels, labels, "person_ids"),
+        "identities": _numbers_difference(run.labels, labels, "class_ids"),
         "cameras": _numbers_difference(run.domains, domains, "cameras"),
     }
     path = run.path / IMAGES

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import fake_serving as fake
@@ -35,8 +36,8 @@ def test_requests_by_count(client, serving, samples):
 def test_requests_by_bytes(client, serving, samples, monkeypatch):
     lengths = [len(image) for image in fake.contents(samples)]
     limit = lengths[0] + lengths[1]
-    monkeypatch.setattr(client_batches.each_answer, "__kwdefaults__",
-                        {"in_flight": 1, "max_bytes": limit})  # fmt: skip
+    bounded = partial(client_batches.each_answer, max_bytes=limit)
+    monkeypatch.setattr(client_files, "each_answer", bounded)
     client_files.extract_files(client, samples, in_flight=1)
     assert serving.sizes()[0] == 2
     for request in serving.requests:
