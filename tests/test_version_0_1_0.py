@@ -102,9 +102,7 @@ def test_a_translated_folder(succeeds):
 @pytest.mark.skipif(
     not keras.__version__.startswith("3."), reason="optimisers' state of Keras 3"
 )
-@pytest.mark.parametrize(
-    "kind", ["reid", pytest.param("gan", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("kind", ["reid", pytest.param("gan", marks=pytest.mark.slow)])
 def test_a_run_goes_on(succeeds, tmp_path, checkpoint_values, kind):
     data = {
         "reid": ("--data", SOURCE),
