@@ -18,7 +18,13 @@ from tensorflow.core.protobuf import config_pb2, saved_model_pb2
 
 from tfipgan import __version__
 from tfipgan.config import to_dict
-from tfipgan.data.images import decode_image, signed_to_bytes, to_signed, to_unit
+from tfipgan.data.images import (
+    ImageEncoding,
+    decode_image,
+    signed_to_bytes,
+    to_signed,
+    to_unit,
+)
 from tfipgan.data.labels import DomainMap
 from tfipgan.errors import InputError
 from tfipgan.evaluation.features import extract_features
@@ -235,7 +241,9 @@ class Shift:
 
 @pytest.mark.parametrize("eagerly", [False, True])
 def test_a_camera_is_the_targets_own_number(files, eagerly):
-    functions = translator_signatures(Translator(Shift(), (2, 5, 90), SIZE), "png")
+    functions = translator_signatures(
+        Translator(Shift(), (2, 5, 90), SIZE), ImageEncoding("png")
+    )
     tf.config.run_functions_eagerly(eagerly)
     try:
         camera = tf.constant([90, 2, 5])

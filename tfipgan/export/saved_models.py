@@ -19,6 +19,7 @@ from tfipgan import __version__
 from tfipgan.config import to_dict
 from tfipgan.data.datasets import read_images
 from tfipgan.data.images import (
+    ImageEncoding,
     decode_image,
     encode_image,
     signed_to_bytes,
@@ -29,7 +30,6 @@ from tfipgan.data.local_images import MAX_PIXELS, converted
 from tfipgan.data.readable import check_readable
 from tfipgan.errors import InputError
 from tfipgan.export.modules import (
-    IMAGE_ENCODINGS,
     extractor_signatures,
     translator_signatures,
 )
@@ -86,11 +86,8 @@ def export_translator(
         InputError: the version is taken, an unknown format, images that can't be read,
             a run that can't be loaded, or an answer that is not the network's.
     """
-    format = image_format or run.config.translation.format
-    if format not in IMAGE_ENCODINGS:
-        raise InputError(
-            f"format is {format!r}, expected one of {', '.join(IMAGE_ENCODINGS)}"
-        )
+    settings = run.config.translation
+    encoding = ImageEncoding(image_format or settings.format, settings.quality)
     folder = Path(models) / "translator"
     require_free_version(folder, version)
     files = _check_files(check_images)
@@ -101,7 +98,6 @@ def export_translator(
             f"camera {max(cameras)} of {run.path} is above {tf.int32.max}, the highest "
             "that a request can name: renumber the target's cameras"
         )
-    quality = run.config.translation.quality
 
     def check(call: Callable) -> None:
         # Each image for each camera, in the order of all_cameras.
@@ -113,7 +109,7 @@ def export_translator(
         got = call("tensor", images=images, camera=camera)["images"]
         _require_near(run, got, expected, TOLERANCE, np.max)
         pixels = [
-            _pixels(encode_image(image, format, quality))
+            _pixels(encode_image(image, encoding))
             for image in signed_to_bytes(expected)
         ]
         repeated = tf.repeat(tf.constant(files), len(cameras))
@@ -124,12 +120,12 @@ def export_translator(
             _require_near(run, got, pixels, FILE_TOLERANCE, np.mean)
         _require_near(run, np.ravel(answers["cameras"]), camera, 0, np.max)
 
-    written = (
-        "PNG files" if format == "png" else f"JPEG files, quality {quality}, 4:4:4"
-    )
+    written = "PNG files"
+    if encoding.format == "jpeg":
+        written = f"JPEG files, quality {encoding.quality}, 4:4:4"
     about = {
         "cameras": list(cameras),
-        "image_format": format,
+        "image_format": encoding.format,
         "inputs": {
             "image_bytes": _FILES_IN,
             "images": "RGB in [-1, 1]",
@@ -145,7 +141,7 @@ def export_translator(
         run,
         folder,
         version,
-        translator_signatures(translator, format, quality),
+        translator_signatures(translator, encoding),
         check,
         {"image_size": list(size), **about, **_about_generators(run)},
         files[0],
