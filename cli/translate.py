@@ -203,16 +203,13 @@ def _redraw(source, target, out, worker):
 
 def _of_run(model):
     """Return the translator of a GAN run, its settings, and its `Provenance`."""
-    from tfipgan.runs.run import generator_runs, load_translator, open_run
+    from tfipgan.runs.run import load_translator_and_checkpoints, open_run
     from tfipgan.translation.dataset import Provenance
-    from tfipgan.weights.checkpoints import checkpoint_step, intact_checkpoint
+    from tfipgan.weights.checkpoints import checkpoint_step
 
     run = open_run(model, "gan")
-    translator = load_translator(run)
-    steps = [
-        checkpoint_step(intact_checkpoint(each.checkpoints))
-        for each in generator_runs(run)
-    ]
+    translator, checkpoints = load_translator_and_checkpoints(run)
+    steps = [checkpoint_step(checkpoint) for checkpoint in checkpoints]
     # Of a network for each camera a list, in the order of the cameras.
     step = steps if len(steps) > 1 else steps[0]
     return translator, run.config.translation, Provenance(model.resolve().name, step)

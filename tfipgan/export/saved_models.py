@@ -38,9 +38,13 @@ from tfipgan.export.warmup import read_warmup, write_warmup
 from tfipgan.files.utf8_path import utf8_path
 from tfipgan.models.inference import InferenceNetwork
 from tfipgan.runs.metrics_log import read_metrics
-from tfipgan.runs.run import Run, generator_runs, load_reid_network, load_translator
+from tfipgan.runs.run import (
+    Run,
+    generator_runs,
+    load_reid_network_and_checkpoint,
+    load_translator_and_checkpoints,
+)
 from tfipgan.translation.graph import for_each_camera
-from tfipgan.weights.checkpoints import intact_checkpoint, latest_checkpoint
 from tfipgan.world.datasets import synthesize
 from tfipgan.world.record import WorldOptions
 
@@ -91,7 +95,7 @@ def export_translator(
     folder = Path(models) / "translator"
     require_free_version(folder, version)
     files = _check_files(check_images)
-    translator = load_translator(run)
+    translator, checkpoints = load_translator_and_checkpoints(run)
     cameras, size = translator.cameras, translator.image_size
     if max(cameras) > tf.int32.max:
         raise InputError(
@@ -143,7 +147,7 @@ def export_translator(
         version,
         translator_signatures(translator, encoding),
         check,
-        {"image_size": list(size), **about, **_about_generators(run)},
+        {"image_size": list(size), **about, **_about_generators(run, checkpoints)},
         files[0],
         cameras[0],
     )
@@ -168,7 +172,7 @@ def export_extractor(
     folder = Path(models) / "extractor"
     require_free_version(folder, version)
     files = _check_files(check_images)
-    network = load_reid_network(run)
+    network, checkpoint = load_reid_network_and_checkpoint(run)
 
     def check(call: Callable) -> None:
         images = _decoded(files, size)
@@ -197,14 +201,13 @@ def export_extractor(
             "embedding": "L2-normalised; compared by Euclidean distance or cosine"
         },
     }
-    checkpoints = run.best if latest_checkpoint(run.best) else run.checkpoints
     return _export(
         run,
         folder,
         version,
         extractor_signatures(InferenceNetwork(network), size),
         check,
-        {"image_size": list(size), **about, **_about_run(run, checkpoints)},
+        {"image_size": list(size), **about, **_about_run(run, checkpoint)},
         files[0],
     )
 
@@ -297,10 +300,13 @@ def _require_near(run, got, expected, tolerance, over) -> None:
     )
 
 
-def _about_generators(run) -> dict:
+def _about_generators(run, checkpoints: list[Path]) -> dict:
     """As `_about_run`; of a network for each camera, each one's checkpoint."""
     runs = generator_runs(run)
-    about = [_about_run(each, each.checkpoints) for each in runs]
+    about = [
+        _about_run(each, checkpoint)
+        for each, checkpoint in zip(runs, checkpoints, strict=True)
+    ]
     if runs == (run,):
         return about[0]
     return {
@@ -312,8 +318,8 @@ def _about_generators(run) -> dict:
     }
 
 
-def _about_run(run, checkpoints: Path) -> dict:
-    """Describe the run and the code."""
+def _about_run(run, checkpoint: Path) -> dict:
+    """Describe the run, the checkpoint of it that is exported, and the code."""
     versions = {
         "tfipgan": __version__,
         "tensorflow": tf.__version__,
@@ -322,7 +328,7 @@ def _about_run(run, checkpoints: Path) -> dict:
     return {
         "run": run.path.absolute().name,
         "imported": run.imported,
-        "checkpoint": intact_checkpoint(checkpoints).name,
+        "checkpoint": checkpoint.name,
         "versions": versions,
         "trained_with": json.loads((run.path / "run.json").read_bytes()),
         "metrics": read_metrics(run.path / "metrics.jsonl")[-METRICS_KEPT:],
