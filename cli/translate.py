@@ -2,6 +2,7 @@
 
 import functools
 import os
+from dataclasses import replace
 
 import click
 
@@ -115,6 +116,7 @@ def translate(
     redraw is for the two datasets of one `tfipgan synthesize`. It reads no image but
     what they were drawn with, writes no manifest, and starts anew after it was killed.
     """
+    from tfipgan.data.images import ImageEncoding
     from tfipgan.data.output_place import require_outside
     from tfipgan.files.output_file import require_new_folder
     from tfipgan.files.partial_output import require_new_output
@@ -152,19 +154,18 @@ def translate(
         )
         theirs, _ = readable_as_listed(their_root, theirs, **reading)
         made_of = _of_colours(samples, theirs, image_size)
-    translator, settings, named = made_of
+    translator, settings, provenance = made_of
     written = translate_dataset(
         translator,
         samples,
         root,
         out,
         batch_size=settings.batch_size,
-        format=image_format or settings.format,
-        quality=settings.quality,
-        progress=progress,
-        named={**named, "source": source.resolve().name},
+        encoding=ImageEncoding(image_format or settings.format, settings.quality),
+        provenance=replace(provenance, source=source.resolve().name),
         left_out=left_out,
         worker=worker,
+        progress=progress,
     )
     if written is None:
         click.echo(share_done(worker, out))
@@ -201,30 +202,28 @@ def _redraw(source, target, out, worker):
 
 
 def _of_run(model):
-    """Return the translator of a GAN run, its settings, and names for the manifest."""
-    from tfipgan.runs.run import generator_runs, load_translator, open_run
-    from tfipgan.weights.checkpoints import checkpoint_step, intact_checkpoint
+    """Return the translator of a GAN run, its settings, and its `Provenance`."""
+    from tfipgan.runs.run import load_translator_and_checkpoints, open_run
+    from tfipgan.translation.dataset import Provenance
+    from tfipgan.weights.checkpoints import checkpoint_step
 
     run = open_run(model, "gan")
-    translator = load_translator(run)
-    steps = [
-        checkpoint_step(intact_checkpoint(each.checkpoints))
-        for each in generator_runs(run)
-    ]
+    translator, checkpoints = load_translator_and_checkpoints(run)
+    steps = [checkpoint_step(checkpoint) for checkpoint in checkpoints]
     # Of a network for each camera a list, in the order of the cameras.
     step = steps if len(steps) > 1 else steps[0]
-    named = {"run": model.resolve().name, "step": step}
-    return translator, run.config.translation, named
+    return translator, run.config.translation, Provenance(model.resolve().name, step)
 
 
 def _of_colours(source, target, image_size):
     """As `_of_run`, of the map between the colours of two datasets."""
     from tfipgan.config import GanConfig, TranslationConfig
     from tfipgan.translation.colour_map import fit_colour_map
+    from tfipgan.translation.dataset import Provenance
 
     size = image_size or GanConfig().image_size
-    named = {"run": _NAME, "step": 0}
-    return fit_colour_map(source, target, size), TranslationConfig(), named
+    translator = fit_colour_map(source, target, size)
+    return translator, TranslationConfig(), Provenance(_NAME, step=0)
 
 
 def _source_images(source, format, pattern, misnamed=None):

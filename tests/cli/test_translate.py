@@ -243,6 +243,22 @@ def test_images_that_can_not_be_read(
     assert tfipgan("translate", "--verify", out, "--source", folder).exit_code == 0
 
 
+def test_a_damaged_last_checkpoint(tfipgan, tiny_gan_run, tiny_world, tmp_path, caplog):
+    """It is told once, and the manifest has the step whose weights are used."""
+    run = Path(shutil.copytree(tiny_gan_run.path, tmp_path / "run"))
+    last = latest_checkpoint(run / "checkpoints")
+    (last / "generator.safetensors").write_bytes(b"")
+    (tmp_path / "some").mkdir()
+    images = sorted((tiny_world / "source" / "bounding_box_train").iterdir())
+    shutil.copy(images[0], tmp_path / "some")
+    out = tmp_path / "out"
+    words = ["--model", run, "--source", tmp_path / "some", "--out", out]
+    result = tfipgan("translate", *words)
+    assert result.exit_code == 0, result.output
+    assert caplog.text.count("; going back to step-00000007") == 1
+    assert read_manifest(out).header["model"]["step"] == 7
+
+
 @pytest.mark.parametrize("without", ["--model", "--source", "--out"])
 def test_what_it_needs(refused, tiny_gan_run, tiny_world, tmp_path, without, tfipgan):
     words = words_for(tiny_gan_run, tiny_world, tmp_path / "out")

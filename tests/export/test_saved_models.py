@@ -18,7 +18,13 @@ from tensorflow.core.protobuf import config_pb2, saved_model_pb2
 
 from tfipgan import __version__
 from tfipgan.config import to_dict
-from tfipgan.data.images import decode_image, signed_to_bytes, to_signed, to_unit
+from tfipgan.data.images import (
+    ImageEncoding,
+    decode_image,
+    signed_to_bytes,
+    to_signed,
+    to_unit,
+)
 from tfipgan.data.labels import DomainMap
 from tfipgan.errors import InputError
 from tfipgan.evaluation.features import extract_features
@@ -29,7 +35,12 @@ from tfipgan.export.warmup import read_warmup
 from tfipgan.models.inference import InferenceNetwork
 from tfipgan.models.translator import Translator
 from tfipgan.runs.metrics_log import read_metrics
-from tfipgan.runs.run import load_generator, load_translator, open_run
+from tfipgan.runs.run import (
+    load_generator,
+    load_translator,
+    load_translator_and_checkpoints,
+    open_run,
+)
 from tfipgan.translation.dataset import translate_dataset
 
 SIZE = (32, 16)
@@ -235,7 +246,9 @@ class Shift:
 
 @pytest.mark.parametrize("eagerly", [False, True])
 def test_a_camera_is_the_targets_own_number(files, eagerly):
-    functions = translator_signatures(Translator(Shift(), (2, 5, 90), SIZE), "png")
+    functions = translator_signatures(
+        Translator(Shift(), (2, 5, 90), SIZE), ImageEncoding("png")
+    )
     tf.config.run_functions_eagerly(eagerly)
     try:
         camera = tf.constant([90, 2, 5])
@@ -627,12 +640,12 @@ class _Named:
 
 def test_a_network_that_training_has_broken(tiny_gan_run, tmp_path, monkeypatch):
     def broken(run):
-        translator = load_translator(run)
+        translator, checkpoints = load_translator_and_checkpoints(run)
         variable = translator.networks[0].variables[0]
         variable.assign(variable * np.nan)
-        return translator
+        return translator, checkpoints
 
-    monkeypatch.setattr(export, "load_translator", broken)
+    monkeypatch.setattr(export, "load_translator_and_checkpoints", broken)
     with pytest.raises(InputError, match="values that are not finite: its training"):
         export_translator(tiny_gan_run, tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -641,8 +654,8 @@ def test_a_network_that_training_has_broken(tiny_gan_run, tmp_path, monkeypatch)
 def test_bad_arguments_before_any_work(
     tiny_gan_run, tiny_reid_run, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(export, "load_translator", None)
-    monkeypatch.setattr(export, "load_reid_network", None)
+    monkeypatch.setattr(export, "load_translator_and_checkpoints", None)
+    monkeypatch.setattr(export, "load_reid_network_and_checkpoint", None)
     with pytest.raises(InputError, match="'gif', expected one of jpeg, png"):
         export_translator(tiny_gan_run, tmp_path, image_format="gif")
     for run, function in (

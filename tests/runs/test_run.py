@@ -18,6 +18,7 @@ from tfipgan.runs.run import (
     load_discriminator,
     load_generator,
     load_reid_network,
+    load_reid_network_and_checkpoint,
     load_translator,
     open_run,
     require_camera_classifier,
@@ -261,8 +262,9 @@ def test_the_best_checkpoint_goes_before_the_last(reid_copy, tiny_reid_run):
     network = load_reid_network(run)
     network.head.classifier.bias.assign([1.0, 2.0, 3.0, 4.0, 5.0])
     save_checkpoint(run.best, 3, {"network": network})
-    best = load_reid_network(run).head.classifier.bias
-    np.testing.assert_array_equal(best.numpy(), [1, 2, 3, 4, 5])
+    best, checkpoint = load_reid_network_and_checkpoint(run)
+    np.testing.assert_array_equal(best.head.classifier.bias, [1, 2, 3, 4, 5])
+    assert checkpoint == run.best / "step-00000003"
 
 
 def test_small_files_that_an_editor_gave_a_mark(reid_copy):

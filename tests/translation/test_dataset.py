@@ -14,7 +14,7 @@ from PIL import Image
 from tfipgan import __version__
 from tfipgan.data.datasets import read_images
 from tfipgan.data.filenames import Sample
-from tfipgan.data.images import decode_image, signed_to_bytes, to_signed
+from tfipgan.data.images import ImageEncoding, decode_image, signed_to_bytes, to_signed
 from tfipgan.errors import InputError
 from tfipgan.files.lock import locked
 from tfipgan.files.partial_output import LOCK
@@ -23,7 +23,7 @@ from tfipgan.models.translator import Translator
 from tfipgan.runs.run import load_generator, load_translator
 from tfipgan.translation import dataset as translation
 from tfipgan.translation import part as translation_part
-from tfipgan.translation.dataset import translate_dataset
+from tfipgan.translation.dataset import Provenance, translate_dataset
 from tfipgan.translation.manifest import file_digest, read_manifest
 from tfipgan.translation.manifest_check import check_translated
 from tfipgan.weights.fingerprint import weights_digest
@@ -68,6 +68,10 @@ def translate(source, out, **options):
     folder, samples = source
     settings = {"batch_size": 7, "progress": False} | options
     translator = Translator(Shift(), CAMERAS, settings.pop("image_size", SIZE))
+    encoding = ImageEncoding(
+        settings.pop("format", "jpeg"), settings.pop("quality", 95)
+    )
+    settings["encoding"] = encoding
     return translate_dataset(translator, samples, folder, out, **settings)
 
 
@@ -175,7 +179,7 @@ def test_a_trained_generator(tiny_gan_run, tiny_samples, tmp_path):
     domains = tiny_gan_run.domains
     written = translate_dataset(
         load_translator(tiny_gan_run), samples, root, tmp_path / "out",
-        batch_size=2, format="png", progress=False,
+        batch_size=2, encoding=ImageEncoding("png"), progress=False,
     )  # fmt: skip
     assert written == 9
     for sample in read_images(tmp_path / "out"):
@@ -226,9 +230,9 @@ def test_a_sample_outside_the_root(source, tmp_path):
 
 
 def test_the_manifest(source, tmp_path):
-    named = {"run": "gan", "step": 7, "source": "market"}
+    provenance = Provenance(run="gan", step=7, source="market")
     left_out = {str(source[0] / "below" / "torn\n\udcff.jpg"): "empty"}
-    translate(source, tmp_path / "out", named=named, left_out=left_out)
+    translate(source, tmp_path / "out", provenance=provenance, left_out=left_out)
     manifest = read_manifest(tmp_path / "out")
     assert manifest.header == {
         "manifest": 2,

@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from tfipgan.data.images import ImageEncoding
 from tfipgan.models.translator import Translator
 from tfipgan.translation.graph import (
     encode_images,
@@ -29,7 +30,7 @@ def test_each_image_for_each_camera():
 
 def test_files_in_rows():
     translator = Translator(brightened, (2, 3, 7), (2, 4))
-    translate = translation_graph(translator, "png", 95)
+    translate = translation_graph(translator, ImageEncoding("png"))
     images = np.full((2, 2, 4, 3), 0, np.float32)
     images[1] = 51
     tf.config.run_functions_eagerly(True)
@@ -45,6 +46,6 @@ def test_files_in_rows():
 
 def test_the_formats():
     images = tf.zeros((1, 2, 4, 3))
-    (jpeg,) = encode_images(images, "jpeg", 95).numpy()
-    (png,) = encode_images(images, "png", 95).numpy()
+    (jpeg,) = encode_images(images, ImageEncoding("jpeg")).numpy()
+    (png,) = encode_images(images, ImageEncoding("png")).numpy()
     assert jpeg.startswith(b"\xff\xd8\xff") and png.startswith(b"\x89PNG")

@@ -1,7 +1,12 @@
 """From a file's bytes to the network's pixels: the one way all of the project takes."""
 
+from dataclasses import dataclass
+
 import tensorflow as tf
 
+from tfipgan.errors import InputError
+
+_ENDINGS = {"jpeg": ".jpg", "png": ".png"}
 # To its colour type, a PNG; and one that can't be transparent: grey or RGB, and its
 # pixels come right after its header. Patterns are UTF-8: the first byte is any.
 _PNG = r"\CPNG\r\n\x1a\n\C{18}\C*"
@@ -85,16 +90,40 @@ def signed_to_bytes(images):
     return tf.cast(tf.round(tf.clip_by_value((images + 1.0) * 127.5, 0, 255)), tf.uint8)
 
 
-def encode_image(image, format: str, quality: int):
-    """Encode uint8 (height, width, 3) as a JPEG (4:4:4) or a PNG; a string scalar.
+@dataclass(frozen=True)
+class ImageEncoding:
+    """The kind of file that images are written as.
 
     Args:
-        image: uint8 (height, width, 3), RGB.
-        format: "jpeg" or "png".
+        format: "jpeg" (4:4:4) or "png".
         quality: of the JPEG, 1 to 100.
+
+    Raises:
+        InputError: an unknown format.
     """
-    if format == "png":
+
+    format: str = "jpeg"
+    quality: int = 95
+
+    def __post_init__(self):
+        if self.format not in _ENDINGS:
+            raise InputError(
+                f"format is {self.format!r}, expected one of {', '.join(_ENDINGS)}"
+            )
+
+    @property
+    def ending(self) -> str:
+        """What the names of such files end in."""
+        return _ENDINGS[self.format]
+
+
+JPEG = ImageEncoding()
+
+
+def encode_image(image, encoding: ImageEncoding):
+    """Encode uint8 (height, width, 3), RGB; a string scalar."""
+    if encoding.format == "png":
         return tf.io.encode_png(image)
     return tf.io.encode_jpeg(
-        image, quality=quality, chroma_downsampling=False, optimize_size=True
+        image, quality=encoding.quality, chroma_downsampling=False, optimize_size=True
     )

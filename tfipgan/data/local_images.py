@@ -266,6 +266,7 @@ def _whole_jpeg_scans(data: bytes) -> int:
 
 def _require_whole_png(data: bytes) -> None:
     """Raise InputError if a checksum of a PNG is wrong, or its end is missing."""
+    # Image.verify() leaves out the checksum of the last chunk, which TensorFlow reads.
     for kind, body, checksum in _png_chunks(data):
         if zlib.crc32(body, zlib.crc32(kind)) != checksum:
             raise InputError("damaged: a checksum is wrong")

@@ -8,16 +8,14 @@ not optimised away; as errors they are INVALID_ARGUMENT.
 import tensorflow as tf
 
 from tfipgan.data.image_headers import require_small_image
-from tfipgan.data.images import decode_image, to_signed, to_unit
+from tfipgan.data.images import JPEG, ImageEncoding, decode_image, to_signed, to_unit
 from tfipgan.data.local_images import MAX_PIXELS
 from tfipgan.models.translator import Translator
 from tfipgan.translation.graph import encode_images, for_each_camera
 
-IMAGE_ENCODINGS = ("jpeg", "png")
-
 
 def translator_signatures(
-    translator: Translator, format: str = "jpeg", quality: int = 95
+    translator: Translator, encoding: ImageEncoding = JPEG
 ) -> dict:
     """Return the translator's functions by the names of their signatures.
 
@@ -29,8 +27,7 @@ def translator_signatures(
     Args:
         translator: a camera is one of its numbers; files of any size are resized to its
             image size.
-        format: "jpeg" (4:4:4) or "png", of the files that come out.
-        quality: of the JPEG, 1 to 100.
+        encoding: of the files that come out.
     """
     cameras, image_size = translator.cameras, translator.image_size
     count = len(cameras)
@@ -42,7 +39,7 @@ def translator_signatures(
         )
 
     def encoded(images):
-        return encode_images(images, format, quality)
+        return encode_images(images, encoding)
 
     def serving_default(image_bytes, camera):
         image_bytes = _checked(image_bytes, (None,), "image_bytes")

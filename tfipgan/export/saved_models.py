@@ -19,6 +19,7 @@ from tfipgan import __version__
 from tfipgan.config import to_dict
 from tfipgan.data.datasets import read_images
 from tfipgan.data.images import (
+    ImageEncoding,
     decode_image,
     encode_image,
     signed_to_bytes,
@@ -29,7 +30,6 @@ from tfipgan.data.local_images import MAX_PIXELS, converted
 from tfipgan.data.readable import check_readable
 from tfipgan.errors import InputError
 from tfipgan.export.modules import (
-    IMAGE_ENCODINGS,
     extractor_signatures,
     translator_signatures,
 )
@@ -38,9 +38,13 @@ from tfipgan.export.warmup import read_warmup, write_warmup
 from tfipgan.files.utf8_path import utf8_path
 from tfipgan.models.inference import InferenceNetwork
 from tfipgan.runs.metrics_log import read_metrics
-from tfipgan.runs.run import Run, generator_runs, load_reid_network, load_translator
+from tfipgan.runs.run import (
+    Run,
+    generator_runs,
+    load_reid_network_and_checkpoint,
+    load_translator_and_checkpoints,
+)
 from tfipgan.translation.graph import for_each_camera
-from tfipgan.weights.checkpoints import intact_checkpoint, latest_checkpoint
 from tfipgan.world.datasets import synthesize
 from tfipgan.world.record import WorldOptions
 
@@ -86,22 +90,18 @@ def export_translator(
         InputError: the version is taken, an unknown format, images that can't be read,
             a run that can't be loaded, or an answer that is not the network's.
     """
-    format = image_format or run.config.translation.format
-    if format not in IMAGE_ENCODINGS:
-        raise InputError(
-            f"format is {format!r}, expected one of {', '.join(IMAGE_ENCODINGS)}"
-        )
+    settings = run.config.translation
+    encoding = ImageEncoding(image_format or settings.format, settings.quality)
     folder = Path(models) / "translator"
     require_free_version(folder, version)
     files = _check_files(check_images)
-    translator = load_translator(run)
+    translator, checkpoints = load_translator_and_checkpoints(run)
     cameras, size = translator.cameras, translator.image_size
     if max(cameras) > tf.int32.max:
         raise InputError(
             f"camera {max(cameras)} of {run.path} is above {tf.int32.max}, the highest "
             "that a request can name: renumber the target's cameras"
         )
-    quality = run.config.translation.quality
 
     def check(call: Callable) -> None:
         # Each image for each camera, in the order of all_cameras.
@@ -113,7 +113,7 @@ def export_translator(
         got = call("tensor", images=images, camera=camera)["images"]
         _require_near(run, got, expected, TOLERANCE, np.max)
         pixels = [
-            _pixels(encode_image(image, format, quality))
+            _pixels(encode_image(image, encoding))
             for image in signed_to_bytes(expected)
         ]
         repeated = tf.repeat(tf.constant(files), len(cameras))
@@ -124,12 +124,12 @@ def export_translator(
             _require_near(run, got, pixels, FILE_TOLERANCE, np.mean)
         _require_near(run, np.ravel(answers["cameras"]), camera, 0, np.max)
 
-    written = (
-        "PNG files" if format == "png" else f"JPEG files, quality {quality}, 4:4:4"
-    )
+    written = "PNG files"
+    if encoding.format == "jpeg":
+        written = f"JPEG files, quality {encoding.quality}, 4:4:4"
     about = {
         "cameras": list(cameras),
-        "image_format": format,
+        "image_format": encoding.format,
         "inputs": {
             "image_bytes": _FILES_IN,
             "images": "RGB in [-1, 1]",
@@ -145,9 +145,9 @@ def export_translator(
         run,
         folder,
         version,
-        translator_signatures(translator, format, quality),
+        translator_signatures(translator, encoding),
         check,
-        {"image_size": list(size), **about, **_about_generators(run)},
+        {"image_size": list(size), **about, **_about_generators(run, checkpoints)},
         files[0],
         cameras[0],
     )
@@ -172,7 +172,7 @@ def export_extractor(
     folder = Path(models) / "extractor"
     require_free_version(folder, version)
     files = _check_files(check_images)
-    network = load_reid_network(run)
+    network, checkpoint = load_reid_network_and_checkpoint(run)
 
     def check(call: Callable) -> None:
         images = _decoded(files, size)
@@ -201,14 +201,13 @@ def export_extractor(
             "embedding": "L2-normalised; compared by Euclidean distance or cosine"
         },
     }
-    checkpoints = run.best if latest_checkpoint(run.best) else run.checkpoints
     return _export(
         run,
         folder,
         version,
         extractor_signatures(InferenceNetwork(network), size),
         check,
-        {"image_size": list(size), **about, **_about_run(run, checkpoints)},
+        {"image_size": list(size), **about, **_about_run(run, checkpoint)},
         files[0],
     )
 
@@ -301,10 +300,13 @@ def _require_near(run, got, expected, tolerance, over) -> None:
     )
 
 
-def _about_generators(run) -> dict:
+def _about_generators(run, checkpoints: list[Path]) -> dict:
     """As `_about_run`; of a network for each camera, each one's checkpoint."""
     runs = generator_runs(run)
-    about = [_about_run(each, each.checkpoints) for each in runs]
+    about = [
+        _about_run(each, checkpoint)
+        for each, checkpoint in zip(runs, checkpoints, strict=True)
+    ]
     if runs == (run,):
         return about[0]
     return {
@@ -316,8 +318,8 @@ def _about_generators(run) -> dict:
     }
 
 
-def _about_run(run, checkpoints: Path) -> dict:
-    """Describe the run and the code."""
+def _about_run(run, checkpoint: Path) -> dict:
+    """Describe the run, the checkpoint of it that is exported, and the code."""
     versions = {
         "tfipgan": __version__,
         "tensorflow": tf.__version__,
@@ -326,7 +328,7 @@ def _about_run(run, checkpoints: Path) -> dict:
     return {
         "run": run.path.absolute().name,
         "imported": run.imported,
-        "checkpoint": intact_checkpoint(checkpoints).name,
+        "checkpoint": checkpoint.name,
         "versions": versions,
         "trained_with": json.loads((run.path / "run.json").read_bytes()),
         "metrics": read_metrics(run.path / "metrics.jsonl")[-METRICS_KEPT:],

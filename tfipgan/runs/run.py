@@ -263,21 +263,36 @@ def load_generator(run: Run) -> Generator:
         InputError: there is no checkpoint, or one of another network, or all are
             damaged; the run has a generator for each camera.
     """
+    return _load_generator(run)[0]
+
+
+def _load_generator(run: Run) -> tuple[Generator, Path]:
     _require_one(run)
     generator = build_generator(run.config.gan, run.domains.num_domains)
-    _restore(run.checkpoints, "generator", generator)
-    return generator
+    return generator, _restore(run.checkpoints, "generator", generator)
 
 
 def load_translator(run: Run) -> Translator | CameraTranslators:
     """Return what translates to the run's target cameras; as `load_generator`."""
+    return load_translator_and_checkpoints(run)[0]
+
+
+def load_translator_and_checkpoints(
+    run: Run,
+) -> tuple[Translator | CameraTranslators, list[Path]]:
+    """As `load_translator`, with the checkpoint's folder of each of its networks.
+
+    While the run is still trained, it may have another last checkpoint soon after.
+    """
     cameras, image_size = run.domains.cameras, run.config.gan.image_size
     runs = generator_runs(run)
     if runs == (run,):
-        return Translator(load_generator(run), cameras, image_size)
-    return CameraTranslators(
-        [load_translator(each) for each in runs], cameras, image_size
-    )
+        generator, checkpoint = _load_generator(run)
+        return Translator(generator, cameras, image_size), [checkpoint]
+    loaded = [load_translator_and_checkpoints(each) for each in runs]
+    translators = [translator for translator, _ in loaded]
+    checkpoints = [checkpoint for _, (checkpoint,) in loaded]
+    return CameraTranslators(translators, cameras, image_size), checkpoints
 
 
 def load_discriminator(run: Run) -> Discriminator:
@@ -308,15 +323,22 @@ def load_reid_network(run: Run, precision: str = "float32") -> ReidNetwork:
         InputError: there is no checkpoint, or one of another network, or all are
             damaged.
     """
+    return load_reid_network_and_checkpoint(run, precision)[0]
+
+
+def load_reid_network_and_checkpoint(
+    run: Run, precision: str = "float32"
+) -> tuple[ReidNetwork, Path]:
+    """As `load_reid_network`, with the folder of the checkpoint that it is of."""
     num_classes = None if run.labels is None else len(run.labels)
     config = run.config
     network = build_reid_network(config.backbone, config.reid, num_classes, precision)
     folder = run.best if latest_checkpoint(run.best) else run.checkpoints
-    _restore(folder, "network", network)
-    return network
+    return network, _restore(folder, "network", network)
 
 
-def _restore(folder: Path, name: str, network) -> None:
+def _restore(folder: Path, name: str, network) -> Path:
+    """Give a network the weights of the last whole checkpoint; return that."""
     checkpoint = intact_checkpoint(folder)
     if checkpoint is None:
         raise InputError(
@@ -330,3 +352,4 @@ def _restore(folder: Path, name: str, network) -> None:
             f"{checkpoint} does not fit the network that {folder.parent}/config.yaml "
             f"describes: {error}"
         ) from error
+    return checkpoint

@@ -1,13 +1,16 @@
 """The translated dataset: every source image in the style of every target camera."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 
 import tensorflow as tf
 from tqdm import tqdm
 
 from tfipgan import __version__
 from tfipgan.data.filenames import Sample, require_own_stems, translated_name
+from tfipgan.data.images import JPEG, ImageEncoding
 from tfipgan.data.pipelines import inference_batches
 from tfipgan.errors import InputError
 from tfipgan.files.output_file import require_new_folder, require_short_name
@@ -22,7 +25,21 @@ from tfipgan.translation.part import (
 )
 from tfipgan.weights.fingerprint import fingerprint, weights_digest
 
-ENDINGS = {"jpeg": ".jpg", "png": ".png"}
+
+@dataclass(frozen=True)
+class Provenance:
+    """What the images are made with and of, by names for the manifest's header.
+
+    Attributes:
+        run: of the translator.
+        step: of the run that its weights are of; of a network for each camera a list,
+            in the order of the cameras.
+        source: of the dataset.
+    """
+
+    run: str | None = None
+    step: int | list[int] | None = None
+    source: str | None = None
 
 
 def translate_dataset(
@@ -32,12 +49,11 @@ def translate_dataset(
     out: str | os.PathLike,
     *,
     batch_size: int = 32,
-    format: str = "jpeg",
-    quality: int = 95,
-    progress: bool = True,
-    named: Mapping[str, object] | None = None,
+    encoding: ImageEncoding = JPEG,
+    provenance: Provenance | None = None,
     left_out: Mapping[str, str] | None = None,
     worker: Worker = ALONE,
+    progress: bool = True,
 ) -> int | None:
     """Write L images for each source image, one per target camera (paper section 3.3).
 
@@ -57,13 +73,12 @@ def translate_dataset(
         root: the folder that their relative folders start from.
         out: the folder to make.
         batch_size: images that the translator makes at a time.
-        format: "jpeg" (4:4:4) or "png".
-        quality: of the JPEG, 1 to 100.
-        progress: whether to show a progress bar on stderr.
-        named: names for the manifest's header: `run` and `step` of the model, `source`.
+        encoding: of the files.
+        provenance: for the manifest's header; None names nothing.
         left_out: for the manifest: why a source image is not among the samples, by its
             path.
         worker: which of the processes that share the work.
+        progress: whether to show a progress bar on stderr.
 
     Returns:
         Number of images that are in the folder; None if this worker has done its share
@@ -72,17 +87,14 @@ def translate_dataset(
     Raises:
         InputError: `out` is there and not empty, or another process writes it, or
             OUT.part is something else, or of workers with other settings or in another
-            number; an unknown format; a sample that is not below
-            `root`; two samples whose names differ in their ending only; a name that is
-            too long with the camera in it.
+            number; a sample that is not below `root`; two samples whose names differ in
+            their ending only; a name that is too long with the camera in it.
         OSError: an image is gone, or the folder can't be written.
     """
-    if format not in ENDINGS:
-        raise InputError(f"format is {format!r}, expected one of {', '.join(ENDINGS)}")
     names = _below([s.path for s in samples], root)
     require_own_stems(names)
     for name in names:
-        longest = translated_name(name, max(translator.cameras), ENDINGS[format])
+        longest = translated_name(name, max(translator.cameras), encoding.ending)
         require_short_name(longest, written_aside=False)
     cameras = len(translator.cameras)
     height, width = translator.image_size
@@ -91,20 +103,21 @@ def translate_dataset(
     about = {
         **fingerprint(samples, *translator.networks),
         "cameras": ", ".join(map(str, translator.cameras)),
-        "settings": f"{height}x{width}, {batch}, {format} {quality}, below {root}",
+        "settings": f"{height}x{width}, {batch}, {encoding.format} "
+        f"{encoding.quality}, below {root}",
     }
-    named = named or {}
+    provenance = provenance or Provenance()
     header = {
         "tfipgan": __version__,
         "model": {
-            "run": named.get("run"),
-            "step": named.get("step"),
+            "run": provenance.run,
+            "step": provenance.step,
             "generator": weights_digest(*translator.networks),
         },
-        "source": named.get("source"),
+        "source": provenance.source,
         "image_size": [height, width],
-        "format": format,
-        "quality": quality if format == "jpeg" else None,
+        "format": encoding.format,
+        "quality": encoding.quality if encoding.format == "jpeg" else None,
         "cameras": list(translator.cameras),
         "images": len(samples) * cameras,
     }
@@ -118,52 +131,50 @@ def translate_dataset(
         if not part.share_is_complete:
             total = len(samples) * cameras
             with TranslationPart(part, total, batch * cameras) as files:
-                _translate_rest(
-                    translation_graph(translator, format, quality), files, samples,
-                    names, translator.cameras, translator.image_size, batch,
-                    ENDINGS[format], progress,
-                )  # fmt: skip
+                files.make_folders(names)
+                done = files.num_done // cameras
+                batches = _translated(
+                    translator, samples[done:], names[done:], batch, encoding
+                )
+                bar = tqdm(
+                    total=len(samples),
+                    initial=done,
+                    desc="translate",
+                    unit="image",
+                    disable=not progress,
+                    dynamic_ncols=True,
+                )
+                with bar:
+                    for made in batches:
+                        files.add(made)
+                        bar.update(len(made))
         if not part.mark_share_complete():
             return None
         join_translations(part, header, reasons)
     return header["images"]
 
 
-def _translate_rest(
-    translate, files, samples, names, cameras, image_size, batch, ending, progress
-):
-    """Add to the files what they lack."""
-    done = files.num_done // len(cameras)
-    files.make_folders(names)
-    remaining = zip(samples[done:], names[done:], strict=True)
-    bar = tqdm(
-        total=len(samples),
-        initial=done,
-        desc="translate",
-        unit="image",
-        disable=not progress,
-        dynamic_ncols=True,
-    )
-    with bar:
-        batches = inference_batches(samples[done:], image_size, batch)
-        for number, images in enumerate(batches):
-            first = done + number * batch
-            taken_by = [s.camera_id for s in samples[first : first + batch]]
-            rows = translate(images, tf.constant(taken_by, tf.int64)).numpy()
-            files.add(
+def _translated(
+    translator, samples, names, batch_size, encoding
+) -> Iterator[list[Translations]]:
+    """Yield the translations of each batch of samples, whose files have these names."""
+    translate = translation_graph(translator, encoding)
+    sources = iter(zip(samples, names, strict=True))
+    for images in inference_batches(samples, translator.image_size, batch_size):
+        batch = list(islice(sources, batch_size))
+        taken_by = [sample.camera_id for sample, _ in batch]
+        rows = translate(images, tf.constant(taken_by, tf.int64)).numpy()
+        yield [
+            Translations(
+                sample.path,
+                name,
                 [
-                    Translations(
-                        sample.path,
-                        name,
-                        [
-                            (translated_name(name, camera, ending), camera, contents)
-                            for camera, contents in zip(cameras, row, strict=True)
-                        ],
-                    )
-                    for row, (sample, name) in zip(rows, remaining, strict=False)
-                ]
+                    (translated_name(name, camera, encoding.ending), camera, contents)
+                    for camera, contents in zip(translator.cameras, row, strict=True)
+                ],
             )
-            bar.update(len(rows))
+            for (sample, name), row in zip(batch, rows, strict=True)
+        ]
 
 
 def _below(paths: Iterable[str], root) -> list[str]:

@@ -2,11 +2,11 @@
 
 import tensorflow as tf
 
-from tfipgan.data.images import encode_image, signed_to_bytes, to_signed
+from tfipgan.data.images import ImageEncoding, encode_image, signed_to_bytes, to_signed
 from tfipgan.models.translator import Translator
 
 
-def translation_graph(translator: Translator, format: str, quality: int):
+def translation_graph(translator: Translator, encoding: ImageEncoding):
     """Return a function from images to encoded files, in a graph.
 
     Its arguments are float32 (batch, height, width, 3), RGB in [0, 255], and int64
@@ -16,8 +16,7 @@ def translation_graph(translator: Translator, format: str, quality: int):
 
     Args:
         translator: `Translator` or `ColourMap`, to L cameras.
-        format: "jpeg" (4:4:4) or "png".
-        quality: of the JPEG, 1 to 100.
+        encoding: of the files.
     """
     count = len(translator.cameras)
 
@@ -35,7 +34,7 @@ def translation_graph(translator: Translator, format: str, quality: int):
             translator(*for_each_camera(to_signed(images), count), source_camera),
             "the translated images are not finite",
         )
-        files = encode_images(translated, format, quality)
+        files = encode_images(translated, encoding)
         return tf.reshape(files, (tf.shape(images)[0], count))
 
     return translate
@@ -56,10 +55,10 @@ def for_each_camera(images, count: int):
     return tf.repeat(images, count, axis=0), camera
 
 
-def encode_images(images, format: str, quality: int):
+def encode_images(images, encoding: ImageEncoding):
     """Encode float32 (batch, height, width, 3) in [-1, 1]; strings (batch,)."""
     return tf.map_fn(
-        lambda image: encode_image(image, format, quality),
+        lambda image: encode_image(image, encoding),
         signed_to_bytes(images),
         fn_output_signature=tf.TensorSpec((), tf.string),
     )

@@ -2,10 +2,9 @@
 
 import os
 import stat
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from itertools import tee
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from tqdm import tqdm
 
@@ -89,12 +88,23 @@ def _require_as_listed(manifests, unreadable, contents, progress):
             )
 
 
-class _File(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class FileCheck:
+    """A file, and what it should be.
+
+    Attributes:
+        kind: "images" or "source images".
+        name: its path relative to the folder, or to the source's.
+        path: the file.
+        sha256: its checksum.
+        size: of the file in bytes; None if any will do.
+    """
+
     kind: str
     name: str
-    path: Path | str
+    path: str
     sha256: str
-    size: int | None
+    size: int | None = None
 
 
 def check_translated(
@@ -125,39 +135,35 @@ def check_translated(
     """
     found = _Differences()
     folder = manifest.path.parent
+    checks: list[FileCheck] = []
     listed: set[str] = set()
     translated = set(manifest.left_out)
-
-    def files() -> Iterator[_File]:
-        for line in manifest.images():
-            if line.image in listed:
-                raise InputError(
-                    f"{manifest.path} has {shorten_name(line.image)} twice: it is "
-                    "damaged, translate again"
-                )
-            listed.add(line.image)
-            path = folder / line.image
-            yield _File("images", line.image, path, line.sha256, line.size)
-            if sources is not None and line.source not in translated:
-                translated.add(line.source)
-                source = sources.get(line.source)
-                if source is None:
-                    found.add("source images missing", line.source)
-                else:
-                    sha256 = line.source_sha256
-                    yield _File("source images", line.source, source, sha256, None)
-
-    expected = manifest.header["images"]
-    bar = tqdm(total=expected, desc="verify", unit="image", disable=not progress)
+    for line in manifest.images():
+        if line.image in listed:
+            raise InputError(
+                f"{manifest.path} has {shorten_name(line.image)} twice: it is "
+                "damaged, translate again"
+            )
+        listed.add(line.image)
+        path = str(folder / line.image)
+        checks.append(FileCheck("images", line.image, path, line.sha256, line.size))
+        if sources is None or line.source in translated:
+            continue
+        translated.add(line.source)
+        source = sources.get(line.source)
+        if source is None:
+            found.add("source images missing", line.source)
+        else:
+            sha256 = line.source_sha256
+            checks.append(FileCheck("source images", line.source, source, sha256))
+    bar = tqdm(total=len(listed), desc="verify", unit="image", disable=not progress)
     with bar:
-        these, checked = tee(files())
-        compare = _amiss if contents else _amiss_in_size
-        for file, amiss in zip(
-            these, map_in_threads(compare, checked, THREADS), strict=True
-        ):
-            if amiss == MISSING or amiss and str(file.path) not in unreadable:
-                found.add(f"{file.kind} {amiss}", file.name)
-            bar.update(file.kind == "images")
+        compare = _difference if contents else _difference_in_size
+        differences = map_in_threads(compare, checks, THREADS)
+        for check, difference in zip(checks, differences, strict=True):
+            if difference == MISSING or difference and check.path not in unreadable:
+                found.add(f"{check.kind} {difference}", check.name)
+            bar.update(check.kind == "images")
     for name in image_paths(folder, recursive=True):
         if name not in listed and str(folder / name) not in unreadable:
             found.add("images that the manifest lacks", name)
@@ -182,23 +188,23 @@ class _Differences:
         ]
 
 
-def _amiss(file: _File) -> str:
+def _difference(check: FileCheck) -> str:
     """Return what is wrong with a file, or nothing."""
     try:
-        return "" if file_digest(file.path) == file.sha256 else CHANGED
+        return "" if file_digest(check.path) == check.sha256 else CHANGED
     except (FileNotFoundError, NotADirectoryError):
         return MISSING
     except OSError as error:
         return f"unreadable: {error.strerror}"
 
 
-def _amiss_in_size(file: _File) -> str:
-    """As `_amiss`, by one look at the file and none into it."""
+def _difference_in_size(check: FileCheck) -> str:
+    """As `_difference`, by one look at the file and none into it."""
     try:
-        about = os.stat(file.path)
+        about = os.stat(check.path)
     except (FileNotFoundError, NotADirectoryError):
         return MISSING
     except OSError as error:
         return f"unreadable: {error.strerror}"
-    same = stat.S_ISREG(about.st_mode) and file.size in (None, about.st_size)
+    same = stat.S_ISREG(about.st_mode) and check.size in (None, about.st_size)
     return "" if same else CHANGED
