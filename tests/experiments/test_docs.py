@@ -13,7 +13,7 @@ def test_the_page_is_made_of_the_results():
     page = collect_folder(DOCS / "results")
     assert page == (DOCS / "results.md").read_text()
     results = read_results(DOCS / "results")
-    assert len(results) == 2 * 4 * 2 * 3
+    assert len(results) == 2 * 7 * 2
 
 
 def test_links_hold_from_the_page():
